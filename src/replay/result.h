@@ -1,0 +1,56 @@
+// What one replay came to: counts, the curve over load, the samples over time.
+//
+// Written by run.c, read by the tables, the JSON and CSV output and the HTML report.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+// Points of the curve over arrived load: 0 % .. 200 %, one a whole percent.
+#define GR_CURVE_POINTS 201
+
+// One point of a curve: a mean over the events whose rounded arrived load is this percent.
+struct gr_curve_point {
+    double sum;     // of the allocation ratio in percent, each first rounded to 2 decimals
+    double frag;    // of the fragmented share of capacity in percent (FGD's measure F / capacity)
+    uint32_t count; // events; 0: no event fell here, the point is unknown
+};
+
+// One sample over virtual time (only traces with departures have them).
+struct gr_sample {
+    int64_t at_ms;
+    uint64_t used_milli; // allocated device milli
+    uint32_t running, waiting;
+};
+
+// One node at the end of a run (or at its busiest sample), for the heat map.
+struct gr_node_fill {
+    uint32_t node;      // index into the trace's nodes
+    uint32_t used_milli; // allocated, of 1000 * devices
+    uint32_t cpu_used_milli;
+};
+
+// Owned by the caller; arrays are heap memory given back by gr_result_done.
+struct gr_result {
+    const char *policy; // static text
+    uint64_t seed;
+    uint64_t capacity_milli; // all devices * 1000
+    uint64_t arrived, placed, dropped, finished; // jobs
+    uint64_t used_milli_end;                     // allocated at the end
+    struct gr_curve_point curve[GR_CURVE_POINTS];
+    // Delay of started jobs from submission to start, milliseconds.
+    int64_t delay_mean_ms, delay_p50_ms, delay_p95_ms, delay_p99_ms, delay_max_ms;
+    // Device-time used / device-time that existed between first arrival and last departure, in
+    // parts per million; 0 for traces without departures.
+    uint32_t utilisation_ppm;
+    int64_t makespan_ms;
+    struct gr_sample *samples;
+    size_t sample_count;
+    struct gr_node_fill *fills;
+    size_t fill_count;
+    double wall_s;       // how long the replay took
+    uint8_t digest[32];  // the core's state digest at the end
+};
+
+// Gives back the arrays and zeroes the result.
+void gr_result_done(struct gr_result *result);
