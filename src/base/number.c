@@ -14,7 +14,8 @@ static bool is_digit(char c)
 // Appends one digit to a number that is kept negative, where 64 bits reach one further.
 static bool push_digit(int64_t *value, char c)
 {
-    return !__builtin_mul_overflow(*value, 10, value) && !__builtin_sub_overflow(*value, c - '0', value);
+    return !__builtin_mul_overflow(*value, 10, value) &&
+           !__builtin_sub_overflow(*value, c - '0', value);
 }
 
 int gr_number_read_decimal(struct gr_slice text, unsigned digits, int64_t low, int64_t high,

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 // Bytes that hold any number that gr_number_format writes, NUL included.
-#define GR_NUMBER_TEXT_SIZE 32
+#define GR_NUMBER_TEXT_SIZE 48
 
 // Most digits after the point that the scaled forms know.
 #define GR_NUMBER_DIGITS_MAX 9

@@ -41,7 +41,8 @@ size_t gr_utf8_check(const char *text, size_t size)
     size_t at = 0;
     while (at < size) {
         uint32_t point;
-        size_t length = (unsigned char)text[at] < 0x80 ? 1 : gr_utf8_read(text + at, size - at, &point);
+        size_t length =
+            (unsigned char)text[at] < 0x80 ? 1 : gr_utf8_read(text + at, size - at, &point);
         if (length == 0) {
             return at;
         }
@@ -88,9 +89,9 @@ static size_t point_width(uint32_t point)
         {0x20d0, 0x20ff}, {0xfe00, 0xfe0f}, {0xfe20, 0xfe2f},
     };
     static const struct range wide[] = {
-        {0x1100, 0x115f}, {0x2e80, 0x303e},   {0x3041, 0xa4cf},   {0xac00, 0xd7a3},   {0xf900, 0xfaff},
-        {0xfe30, 0xfe6f}, {0xff00, 0xff60},   {0xffe0, 0xffe6},   {0x1f300, 0x1f64f}, {0x1f680, 0x1f6ff},
-        {0x1f900, 0x1f9ff}, {0x20000, 0x3fffd},
+        {0x1100, 0x115f},   {0x2e80, 0x303e},   {0x3041, 0xa4cf},   {0xac00, 0xd7a3},
+        {0xf900, 0xfaff},   {0xfe30, 0xfe6f},   {0xff00, 0xff60},   {0xffe0, 0xffe6},
+        {0x1f300, 0x1f64f}, {0x1f680, 0x1f6ff}, {0x1f900, 0x1f9ff}, {0x20000, 0x3fffd},
     };
     if (point < 0x0300) {
         return 1;
