@@ -1,0 +1,42 @@
+# A thin front for meson: `make help` lists what it does. Everything is made in build/ and, for the
+# other compilers and sanitizers, in folders beside it (build-clang/, build-asan/, build-fuzz/).
+
+BUILD ?= build
+SETUP ?= tools/setup
+ONLY ?=
+
+.PHONY: help run build test test-slow bench clean setup
+.DEFAULT_GOAL := help
+
+help:
+	@echo 'make run               build, then replay the sample pool in examples/ and write a report'
+	@echo 'make test              everything that must hold, in every build (about ten minutes)'
+	@echo 'make test-slow         long simulations and fuzzing'
+	@echo 'make build             the program: $(BUILD)/granary'
+	@echo 'make bench ONLY=word   the benchmarks whose name holds the word; without ONLY all'
+	@echo 'make setup             install the Debian packages that are missing'
+	@echo 'make clean             remove all build folders'
+
+setup:
+	@$(SETUP)
+
+build: setup
+	@test -f $(BUILD)/build.ninja || CC=gcc meson setup $(BUILD) -Dwerror=true
+	@ninja -C $(BUILD)
+
+run: build
+	$(BUILD)/granary replay --nodes examples/pool/nodes.csv --jobs examples/pool/jobs.csv \
+	    --policy granary --report $(BUILD)/report.html
+	@echo 'the report is in $(BUILD)/report.html'
+
+test: setup
+	@tests/run --build $(BUILD)
+
+test-slow: setup
+	@tests/run --slow --build $(BUILD)
+
+bench: setup
+	@tools/bench --build $(BUILD) --only '$(ONLY)'
+
+clean:
+	rm -rf $(BUILD) $(BUILD)-clang $(BUILD)-asan $(BUILD)-fuzz
