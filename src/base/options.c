@@ -108,6 +108,7 @@ static int store_list(const struct gr_option *option, const char *value, struct 
 
 static int store_value(const struct gr_option *option, const char *value, struct gr_err *err)
 {
+    assert(option->type != GR_OPTION_FLAG);
     if (value[0] == '\0') {
         return gr_fail(err, -EINVAL, "--%s: found an empty value, expected %s", option->name,
                        option->value);
@@ -126,7 +127,6 @@ static int store_value(const struct gr_option *option, const char *value, struct
     case GR_OPTION_LIST:
         return store_list(option, value, err);
     }
-    assert(!"a flag has no value");
     return -EINVAL;
 }
 
