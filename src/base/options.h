@@ -33,7 +33,7 @@ enum gr_option_type {
 
 // The values of a list option, in the order given; borrowed from argv. Zero-initialise.
 struct gr_options_list {
-    size_t count;
+    size_t count; // of values
     const char *values[GR_OPTIONS_LIST_MAX];
 };
 
@@ -42,12 +42,12 @@ struct gr_option {
     const char *name; // without the dashes
     char letter;      // its short form, or 0
     enum gr_option_type type;
-    const char *value; // what the value is called in the help ("FILE"); NULL for a flag
-    const char *help;  // one or more sentences; wrapped in the help; states the default
-    void *store;       // set only if the option is given: holds the default before
-    bool *given;       // set to true if the option is given; may be NULL
-    int64_t low;       // for numbers
-    int64_t high;
+    const char *value;        // what the value is called in the help ("FILE"); NULL for a flag
+    const char *help;         // one or more sentences; wrapped in the help; states the default
+    void *store;              // set only if the option is given: holds the default before
+    bool *given;              // set to true if the option is given; may be NULL
+    int64_t low;              // for numbers: the smallest that is accepted
+    int64_t high;             // and the largest
     unsigned digits;          // for GR_OPTION_DECIMAL
     const char *const *words; // for GR_OPTION_WORD, NULL-terminated
 };
@@ -59,8 +59,8 @@ struct gr_options {
     const struct gr_option *options; // ended by one without a name
     const char *details;             // printed after the options as it is, or NULL
     size_t operands_min;             // how many operands there must be
-    size_t operands_max;
-    const char *operands; // what they are, for errors: "a variant's name"
+    size_t operands_max;             // and how many there may be
+    const char *operands;            // what they are, for errors: "a variant's name"
 };
 
 // Parses argv[1..argc-1] and stores the values. Operands are moved, in order, to

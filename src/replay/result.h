@@ -18,26 +18,26 @@ struct gr_curve_point {
 
 // One sample over virtual time (only traces with departures have them).
 struct gr_sample {
-    int64_t at_ms;
-    uint64_t used_milli; // allocated device milli
-    uint32_t running, waiting;
+    int64_t at_ms;             // virtual time
+    uint64_t used_milli;       // allocated device milli
+    uint32_t running, waiting; // jobs
 };
 
 // One node at the end of a run (or at its busiest sample), for the heat map.
 struct gr_node_fill {
-    uint32_t node;      // index into the trace's nodes
-    uint32_t used_milli; // allocated, of 1000 * devices
-    uint32_t cpu_used_milli;
+    uint32_t node;           // index into the trace's nodes
+    uint32_t used_milli;     // allocated, of 1000 * devices
+    uint32_t cpu_used_milli; // 1/1000 of a cpu
 };
 
 // Owned by the caller; arrays are heap memory given back by gr_result_done.
 struct gr_result {
-    const char *policy; // static text
-    uint64_t seed;
-    uint64_t capacity_milli; // all devices * 1000
-    uint64_t arrived, placed, dropped, finished; // jobs
-    uint64_t used_milli_end;                     // allocated at the end
-    struct gr_curve_point curve[GR_CURVE_POINTS];
+    const char *policy;                           // static text
+    uint64_t seed;                                // of the policy's draws
+    uint64_t capacity_milli;                      // all devices * 1000
+    uint64_t arrived, placed, dropped, finished;  // jobs
+    uint64_t used_milli_end;                      // allocated at the end
+    struct gr_curve_point curve[GR_CURVE_POINTS]; // [p]: at p % arrived load
     // Delay of started jobs from submission to start, milliseconds.
     int64_t delay_mean_ms, delay_p50_ms, delay_p95_ms, delay_p99_ms, delay_max_ms;
     // Device-time used / device-time that existed between first arrival and last departure, in
@@ -48,8 +48,8 @@ struct gr_result {
     size_t sample_count;
     struct gr_node_fill *fills;
     size_t fill_count;
-    double wall_s;       // how long the replay took
-    uint8_t digest[32];  // the core's state digest at the end
+    double wall_s;      // how long the replay took
+    uint8_t digest[32]; // the core's state digest at the end
 };
 
 // Gives back the arrays and zeroes the result.
