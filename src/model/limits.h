@@ -1,0 +1,23 @@
+// Hard limits of the model. Reaching one is a refusal or a clear error, never a crash.
+#pragma once
+
+// Accelerators in one node (or dies, where a package holds several).
+#define GR_NODE_DEVICES_MAX 16
+// A whole accelerator; fractions are stated in these.
+#define GR_DEVICE_MILLI 1000
+// Nodes of one pool.
+#define GR_NODES_MAX 262144
+// Sites of one pool.
+#define GR_SITES_MAX 64
+// Different variants in one pool (the catalogue may hold more).
+#define GR_POOL_VARIANTS_MAX 128
+// Nested topology domains a node can carry, wide to narrow.
+#define GR_DOMAIN_LEVELS 4
+// Tasks in one gang.
+#define GR_TASKS_MAX 65536
+// Largest cpu request or capacity, 1/1000 of a cpu.
+#define GR_CPU_MILLI_MAX 100000000
+// Largest memory request or capacity, MiB.
+#define GR_MEMORY_MIB_MAX 1000000000
+// Bytes of a name (site, node, organisation), terminating NUL included.
+#define GR_NAME_SIZE 48

@@ -1,0 +1,230 @@
+// Where one task goes, and where all tasks of a gang go: the two questions of place.h.
+#include "place/place.h"
+
+#include "place/state.h"
+
+#include <string.h>
+
+bool gr_place_find_scan(const struct gr_place *place, const struct gr_shape *shape, uint64_t salt,
+                        struct gr_piece *ret_piece)
+{
+    assert(place != NULL && shape != NULL && ret_piece != NULL);
+    const struct gr_policy *policy = gr_place_policy(place);
+    uint32_t best = UINT32_MAX;
+    if (policy->find != NULL) {
+        unsigned device;
+        if (!policy->find(place, shape, salt, &best, &device)) {
+            return false;
+        }
+        gr_choose_piece(place, best, shape, ret_piece);
+        if (gr_shape_is_fraction(shape)) {
+            ret_piece->devices = (uint16_t)(1u << device);
+        }
+        return true;
+    }
+    assert(!place->stale); // the policy's tables must be there
+    uint8_t most = 0;
+    for (uint32_t n = 0; n < place->node_count; n++) {
+        uint8_t score = gr_choose_score(place, n, shape);
+        if (score > most) {
+            most = score;
+            best = n;
+        }
+    }
+    if (most == 0) {
+        return false;
+    }
+    gr_choose_piece(place, best, shape, ret_piece);
+    return true;
+}
+
+bool gr_place_find(struct gr_place *place, const struct gr_shape *shape, uint64_t salt,
+                   struct gr_piece *ret_piece)
+{
+    assert(place != NULL && shape != NULL && ret_piece != NULL);
+    assert(shape->mask < place->mask_count);
+    place->asked++;
+    if (gr_place_policy(place)->find != NULL) { // a draw needs no index
+        return gr_place_find_scan(place, shape, salt, ret_piece);
+    }
+    gr_index_flush(place);
+    int slot = gr_index_slot_find(place, shape);
+    if (slot < 0) {
+        slot = gr_index_slot_learn(place, shape);
+    }
+    if (slot < 0) {
+        return gr_place_find_scan(place, shape, salt, ret_piece);
+    }
+    gr_slot_at(place, (uint32_t)slot)->last_asked = place->asked;
+    uint32_t node;
+    if (!gr_index_best(place, (unsigned)slot, shape, &node)) {
+        return false;
+    }
+    gr_choose_piece(place, node, shape, ret_piece);
+    return true;
+}
+
+static bool piece_before(const struct gr_piece *a, const struct gr_piece *b)
+{
+    return a->node != b->node ? a->node < b->node : a->devices < b->devices;
+}
+
+static void sift(struct gr_piece *pieces, uint32_t root, uint32_t count)
+{
+    struct gr_piece moving = pieces[root];
+    for (;;) {
+        uint32_t child = 2 * root + 1;
+        if (child >= count) {
+            break;
+        }
+        if (child + 1 < count && piece_before(&pieces[child], &pieces[child + 1])) {
+            child++;
+        }
+        if (!piece_before(&moving, &pieces[child])) {
+            break;
+        }
+        pieces[root] = pieces[child];
+        root = child;
+    }
+    pieces[root] = moving;
+}
+
+// Heap sort by (node, devices): in place, no worst case, no allocation.
+static void pieces_sort(struct gr_piece *pieces, uint32_t count)
+{
+    uint32_t sorted = 1;
+    while (sorted < count && !piece_before(&pieces[sorted], &pieces[sorted - 1])) {
+        sorted++;
+    }
+    if (sorted >= count) {
+        return;
+    }
+    for (uint32_t root = count / 2; root-- > 0;) {
+        sift(pieces, root, count);
+    }
+    for (uint32_t left = count - 1; left > 0; left--) {
+        struct gr_piece last = pieces[left];
+        pieces[left] = pieces[0];
+        pieces[0] = last;
+        sift(pieces, 0, left);
+    }
+}
+
+// One task after the other, each where the policy puts it given those before; undone at the end.
+static bool gang_spread(struct gr_place *place, const struct gr_demand *demand, uint64_t salt,
+                        struct gr_piece *ret_pieces)
+{
+    uint32_t placed = 0;
+    while (placed < demand->tasks &&
+           gr_place_find(place, &demand->shape, salt + placed, &ret_pieces[placed])) {
+        gr_place_take(place, &ret_pieces[placed]);
+        placed++;
+    }
+    for (uint32_t i = placed; i-- > 0;) {
+        gr_place_give(place, &ret_pieces[i]);
+    }
+    if (placed < demand->tasks) {
+        return false;
+    }
+    pieces_sort(ret_pieces, placed);
+    return true;
+}
+
+// Fits up to `most` tasks into one node; returns how many and writes their pieces.
+static uint32_t node_fill(const struct gr_place *place, uint32_t number,
+                          const struct gr_shape *shape, uint32_t most, struct gr_piece *ret_pieces)
+{
+    struct gr_node copy = *gr_node_at(place, number);
+    const struct gr_node_cold *cold = gr_cold_at(place, number);
+    uint32_t count = 0;
+    while (count < most && gr_choose_filter(place, &copy, cold, shape) == GR_FILTER_NONE) {
+        uint16_t devices = 0;
+        if (gr_shape_is_fraction(shape)) {
+            devices = (uint16_t)(1u << gr_choose_tightest(&copy, shape->milli));
+        } else if (shape->devices > 0) {
+            devices = gr_choose_whole(&copy, shape);
+        }
+        ret_pieces[count] = (struct gr_piece){.node = number,
+                                              .devices = devices,
+                                              .milli = shape->milli,
+                                              .cpu_milli = shape->cpu_milli,
+                                              .memory_mib = shape->memory_mib};
+        gr_node_take(&copy, &ret_pieces[count]);
+        count++;
+    }
+    return count;
+}
+
+// Fills whole blocks of `block` tasks into one domain, `most` tasks at most. Returns how many
+// tasks.
+static uint32_t domain_fill(const struct gr_place *place, unsigned level, uint32_t id,
+                            const struct gr_shape *shape, uint32_t block, uint32_t most,
+                            struct gr_piece *ret_pieces)
+{
+    uint32_t count = 0;
+    for (uint32_t n = gr_domain_at(place, level, id)->first; n != UINT32_MAX && count < most;
+         n = *gr_next_at(place, level, n)) {
+        count += node_fill(place, n, shape, most - count, ret_pieces + count);
+    }
+    return count / block * block;
+}
+
+// Lowest number of wholly free devices, at least `least`, that a domain of the level has.
+static uint32_t next_whole(const struct gr_place *place, unsigned level, uint32_t least)
+{
+    uint32_t best = UINT32_MAX;
+    const struct gr_domain *domains = gr_domain_at(place, level, 0);
+    for (uint32_t d = 0; d < place->limits.domains[level]; d++) {
+        uint32_t whole = domains[d].whole;
+        best = domains[d].nodes > 0 && whole >= least && whole < best ? whole : best;
+    }
+    return best;
+}
+
+static bool gang_in_domains(const struct gr_place *place, const struct gr_demand *demand,
+                            struct gr_piece *ret_pieces)
+{
+    const struct gr_shape *shape = &demand->shape;
+    unsigned level = demand->domain_level - 1u;
+    uint32_t block = demand->domain_tasks != 0 ? demand->domain_tasks : demand->tasks;
+    bool whole = shape->devices > 0 && !gr_shape_is_fraction(shape);
+    uint32_t least = whole ? block * shape->devices : 0;
+    uint32_t placed = 0;
+    for (;;) {
+        uint32_t count = next_whole(place, level, least);
+        if (count == UINT32_MAX) {
+            return false;
+        }
+        for (uint32_t d = 0; d < place->limits.domains[level] && placed < demand->tasks; d++) {
+            const struct gr_domain *domain = gr_domain_at(place, level, d);
+            if (domain->nodes > 0 && domain->whole == count) {
+                placed += domain_fill(place, level, d, shape, block, demand->tasks - placed,
+                                      ret_pieces + placed);
+            }
+        }
+        if (placed == demand->tasks) {
+            pieces_sort(ret_pieces, placed);
+            return true;
+        }
+        least = count + 1;
+    }
+}
+
+bool gr_place_find_gang(struct gr_place *place, const struct gr_demand *demand, uint64_t salt,
+                        struct gr_piece *ret_pieces)
+{
+    assert(place != NULL && demand != NULL && ret_pieces != NULL);
+    assert(gr_demand_wrong(demand) == NULL);
+    uint32_t block = demand->domain_tasks != 0 ? demand->domain_tasks : demand->tasks;
+    if (demand->domain_level != 0 && block > 1) {
+        place->asked++;
+        return gang_in_domains(place, demand, ret_pieces);
+    }
+    struct gr_demand alone = *demand;
+    if (demand->domain_level != 0) {
+        alone.shape.level = demand->domain_level;
+        alone.domain_level = 0;
+        alone.domain_tasks = 0;
+    }
+    return gang_spread(place, &alone, salt, ret_pieces);
+}

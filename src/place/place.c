@@ -1,0 +1,379 @@
+// The pool's block and what changes it: see place.h. Must never leave the index, the domain sums or
+// the totals behind the nodes without marking them so.
+#include "place/place.h"
+
+#include "place/frag.h"
+#include "place/state.h"
+
+#include <errno.h>
+#include <string.h>
+
+// Lays tables out one after the other, each on a cache line.
+static uint64_t table(uint64_t *end, uint64_t bytes)
+{
+    uint64_t at = *end;
+    *end = (at + bytes + 63) / 64 * 64;
+    return at;
+}
+
+static void layout(struct gr_place *place, const struct gr_place_limits *limits)
+{
+    uint64_t end = (sizeof *place + 63) / 64 * 64;
+    place->limits = *limits;
+    place->stride = limits->slots;
+    place->nodes_at = table(&end, (uint64_t)limits->nodes * sizeof(struct gr_node));
+    place->cold_at = table(&end, (uint64_t)limits->nodes * sizeof(struct gr_node_cold));
+    place->next_at = table(&end, (uint64_t)limits->nodes * GR_DOMAIN_LEVELS * sizeof(uint32_t));
+    for (unsigned l = 0; l < GR_DOMAIN_LEVELS; l++) {
+        place->domains_at[l] = table(&end, limits->domains[l] * sizeof(struct gr_domain));
+    }
+    place->masks_at = table(&end, limits->masks * sizeof(struct gr_mask));
+    place->slots_at = table(&end, limits->slots * sizeof(struct gr_slot));
+    place->mix_at = table(&end, GR_MIX_MAX * sizeof(struct gr_mix_item));
+    place->need_at = table(&end, 4u * limits->slots);
+    place->allow_at = table(&end, (uint64_t)GR_PAIRS * limits->slots);
+    place->hash_at = table(&end, 4u * limits->slots * sizeof(uint16_t));
+    place->tables_at = table(&end, GR_POLICY_TABLES_SIZE);
+    place->frag_at = table(&end, GR_FRAG_SIZE);
+    uint64_t rows = limits->nodes;
+    place->levels = 0;
+    for (unsigned l = 0; l < GR_LEVELS; l++) {
+        uint64_t padded = (rows + GR_FAN - 1) / GR_FAN * GR_FAN;
+        place->row_count[l] = padded;
+        place->rows_at[l] = table(&end, padded * limits->slots);
+        place->dirty_at[l] = table(&end, padded * sizeof(uint32_t));
+        place->flags_at[l] = table(&end, padded);
+        place->levels = l + 1;
+        if (padded == GR_FAN) {
+            break;
+        }
+        rows = padded / GR_FAN;
+    }
+    place->size = end;
+}
+
+static void limits_assert(const struct gr_place_limits *limits)
+{
+    assert(limits != NULL);
+    assert(limits->nodes >= 1 && limits->nodes <= GR_NODES_MAX);
+    assert(limits->masks >= 1 && limits->masks <= 4096);
+    assert(limits->slots >= 32 && limits->slots <= 512 && limits->slots % 32 == 0);
+    for (unsigned l = 0; l < GR_DOMAIN_LEVELS; l++) {
+        assert(limits->domains[l] <= GR_NODES_MAX);
+    }
+}
+
+size_t gr_place_size(const struct gr_place_limits *limits)
+{
+    limits_assert(limits);
+    static const struct gr_place zero;
+    struct gr_place shape = zero;
+    layout(&shape, limits);
+    return shape.size;
+}
+
+struct gr_place *gr_place_init(void *memory, const struct gr_place_limits *limits,
+                               const char *policy, uint64_t seed)
+{
+    assert(memory != NULL);
+    assert((uintptr_t)memory % 64 == 0);
+    limits_assert(limits);
+    struct gr_place *place = memory;
+    for (uint32_t p = 0; gr_policies[p] != NULL; p++) {
+        if (strcmp(gr_policies[p]->name, policy) == 0) {
+            layout(place, limits);
+            place->policy = p;
+            place->seed = seed;
+            for (unsigned l = 0; l < GR_DOMAIN_LEVELS; l++) {
+                for (uint32_t d = 0; d < limits->domains[l]; d++) {
+                    gr_domain_at(place, l, d)->first = UINT32_MAX;
+                    gr_domain_at(place, l, d)->last = UINT32_MAX;
+                }
+            }
+            gr_index_stale(place);
+            return place;
+        }
+    }
+    return NULL;
+}
+
+const struct gr_policy *gr_place_policy(const struct gr_place *place)
+{
+    assert(place != NULL);
+    return gr_policies[place->policy];
+}
+
+const struct gr_place_limits *gr_place_limits_get(const struct gr_place *place)
+{
+    assert(place != NULL);
+    return &place->limits;
+}
+
+const char *gr_place_policy_name(const struct gr_place *place)
+{
+    return gr_place_policy(place)->name;
+}
+
+// True if level `l` of the node names an outer domain.
+static bool outer(const struct gr_node *node, unsigned l)
+{
+    return (node->domain[l] & GR_DOMAIN_INNER) == 0;
+}
+
+static void domain_join(struct gr_place *place, uint32_t number)
+{
+    const struct gr_node *node = gr_node_at(place, number);
+    for (unsigned l = 0; l < GR_DOMAIN_LEVELS; l++) {
+        *gr_next_at(place, l, number) = UINT32_MAX;
+        if (!outer(node, l)) {
+            continue;
+        }
+        assert(node->domain[l] < place->limits.domains[l]);
+        struct gr_domain *domain = gr_domain_at(place, l, node->domain[l]);
+        if (domain->last == UINT32_MAX) {
+            domain->first = number;
+        } else {
+            *gr_next_at(place, l, domain->last) = number;
+        }
+        domain->last = number;
+        domain->nodes++;
+    }
+}
+
+// Adds the node's free devices to the sums (sign 1) or takes them out (sign -1), if it is up.
+static void sums_add(struct gr_place *place, const struct gr_node *node, int sign)
+{
+    if (node->state != GR_NODE_UP) {
+        return;
+    }
+    for (unsigned l = 0; l < GR_DOMAIN_LEVELS; l++) {
+        if (outer(node, l) && node->whole != 0) {
+            struct gr_domain *domain = gr_domain_at(place, l, node->domain[l]);
+            domain->whole += (uint32_t)(sign * node->whole);
+        }
+    }
+    unsigned milli = 0;
+    for (unsigned i = 0; i < node->devices; i++) {
+        milli += node->free[i];
+    }
+    place->free_milli += (uint64_t)((int64_t)milli * sign);
+}
+
+uint32_t gr_place_node_add(struct gr_place *place, const struct gr_node *node, const char *name)
+{
+    assert(place != NULL && node != NULL && name != NULL);
+    assert(place->node_count < place->limits.nodes);
+    assert(node->devices <= GR_NODE_DEVICES_MAX);
+    assert(node->site < GR_SITES_MAX && node->variant < GR_POOL_VARIANTS_MAX);
+    uint32_t number = place->node_count++;
+    struct gr_node *row = gr_node_at(place, number);
+    struct gr_node_cold *cold = gr_cold_at(place, number);
+    *row = *node;
+    row->reserved = 0;
+    gr_node_summarise(row);
+    memset(cold, 0, sizeof *cold);
+    cold->cpu_milli = node->cpu_milli;
+    cold->memory_mib = node->memory_mib;
+    strncpy(cold->name, name, sizeof cold->name - 1);
+    domain_join(place, number);
+    sums_add(place, row, 1);
+    place->all_milli += (uint64_t)node->devices * GR_DEVICE_MILLI;
+    gr_index_stale(place);
+    return number;
+}
+
+void gr_place_node_set_state(struct gr_place *place, uint32_t node, enum gr_node_state state)
+{
+    assert(node < place->node_count);
+    assert((unsigned)state < GR_NODE_STATES);
+    struct gr_node *row = gr_node_at(place, node);
+    sums_add(place, row, -1);
+    row->state = (uint8_t)state;
+    sums_add(place, row, 1);
+    gr_index_touch(place, node);
+}
+
+uint32_t gr_place_node_count(const struct gr_place *place)
+{
+    assert(place != NULL);
+    return place->node_count;
+}
+
+const struct gr_node *gr_place_node_get(const struct gr_place *place, uint32_t node)
+{
+    assert(node < place->node_count);
+    return gr_node_at(place, node);
+}
+
+const struct gr_node_cold *gr_place_cold_get(const struct gr_place *place, uint32_t node)
+{
+    assert(node < place->node_count);
+    return gr_cold_at(place, node);
+}
+
+int gr_place_mask_add(struct gr_place *place, const struct gr_mask *mask)
+{
+    assert(place != NULL && mask != NULL);
+    for (uint32_t i = 0; i < place->mask_count; i++) {
+        if (memcmp(gr_mask_at(place, i), mask, sizeof *mask) == 0) {
+            return (int)i;
+        }
+    }
+    if (place->mask_count == place->limits.masks) {
+        return -ENOSPC;
+    }
+    *gr_mask_at(place, place->mask_count) = *mask;
+    return (int)place->mask_count++;
+}
+
+const struct gr_mask *gr_place_mask_get(const struct gr_place *place, unsigned index)
+{
+    assert(index < place->mask_count);
+    return gr_mask_at(place, index);
+}
+
+unsigned gr_place_mask_count(const struct gr_place *place)
+{
+    assert(place != NULL);
+    return place->mask_count;
+}
+
+// Commonest first, then larger cpu, milli, devices: the order of FGD's typical pods.
+static bool mix_before(const struct gr_mix_item *a, const struct gr_mix_item *b)
+{
+    if (a->count != b->count) {
+        return a->count > b->count;
+    }
+    if (a->shape.cpu_milli != b->shape.cpu_milli) {
+        return a->shape.cpu_milli > b->shape.cpu_milli;
+    }
+    if (a->shape.milli != b->shape.milli) {
+        return a->shape.milli > b->shape.milli;
+    }
+    return a->shape.devices > b->shape.devices;
+}
+
+void gr_place_mix_set(struct gr_place *place, const struct gr_mix_item *items, size_t count)
+{
+    assert(place != NULL);
+    assert(count <= GR_MIX_MAX);
+    struct gr_mix_item *mix = gr_mix_at(place);
+    memset(mix, 0, GR_MIX_MAX * sizeof *mix);
+    place->mix_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        assert(items[i].shape.mask < place->mask_count);
+        if (items[i].count == 0) {
+            continue;
+        }
+        uint32_t at = place->mix_count++;
+        for (; at > 0 && mix_before(&items[i], &mix[at - 1]); at--) {
+            mix[at] = mix[at - 1];
+        }
+        mix[at] = items[i];
+    }
+    gr_index_slots_reset(place);
+    gr_index_stale(place);
+}
+
+// Changes one node by one piece and keeps all that follows from it.
+static void change(struct gr_place *place, const struct gr_piece *piece, bool take)
+{
+    assert(place != NULL && piece != NULL);
+    assert(piece->node < place->node_count);
+    struct gr_node *node = gr_node_at(place, piece->node);
+    struct gr_node_cold *cold = gr_cold_at(place, piece->node);
+    unsigned was_whole = node->whole;
+    unsigned width = (unsigned)__builtin_popcount(piece->devices);
+    unsigned milli = width * piece->milli;
+    unsigned hosted = width == 1 && piece->milli < GR_DEVICE_MILLI ? 0 : width;
+    if (take) {
+        gr_node_take(node, piece);
+        cold->hosted[hosted] = (uint16_t)(cold->hosted[hosted] + (width != 0));
+    } else {
+        assert(node->cpu_milli + piece->cpu_milli <= cold->cpu_milli);
+        assert(node->memory_mib + piece->memory_mib <= cold->memory_mib);
+        assert(width == 0 || cold->hosted[hosted] > 0);
+        gr_node_give(node, piece);
+        cold->hosted[hosted] = (uint16_t)(cold->hosted[hosted] - (width != 0));
+    }
+    if (node->state == GR_NODE_UP) {
+        place->free_milli += take ? -(uint64_t)milli : milli;
+        if (node->whole != was_whole) {
+            for (unsigned l = 0; l < GR_DOMAIN_LEVELS; l++) {
+                if (outer(node, l)) {
+                    gr_domain_at(place, l, node->domain[l])->whole += node->whole - was_whole;
+                }
+            }
+        }
+    }
+    gr_index_touch(place, piece->node);
+}
+
+void gr_place_take(struct gr_place *place, const struct gr_piece *piece)
+{
+    change(place, piece, true);
+}
+
+void gr_place_give(struct gr_place *place, const struct gr_piece *piece)
+{
+    change(place, piece, false);
+}
+
+void gr_place_refresh(struct gr_place *place)
+{
+    assert(place != NULL);
+    gr_index_flush(place);
+}
+
+void gr_place_totals(const struct gr_place *place, uint64_t *ret_free_milli,
+                     uint64_t *ret_all_milli)
+{
+    assert(place != NULL);
+    *ret_free_milli = place->free_milli;
+    *ret_all_milli = place->all_milli;
+}
+
+enum gr_filter gr_place_filter(const struct gr_place *place, uint32_t node,
+                               const struct gr_shape *shape)
+{
+    assert(node < place->node_count);
+    return gr_choose_filter(place, gr_node_at(place, node), gr_cold_at(place, node), shape);
+}
+
+const char *gr_place_audit(const struct gr_place *place)
+{
+    assert(place != NULL);
+    uint64_t free_milli = 0, all_milli = 0;
+    for (uint32_t n = 0; n < place->node_count; n++) {
+        struct gr_node node = *gr_node_at(place, n);
+        gr_node_summarise(&node);
+        if (memcmp(&node, gr_node_at(place, n), sizeof node) != 0) {
+            return "a node's summary is behind its devices";
+        }
+        all_milli += (uint64_t)node.devices * GR_DEVICE_MILLI;
+        for (unsigned i = 0; i < node.devices && node.state == GR_NODE_UP; i++) {
+            free_milli += node.free[i];
+        }
+    }
+    if (free_milli != place->free_milli || all_milli != place->all_milli) {
+        return "the totals are behind the nodes";
+    }
+    for (unsigned l = 0; l < GR_DOMAIN_LEVELS; l++) {
+        for (uint32_t d = 0; d < place->limits.domains[l]; d++) {
+            const struct gr_domain *domain = gr_domain_at(place, l, d);
+            uint32_t whole = 0, nodes = 0;
+            for (uint32_t n = domain->first; n != UINT32_MAX; n = *gr_next_at(place, l, n)) {
+                nodes++;
+                whole +=
+                    gr_node_at(place, n)->state == GR_NODE_UP ? gr_node_at(place, n)->whole : 0;
+                if (gr_node_at(place, n)->domain[l] != d) {
+                    return "a node is linked into another domain";
+                }
+            }
+            if (whole != domain->whole || nodes != domain->nodes) {
+                return "a domain's sums are behind its nodes";
+            }
+        }
+    }
+    return gr_index_audit(place);
+}

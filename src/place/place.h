@@ -1,0 +1,130 @@
+// The pool as placement sees it: the nodes, and an index that finds the best one for a demand.
+//
+// A decision is a function of the state alone: the policy gives each (node, shape) a score of one
+// byte, 0 where the shape does not fit; the highest score wins, ties go to the lowest node number.
+// The index (index.h) only makes that fast: gr_place_find and gr_place_find_scan always agree.
+//
+// All of it lies in one block of the caller's memory and holds no pointers: a copy of the bytes is
+// a copy of the pool. Nothing here allocates, reads a clock or draws random numbers; nothing is
+// thread safe; two pools are independent.
+#pragma once
+
+#include "model/demand.h"
+#include "model/node.h"
+
+#include <stddef.h>
+
+struct gr_place; // opaque; place/state.h for the policies
+
+// What a pool can hold; all of it is reserved at the start.
+struct gr_place_limits {
+    uint32_t nodes;                     // 1..GR_NODES_MAX
+    uint32_t masks;                     // 1..4096 different masks
+    uint32_t slots;                     // shapes the index keeps scores for, 32..512, step 32
+    uint32_t domains[GR_DOMAIN_LEVELS]; // outer domains a level, may be 0
+};
+
+// One line of a demand mix: how often a shape is asked for. Memory is ignored by the policies.
+struct gr_mix_item {
+    struct gr_shape shape;
+    uint64_t count;
+    uint64_t label; // FGD's measure keeps items of different labels apart, however alike (the
+                    // published one groups by the text of the model list); 0 is fine
+};
+// Lines a mix can have.
+#define GR_MIX_MAX 1024
+
+// Why a node is lost to a demand: the first filter, in this order, that it does not pass.
+enum gr_filter {
+    GR_FILTER_STATE = 0, // drained or broken
+    GR_FILTER_MASK,      // site or variant not asked for or not allowed
+    GR_FILTER_DOMAIN,    // carries no domain of the level asked for
+    GR_FILTER_CAPACITY,  // would not fit even if the node were empty
+    GR_FILTER_DEVICES,   // not enough free devices, or no device with enough free milli
+    GR_FILTER_CPU,       // not enough free cpu
+    GR_FILTER_MEMORY,    // not enough free memory
+    GR_FILTER_NONE,      // fits
+};
+#define GR_FILTERS 8
+
+// Bytes that a pool of these limits takes. Asserts that the limits are in range.
+size_t gr_place_size(const struct gr_place_limits *limits);
+
+// Makes an empty pool in `memory` (gr_place_size bytes, 64-byte aligned, zero-filled) under the
+// policy with this name. `seed` matters to the random policy only. Returns the pool, which is the
+// memory, or NULL if there is no such policy.
+struct gr_place *gr_place_init(void *memory, const struct gr_place_limits *limits,
+                               const char *policy, uint64_t seed);
+
+// The limits the pool was made with. Borrowed.
+const struct gr_place_limits *gr_place_limits_get(const struct gr_place *place);
+// The name of its policy. Static text.
+const char *gr_place_policy_name(const struct gr_place *place);
+
+// Adds a node and returns its number (0, 1, 2, ...). `node` states what is free, which is all there
+// is: cold->cpu_milli and memory_mib are filled from it, `hosted` is zeroed. The caller has checked
+// room, domain numbers, and that outer domains nest; asserted.
+uint32_t gr_place_node_add(struct gr_place *place, const struct gr_node *node, const char *name);
+// Sets a node's state. Running work stays.
+void gr_place_node_set_state(struct gr_place *place, uint32_t node, enum gr_node_state state);
+// Nodes added so far.
+uint32_t gr_place_node_count(const struct gr_place *place);
+// Borrows a node's rows; valid as long as the pool.
+const struct gr_node *gr_place_node_get(const struct gr_place *place, uint32_t node);
+// See gr_place_node_get.
+const struct gr_node_cold *gr_place_cold_get(const struct gr_place *place, uint32_t node);
+
+// Finds or adds a mask; returns its index, or -ENOSPC when the pool holds no more masks.
+int gr_place_mask_add(struct gr_place *place, const struct gr_mask *mask);
+// Borrows a mask.
+const struct gr_mask *gr_place_mask_get(const struct gr_place *place, unsigned index);
+// Masks added so far.
+unsigned gr_place_mask_count(const struct gr_place *place);
+
+// Tells the policy which demands to expect and keeps slots for the commonest. Items with count 0
+// are left out; equal counts keep the order given. Rebuilds the policy's tables and the whole
+// index: cost in proportion to nodes x slots. The caller has checked count <= GR_MIX_MAX.
+void gr_place_mix_set(struct gr_place *place, const struct gr_mix_item *items, size_t count);
+
+// Takes or gives back one piece; the caller has checked, asserted.
+void gr_place_take(struct gr_place *place, const struct gr_piece *piece);
+// The reverse of gr_place_take.
+void gr_place_give(struct gr_place *place, const struct gr_piece *piece);
+
+// Finds where one task of `shape` goes, by the index. `salt` makes different draws of the random
+// policy independent and is ignored by the others. Returns true and the piece, or false: it fits
+// nowhere. The state is not changed (deferred index work may be done).
+bool gr_place_find(struct gr_place *place, const struct gr_shape *shape, uint64_t salt,
+                   struct gr_piece *ret_piece);
+// The same answer by looking at every node: the reference, and the way for shapes without a slot.
+// gr_place_refresh must have been called since the last change of fleet or mix.
+bool gr_place_find_scan(const struct gr_place *place, const struct gr_shape *shape, uint64_t salt,
+                        struct gr_piece *ret_piece);
+
+// Does all deferred work: policy tables, slots, index. Cost in proportion to what was deferred.
+void gr_place_refresh(struct gr_place *place);
+
+// Finds places for all tasks of a demand, or none: `ret_pieces` (room for demand->tasks) is sorted
+// by node. Tasks without a domain are placed one after the other, each by the policy; with an outer
+// domain, the tightest domains (fewest wholly free devices, then lowest number) that hold
+// domain_tasks each are filled in order of node number. The state is the same afterwards.
+bool gr_place_find_gang(struct gr_place *place, const struct gr_demand *demand, uint64_t salt,
+                        struct gr_piece *ret_pieces);
+
+// The first filter that `shape` does not pass on this node. Pure.
+enum gr_filter gr_place_filter(const struct gr_place *place, uint32_t node,
+                               const struct gr_shape *shape);
+
+// Free device milli on nodes that are up, and all device milli of all nodes.
+void gr_place_totals(const struct gr_place *place, uint64_t *ret_free_milli,
+                     uint64_t *ret_all_milli);
+
+// FGD's fragmentation measure summed over the nodes (milli), for the mix that was set; 0 without
+// one. "Beware of Fragmentation", USENIX ATC 2023, section 3. Visits every node. gr_place_refresh
+// must have been called since the last change of fleet or mix.
+double gr_place_fragmentation(const struct gr_place *place);
+
+// Recomputes everything that follows from the nodes and compares it with what is kept (whole,
+// widest, domain sums, scores of clean nodes, inner rows). For tests and the auditor. Returns NULL
+// or a phrase.
+const char *gr_place_audit(const struct gr_place *place);

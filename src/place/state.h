@@ -1,0 +1,176 @@
+// The inside of a pool: where its tables lie in the block. For src/place only.
+//
+// Offsets instead of pointers; each table starts on a cache line. Index words:
+//   slot   a shape that scores are kept for; `stride` bytes a row, one byte a slot
+//   row    the scores of all slots for one node (level 0) or for a group of rows (levels above)
+//   level  level l + 1 has a row for every GR_FAN rows of level l: their byte-wise maximum
+#pragma once
+
+#include "place/policy.h"
+
+#define GR_FAN 16         // rows below one row
+#define GR_LEVELS 6       // GR_NODES_MAX <= 16^5, and the top level is scanned
+#define GR_THRESHOLDS 254 // distinct cpu (or memory, or milli) needs among the slots
+#define GR_PAIRS 256      // (site, variant) pairs that have a row of their own of what is allowed
+
+// One slot. `shape.memory_mib` is rounded down (gr_slot_memory): exact memory is checked at the
+// leaf.
+struct gr_slot {
+    struct gr_shape shape;
+    uint64_t last_asked; // value of gr_place.asked when last asked for
+};
+
+// An outer domain.
+struct gr_domain {
+    uint32_t whole;       // wholly free devices on its nodes that are up
+    uint32_t nodes;       // members
+    uint32_t first, last; // members are linked in order of number
+};
+
+// A shape that was asked for and has no slot; who comes back gets one.
+struct gr_miss {
+    struct gr_shape shape;
+    uint64_t count;
+};
+#define GR_MISSES 64
+
+struct gr_place {
+    struct gr_place_limits limits;
+    uint64_t seed;
+    uint64_t free_milli; // on nodes that are up
+    uint64_t all_milli;
+    uint64_t asked;  // decisions so far; only ages the slots
+    uint32_t policy; // index into gr_policies
+    uint32_t node_count, mask_count, slot_count, mix_count;
+    uint32_t stride;  // bytes a row, a multiple of 32
+    uint32_t levels;  // levels with rows
+    uint32_t special; // slots whose fit is no plain comparison (those with a level)
+    uint32_t stale;   // tables and rows do not match fleet, mix or slots: rebuild before use
+    uint32_t pair_count;
+    uint32_t cpu_count, memory_count, milli_count; // thresholds
+    uint32_t dirty_count;                          // nodes whose row is behind
+    uint32_t cpu_threshold[GR_THRESHOLDS + 2];
+    uint32_t memory_threshold[GR_THRESHOLDS + 2];
+    uint32_t milli_threshold[GR_THRESHOLDS + 2];
+    uint8_t milli_rank[GR_DEVICE_MILLI + 1];          // thresholds <= milli
+    uint8_t pair[GR_SITES_MAX][GR_POOL_VARIANTS_MAX]; // row in `allow` + 1; 0: none yet
+    struct gr_miss misses[GR_MISSES];
+    uint64_t nodes_at, cold_at, next_at, domains_at[GR_DOMAIN_LEVELS], masks_at, slots_at, mix_at;
+    uint64_t need_at;  // 4 rows: what each slot needs of whole, milli rank, cpu rank, memory rank
+    uint64_t allow_at; // GR_PAIRS rows: 0xff where the slot's mask has the pair
+    uint64_t hash_at;  // slot hash table
+    uint64_t tables_at;
+    uint64_t frag_at;                                  // frag.h
+    uint64_t rows_at[GR_LEVELS], row_count[GR_LEVELS]; // row_count is padded to GR_FAN
+    uint64_t dirty_at[GR_LEVELS], flags_at[GR_LEVELS]; // lists of rows behind, and a byte a row
+    uint64_t size;
+};
+
+// Address of the table at offset `at`.
+static inline void *gr_at(const struct gr_place *place, uint64_t at)
+{
+    return (char *)(uintptr_t)place + at;
+}
+
+// A node's hot row.
+static inline struct gr_node *gr_node_at(const struct gr_place *place, uint32_t node)
+{
+    return (struct gr_node *)gr_at(place, place->nodes_at) + node;
+}
+
+// A node's cold row.
+static inline struct gr_node_cold *gr_cold_at(const struct gr_place *place, uint32_t node)
+{
+    return (struct gr_node_cold *)gr_at(place, place->cold_at) + node;
+}
+
+// A slot.
+static inline struct gr_slot *gr_slot_at(const struct gr_place *place, uint32_t slot)
+{
+    return (struct gr_slot *)gr_at(place, place->slots_at) + slot;
+}
+
+// The mix, commonest first.
+static inline struct gr_mix_item *gr_mix_at(const struct gr_place *place)
+{
+    return gr_at(place, place->mix_at);
+}
+
+// A mask.
+static inline struct gr_mask *gr_mask_at(const struct gr_place *place, unsigned mask)
+{
+    return (struct gr_mask *)gr_at(place, place->masks_at) + mask;
+}
+
+// The policy's tables.
+static inline void *gr_tables_at(const struct gr_place *place)
+{
+    return gr_at(place, place->tables_at);
+}
+
+// A row of scores.
+static inline uint8_t *gr_row_at(const struct gr_place *place, unsigned level, uint32_t row)
+{
+    return (uint8_t *)gr_at(place, place->rows_at[level]) + (uint64_t)row * place->stride;
+}
+
+// The domain `id` of outer level `level` (0-based).
+static inline struct gr_domain *gr_domain_at(const struct gr_place *place, unsigned level,
+                                             uint32_t id)
+{
+    return (struct gr_domain *)gr_at(place, place->domains_at[level]) + id;
+}
+
+// The next member of the same domain of `level` after `node`, or UINT32_MAX.
+static inline uint32_t *gr_next_at(const struct gr_place *place, unsigned level, uint32_t node)
+{
+    return (uint32_t *)gr_at(place, place->next_at) + (uint64_t)node * GR_DOMAIN_LEVELS + level;
+}
+
+// True if `shape` asks for a part of one device.
+static inline bool gr_shape_is_fraction(const struct gr_shape *shape)
+{
+    return shape->devices == 1 && shape->milli < GR_DEVICE_MILLI;
+}
+
+// The policy a pool was made with.
+const struct gr_policy *gr_place_policy(const struct gr_place *place);
+
+// Memory need that a slot stands for: rounded down to a power of two, so that shapes that differ
+// little in memory share one.
+uint32_t gr_slot_memory(uint32_t memory_mib);
+
+// --- index.c
+
+// Marks a node's row as behind. Constant time.
+void gr_index_touch(struct gr_place *place, uint32_t node);
+// Marks everything as behind.
+void gr_index_stale(struct gr_place *place);
+// Brings all rows up to date.
+void gr_index_flush(struct gr_place *place);
+// Empties the slots and gives one to each shape of the mix, commonest first, while there is room.
+void gr_index_slots_reset(struct gr_place *place);
+// The slot of a shape (its memory rounded), or -1.
+int gr_index_slot_find(const struct gr_place *place, const struct gr_shape *shape);
+// The best node for a shape that has a slot; rows must be up to date. False: it fits nowhere.
+bool gr_index_best(const struct gr_place *place, unsigned slot, const struct gr_shape *shape,
+                   uint32_t *ret_node);
+// Gives a shape without a slot one if it was asked for often enough. Returns the slot or -1.
+int gr_index_slot_learn(struct gr_place *place, const struct gr_shape *shape);
+// Compares all rows that are not behind with what the policy says now. NULL or a phrase.
+const char *gr_index_audit(const struct gr_place *place);
+
+// --- choose.c
+
+// Score of a shape on a node, 0 where it does not fit.
+uint8_t gr_choose_score(const struct gr_place *place, uint32_t node, const struct gr_shape *shape);
+// The piece a shape takes on a node it fits, with the policy's choice of device.
+void gr_choose_piece(const struct gr_place *place, uint32_t node, const struct gr_shape *shape,
+                     struct gr_piece *ret_piece);
+// The lowest wholly free devices that hold `shape` in `node` (a row of the pool or a copy of one).
+uint16_t gr_choose_whole(const struct gr_node *node, const struct gr_shape *shape);
+// Tightest device for a fraction, lowest number on ties; it fits.
+unsigned gr_choose_tightest(const struct gr_node *node, unsigned milli);
+// The first filter that a row (maybe a copy) does not pass.
+enum gr_filter gr_choose_filter(const struct gr_place *place, const struct gr_node *node,
+                                const struct gr_node_cold *cold, const struct gr_shape *shape);
