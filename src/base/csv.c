@@ -2,19 +2,17 @@
 // line, or go on after an error.
 #include "base/csv.h"
 
+#include "base/file.h"
 #include "base/number.h"
 #include "base/utf8.h"
 #include "base/words.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define NO_FIELD UINT32_MAX
 
@@ -395,63 +393,6 @@ static int read_header(struct gr_csv *csv, enum gr_csv_flags flags, struct gr_er
 
 // ---- opening ------------------------------------------------------------------------------------
 
-// Reads all of `fd`; stops early at what cannot be a text file, so that /dev/zero ends.
-static int read_all(int fd, const char *path, char **ret_bytes, size_t *ret_size,
-                    struct gr_err *err)
-{
-    struct stat status;
-    if (fstat(fd, &status) < 0) {
-        return gr_fail_errno(err, "%s", path);
-    }
-    if (S_ISDIR(status.st_mode)) {
-        return gr_fail(err, -EISDIR, "%s: is a directory, expected a CSV file", path);
-    }
-    size_t room =
-        S_ISREG(status.st_mode) && status.st_size > 0 && (uint64_t)status.st_size <= GR_CSV_SIZE_MAX
-            ? (size_t)status.st_size + 1
-            : 65536;
-    size_t size = 0;
-    char *bytes = malloc(room);
-    for (;;) {
-        if (bytes == NULL) {
-            return gr_fail(err, -ENOMEM, "%s: not enough memory to read it", path);
-        }
-        ssize_t got = read(fd, bytes + size, room - size);
-        if (got < 0 && errno == EINTR) {
-            continue;
-        }
-        if (got < 0) {
-            int code = gr_fail_errno(err, "read %s", path);
-            free(bytes);
-            return code;
-        }
-        if (got == 0) {
-            break;
-        }
-        bool nul = memchr(bytes + size, '\0', (size_t)got) != NULL;
-        size += (size_t)got;
-        if (size > GR_CSV_SIZE_MAX) {
-            free(bytes);
-            return gr_fail(err, -EFBIG, "%s: is larger than %zu MiB, the limit for a CSV file",
-                           path, GR_CSV_SIZE_MAX >> 20);
-        }
-        if (nul) {
-            break; // refused by check_characters, with its place
-        }
-        if (size == room) {
-            room = room * 2 > GR_CSV_SIZE_MAX ? GR_CSV_SIZE_MAX + 1 : room * 2;
-            char *more = realloc(bytes, room);
-            if (more == NULL) {
-                free(bytes);
-            }
-            bytes = more;
-        }
-    }
-    *ret_bytes = bytes;
-    *ret_size = size;
-    return 0;
-}
-
 // Takes over `owned` (NULL if the bytes are borrowed), also on failure.
 static int open_common(const char *name, char *owned, const char *bytes, size_t size,
                        const struct gr_csv_column *columns, size_t count, enum gr_csv_flags flags,
@@ -497,14 +438,9 @@ int gr_csv_open(const char *path, const struct gr_csv_column *columns, size_t co
                 enum gr_csv_flags flags, struct gr_csv **ret_csv, struct gr_err *err)
 {
     assert(path != NULL);
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-    if (fd < 0) {
-        return gr_fail_errno(err, "open %s", path);
-    }
     char *bytes = NULL;
     size_t size = 0;
-    int code = read_all(fd, path, &bytes, &size, err);
-    close(fd);
+    int code = gr_file_read(path, GR_CSV_SIZE_MAX, &bytes, &size, err);
     if (code < 0) {
         return code;
     }
