@@ -35,7 +35,7 @@ test: setup
 test-slow: setup
 	@tests/run --slow --build $(BUILD)
 
-bench: setup
+bench: build
 	@tools/bench --build $(BUILD) --only '$(ONLY)'
 
 clean:
