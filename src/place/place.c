@@ -140,23 +140,19 @@ static void domain_join(struct gr_place *place, uint32_t number)
     }
 }
 
-// Adds the node's free devices to the sums (sign 1) or takes them out (sign -1), if it is up.
+// Adds the node's free devices to the sums (sign 1) or takes them out (sign -1).
 static void sums_add(struct gr_place *place, const struct gr_node *node, int sign)
 {
-    if (node->state != GR_NODE_UP) {
-        return;
-    }
-    for (unsigned l = 0; l < GR_DOMAIN_LEVELS; l++) {
-        if (outer(node, l) && node->whole != 0) {
-            struct gr_domain *domain = gr_domain_at(place, l, node->domain[l]);
-            domain->whole += (uint32_t)(sign * node->whole);
-        }
-    }
     unsigned milli = 0;
     for (unsigned i = 0; i < node->devices; i++) {
         milli += node->free[i];
     }
-    place->free_milli += (uint64_t)((int64_t)milli * sign);
+    place->totals.free_milli[node->state] += (uint64_t)((int64_t)milli * sign);
+    for (unsigned l = 0; l < GR_DOMAIN_LEVELS && node->state == GR_NODE_UP; l++) {
+        if (outer(node, l)) {
+            gr_domain_at(place, l, node->domain[l])->whole += (uint32_t)(sign * node->whole);
+        }
+    }
 }
 
 uint32_t gr_place_node_add(struct gr_place *place, const struct gr_node *node, const char *name)
@@ -177,7 +173,7 @@ uint32_t gr_place_node_add(struct gr_place *place, const struct gr_node *node, c
     strncpy(cold->name, name, sizeof cold->name - 1);
     domain_join(place, number);
     sums_add(place, row, 1);
-    place->all_milli += (uint64_t)node->devices * GR_DEVICE_MILLI;
+    place->totals.all_milli += (uint64_t)node->devices * GR_DEVICE_MILLI;
     gr_index_stale(place);
     return number;
 }
@@ -296,14 +292,10 @@ static void change(struct gr_place *place, const struct gr_piece *piece, bool ta
         gr_node_give(node, piece);
         cold->hosted[hosted] = (uint16_t)(cold->hosted[hosted] - (width != 0));
     }
-    if (node->state == GR_NODE_UP) {
-        place->free_milli += take ? -(uint64_t)milli : milli;
-        if (node->whole != was_whole) {
-            for (unsigned l = 0; l < GR_DOMAIN_LEVELS; l++) {
-                if (outer(node, l)) {
-                    gr_domain_at(place, l, node->domain[l])->whole += node->whole - was_whole;
-                }
-            }
+    place->totals.free_milli[node->state] += take ? -(uint64_t)milli : milli;
+    for (unsigned l = 0; l < GR_DOMAIN_LEVELS && node->state == GR_NODE_UP; l++) {
+        if (node->whole != was_whole && outer(node, l)) {
+            gr_domain_at(place, l, node->domain[l])->whole += node->whole - was_whole;
         }
     }
     gr_index_touch(place, piece->node);
@@ -325,12 +317,10 @@ void gr_place_refresh(struct gr_place *place)
     gr_index_flush(place);
 }
 
-void gr_place_totals(const struct gr_place *place, uint64_t *ret_free_milli,
-                     uint64_t *ret_all_milli)
+struct gr_place_totals gr_place_totals_get(const struct gr_place *place)
 {
     assert(place != NULL);
-    *ret_free_milli = place->free_milli;
-    *ret_all_milli = place->all_milli;
+    return place->totals;
 }
 
 enum gr_filter gr_place_filter(const struct gr_place *place, uint32_t node,
@@ -343,19 +333,19 @@ enum gr_filter gr_place_filter(const struct gr_place *place, uint32_t node,
 const char *gr_place_audit(const struct gr_place *place)
 {
     assert(place != NULL);
-    uint64_t free_milli = 0, all_milli = 0;
+    struct gr_place_totals totals = {0};
     for (uint32_t n = 0; n < place->node_count; n++) {
         struct gr_node node = *gr_node_at(place, n);
         gr_node_summarise(&node);
         if (memcmp(&node, gr_node_at(place, n), sizeof node) != 0) {
             return "a node's summary is behind its devices";
         }
-        all_milli += (uint64_t)node.devices * GR_DEVICE_MILLI;
-        for (unsigned i = 0; i < node.devices && node.state == GR_NODE_UP; i++) {
-            free_milli += node.free[i];
+        totals.all_milli += (uint64_t)node.devices * GR_DEVICE_MILLI;
+        for (unsigned i = 0; i < node.devices; i++) {
+            totals.free_milli[node.state] += node.free[i];
         }
     }
-    if (free_milli != place->free_milli || all_milli != place->all_milli) {
+    if (memcmp(&totals, &place->totals, sizeof totals) != 0) {
         return "the totals are behind the nodes";
     }
     for (unsigned l = 0; l < GR_DOMAIN_LEVELS; l++) {

@@ -115,9 +115,13 @@ bool gr_place_find_gang(struct gr_place *place, const struct gr_demand *demand, 
 enum gr_filter gr_place_filter(const struct gr_place *place, uint32_t node,
                                const struct gr_shape *shape);
 
-// Free device milli on nodes that are up, and all device milli of all nodes.
-void gr_place_totals(const struct gr_place *place, uint64_t *ret_free_milli,
-                     uint64_t *ret_all_milli);
+// All device milli, and how much of it is free on nodes in each state.
+struct gr_place_totals {
+    uint64_t all_milli;
+    uint64_t free_milli[GR_NODE_STATES];
+};
+// See struct gr_place_totals. Constant time.
+struct gr_place_totals gr_place_totals_get(const struct gr_place *place);
 
 // FGD's fragmentation measure summed over the nodes (milli), for the mix that was set; 0 without
 // one. "Beware of Fragmentation", USENIX ATC 2023, section 3. Visits every node. gr_place_refresh

@@ -1,0 +1,159 @@
+// The core: a deterministic state machine that holds the whole pool.
+//
+//     request -> decide -> admit -> gr_core_check -> (journal) -> gr_core_apply -> effects
+//
+// The state is one block of memory without pointers; a clone is a copy of it. The core reads no
+// clock (events carry time), draws no random numbers, does no I/O, uses integers only and allocates
+// nothing after gr_core_new. Same facts in, same state out, byte for byte: gr_core_digest proves
+// it.
+#pragma once
+
+#include "base/err.h"
+#include "core/event.h"
+#include "place/place.h"
+
+#include <stddef.h>
+
+struct gr_core; // opaque; core/state.h for src/core
+
+// In which order waiting jobs start.
+enum gr_order {
+    GR_ORDER_FIFO = 0, // by priority, then arrival; the first that does not fit blocks the rest
+    GR_ORDER_BACKFILL, // jobs behind a blocked first one may start if they do not delay it
+};
+
+// What a core can hold. All of it is reserved at the start and refused beyond.
+struct gr_core_limits {
+    struct gr_place_limits place;
+    uint32_t jobs;     // waiting and running, 1..16777216
+    uint32_t pieces;   // held by allocations of more than one piece, 0..16777216
+    uint32_t orgs;     // 1..65536
+    uint32_t sites;    // 1..GR_SITES_MAX
+    uint32_t variants; // 1..GR_POOL_VARIANTS_MAX
+};
+
+// How a core decides. Part of the state.
+struct gr_core_config {
+    struct gr_core_limits limits;
+    const char *policy; // name of a placement policy; borrowed until gr_core_new returns
+    uint64_t seed;      // for the random policy
+    enum gr_order order;
+    bool learn_mix; // the demand mix is what was submitted so far, instead of GR_MIX_SET facts
+};
+
+// What lies outside and is asked before a fact is made; never in replay. Members may be NULL.
+struct gr_hooks {
+    void *context; // handed to both
+    // Clears from `mask` the sites and variants where `demand` of `org` may not go (rules, quotas,
+    // data location). Called once a submission.
+    void (*allow)(void *context, const struct gr_core *core, uint32_t org,
+                  const struct gr_demand *demand, struct gr_mask *mask);
+    // Says whether the fact may be made now, and may set its verdict and rules_version. Called for
+    // submissions and for starts.
+    enum gr_refusal (*admit)(void *context, const struct gr_core *core, struct gr_event *event);
+};
+
+// Makes a core in memory of its own. The pool, jobs and all tables are reserved, and touched as far
+// as `limits` say. Returns 0 and the core, to be freed with gr_core_free; -EINVAL (limits out of
+// range, no such policy) or -ENOMEM with a text in `err`.
+int gr_core_new(const struct gr_core_config *config, struct gr_core **ret_core, struct gr_err *err);
+// Copies a core: same state, same decisions, independent from here on. Errors: -ENOMEM.
+int gr_core_clone(const struct gr_core *core, struct gr_core **ret_core, struct gr_err *err);
+// Gives a core back. NULL is allowed.
+void gr_core_free(struct gr_core *core);
+
+// Asks whether a fact may become part of this history: structural invariants only (sequence, known
+// ids, nothing held twice), the same live and in replay. Pure. GR_REFUSED_NOTHING: it may.
+enum gr_refusal gr_core_check(const struct gr_core *core, const struct gr_event *event);
+// Makes the fact part of the state. gr_core_check has said yes; asserted. Cannot fail. Writes at
+// most GR_EFFECTS_MAX effects to `ret_effects` (may be NULL) and returns how many.
+unsigned gr_core_apply(struct gr_core *core, const struct gr_event *event,
+                       struct gr_effect *ret_effects);
+
+// 32 bytes that stand for the whole state: BLAKE2b-256 over its tables (never over what follows
+// from them). Cost in proportion to the state. Format: GR_DIGEST_FORMAT is hashed first.
+void gr_core_digest(const struct gr_core *core, uint8_t ret_digest[32]);
+#define GR_DIGEST_FORMAT 1u
+
+// Recomputes all that can be derived and checks the books: each milli of each device is held once
+// or free, sums match, device-time adds up. For tests, benchmarks and the auditor; visits
+// everything. Returns NULL or a phrase that says what does not hold.
+const char *gr_core_audit(const struct gr_core *core);
+
+// --- what is there (pure)
+
+// The sequence that the next fact must carry: 1, 2, ...
+uint64_t gr_core_next_sequence(const struct gr_core *core);
+// Time of the last fact, milliseconds; the next may not be before it.
+int64_t gr_core_now(const struct gr_core *core);
+// The pool. Borrowed; to read.
+const struct gr_place *gr_core_place(const struct gr_core *core);
+// The pool, for questions that may do deferred index work (gr_place_find, gr_place_refresh).
+// Borrowed.
+struct gr_place *gr_core_place_refresh(struct gr_core *core);
+// A waiting or running job, or NULL. Borrowed until the next gr_core_apply.
+const struct gr_job *gr_core_job_find(const struct gr_core *core, uint64_t job);
+// Jobs waiting, running.
+uint32_t gr_core_waiting(const struct gr_core *core);
+// See gr_core_waiting.
+uint32_t gr_core_running(const struct gr_core *core);
+// The next waiting job in order after `job` (0: the first), or 0. `job` must be waiting.
+uint64_t gr_core_waiting_next(const struct gr_core *core, uint64_t job);
+// Copies the pieces of a running job, at most `most`, and returns how many there are.
+uint32_t gr_core_job_pieces(const struct gr_core *core, uint64_t job, struct gr_piece *ret_pieces,
+                            uint32_t most);
+// Device-milli held by allocations now.
+uint64_t gr_core_used_milli(const struct gr_core *core);
+// Device-time since the first fact, in milli x milliseconds, by state. The four add up to all
+// device-time that existed.
+struct gr_device_time {
+    unsigned __int128 used, idle, maintenance, broken;
+};
+// See struct gr_device_time; up to gr_core_now.
+struct gr_device_time gr_core_device_time(const struct gr_core *core);
+// Organisations, sites and variants by index; NULL beyond what was added.
+const struct gr_org *gr_core_org_get(const struct gr_core *core, uint32_t index);
+// See gr_core_org_get.
+const struct gr_site *gr_core_site_get(const struct gr_core *core, uint32_t index);
+// See gr_core_org_get. The name of the catalogue row, NUL-terminated.
+const char *gr_core_variant_get(const struct gr_core *core, uint32_t index);
+
+// --- what to do (decisions; they change nothing and return a fact to be checked and applied)
+
+// A submission as it comes in: `mask` is what was asked for (the kind) before anything is cleared.
+struct gr_submission {
+    uint32_t org;
+    struct gr_demand demand; // shape.mask is ignored
+    struct gr_mask mask;
+    int64_t limit_ms; // time limit, > 0; 0: none
+    uint64_t tag;     // the caller's own reference, kept and never interpreted
+};
+
+// Decides a submission at time `at_ms`. Returns GR_REFUSED_NOTHING and one or two facts, to be
+// checked and applied in order (a mask that was not known before, then the job), or why not. The
+// facts borrow from `submission`, whose mask was narrowed by hooks->allow.
+enum gr_refusal gr_decide_submit(const struct gr_core *core, const struct gr_hooks *hooks,
+                                 int64_t at_ms, struct gr_submission *submission,
+                                 struct gr_event ret_events[2], unsigned *ret_count);
+
+// Decides which waiting job starts next, and where. Returns true and a fact: GR_JOB_PLACED, or,
+// with backfill, GR_ROOM_RESERVED for the first blocked job; its pieces are in `pieces` (room for
+// GR_TASKS_MAX). False: nothing can start until something changes. Call, check, apply, repeat.
+// May do deferred index work; the state is the same afterwards.
+bool gr_decide_start(struct gr_core *core, const struct gr_hooks *hooks, int64_t at_ms,
+                     struct gr_piece *pieces, struct gr_event *ret_event);
+
+// As gr_decide_start for one job, whatever the order: for work that is dropped if it does not fit
+// at once. GR_REFUSED_NO_ROOM if it does not.
+enum gr_refusal gr_decide_start_job(struct gr_core *core, const struct gr_hooks *hooks,
+                                    int64_t at_ms, uint64_t job, struct gr_piece *pieces,
+                                    struct gr_event *ret_event);
+
+// The fact that a running job ended, and that a waiting job leaves the queue unstarted.
+struct gr_event gr_decide_finish(const struct gr_core *core, int64_t at_ms, int64_t since_ms,
+                                 uint64_t job, enum gr_outcome outcome);
+// See gr_decide_finish.
+struct gr_event gr_decide_drop(const struct gr_core *core, int64_t at_ms, uint64_t job,
+                               enum gr_refusal why);
+// A fact of any other type with its header filled in; the caller fills the rest.
+struct gr_event gr_decide_fact(const struct gr_core *core, int64_t at_ms, enum gr_event_type type);
