@@ -31,12 +31,12 @@ enum gr_yaml_type {
 // its document. Texts are valid UTF-8 without control characters but tab and line feed.
 struct gr_yaml_node {
     enum gr_yaml_type type;
-    uint32_t line; // of the value, from 1
-    uint32_t column;
-    struct gr_slice text; // of a scalar
-    struct gr_slice key;  // of a mapping's entry
-    uint32_t key_line;
-    uint32_t key_column;
+    uint32_t line;              // of the value, from 1
+    uint32_t column;            // of the value, in characters from 1
+    struct gr_slice text;       // of a scalar
+    struct gr_slice key;        // of a mapping's entry
+    uint32_t key_line;          // of the key; 0 without one
+    uint32_t key_column;        // the same
     struct gr_yaml_node *first; // of the entries or items, in the order of the file; NULL if none
     struct gr_yaml_node *next;  // entry or item of the same parent
 };

@@ -38,6 +38,8 @@ struct gr_core_config {
     const char *policy; // name of a placement policy; borrowed until gr_core_new returns
     uint64_t seed;      // for the random policy
     enum gr_order order;
+    uint32_t touch_jobs;   // working size: rows made real at the start, so that service never waits
+    uint32_t touch_pieces; // for the system to find memory; 0: none
     bool learn_mix; // the demand mix is what was submitted so far, instead of GR_MIX_SET facts
 };
 
@@ -107,7 +109,7 @@ uint64_t gr_core_used_milli(const struct gr_core *core);
 // Device-time since the first fact, in milli x milliseconds, by state. The four add up to all
 // device-time that existed.
 struct gr_device_time {
-    unsigned __int128 used, idle, maintenance, broken;
+    unsigned __int128 used, idle, maintenance, broken; // the words of the glossary
 };
 // See struct gr_device_time; up to gr_core_now.
 struct gr_device_time gr_core_device_time(const struct gr_core *core);
@@ -122,7 +124,7 @@ const char *gr_core_variant_get(const struct gr_core *core, uint32_t index);
 
 // A submission as it comes in: `mask` is what was asked for (the kind) before anything is cleared.
 struct gr_submission {
-    uint32_t org;
+    uint32_t org;            // who submits
     struct gr_demand demand; // shape.mask is ignored
     struct gr_mask mask;
     int64_t limit_ms; // time limit, > 0; 0: none

@@ -77,17 +77,17 @@ struct gr_org {
     uint8_t role;            // enum gr_role
     char seat[3];            // ISO 3166 alpha-2, NUL; "" unknown
     char ultimate_parent[3]; // country of the ultimate parent
-    uint8_t reserved[5];
-    char name[GR_NAME_SIZE];
+    uint8_t reserved[5];     // zero
+    char name[GR_NAME_SIZE]; // NUL-terminated, the rest zero
 };
 static_assert(sizeof(struct gr_org) == 64, "no padding");
 
 // A place with machines.
 struct gr_site {
-    uint32_t owner;  // organisation
-    char country[3]; // ISO 3166 alpha-2, NUL
-    uint8_t reserved[9];
-    char name[GR_NAME_SIZE];
+    uint32_t owner;          // organisation
+    char country[3];         // ISO 3166 alpha-2, NUL
+    uint8_t reserved[9];     // zero
+    char name[GR_NAME_SIZE]; // NUL-terminated, the rest zero
 };
 static_assert(sizeof(struct gr_site) == 64, "no padding");
 
@@ -107,13 +107,13 @@ enum gr_job_state {
 
 // A job that waits or runs. Ids are the sequence of the fact that submitted it.
 struct gr_job {
-    uint64_t id;
-    uint64_t tag;
-    int64_t submitted_ms;
-    int64_t started_ms; // 0 while waiting
-    int64_t limit_ms;   // 0: none
+    uint64_t id;          // of the job, everywhere
+    uint64_t tag;         // the submitter's own reference, never interpreted
+    int64_t submitted_ms; // `since` of the fact that submitted it
+    int64_t started_ms;   // 0 while waiting
+    int64_t limit_ms;     // 0: none
     struct gr_demand demand;
-    uint32_t org;
+    uint32_t org;        // who submitted it; index
     uint32_t attempt;    // 1 for the first start
     uint32_t allocation; // slot, or UINT32_MAX
     uint32_t next, prev; // of the queue while waiting; slots
@@ -124,46 +124,53 @@ static_assert(sizeof(struct gr_job) == 96, "no padding");
 
 // A fact. Arrays are borrowed by whoever handed it over.
 struct gr_event {
-    uint64_t sequence;
-    int64_t at_ms;    // the journal's time, since the Unix epoch or a trace's start
-    int64_t since_ms; // when it happened, by the clock that saw it
-    uint32_t epoch;
-    uint16_t type; // enum gr_event_type
-    uint16_t version;
+    uint64_t sequence; // 1, 2, 3, ...: no gaps
+    int64_t at_ms;     // the journal's time, since the Unix epoch or a trace's start
+    int64_t since_ms;  // when it happened, by the clock that saw it
+    uint32_t epoch;    // of the writer
+    uint16_t type;     // enum gr_event_type
+    uint16_t version;  // of the type
     union {
         struct gr_org org;
         struct gr_site site;
-        char variant[GR_NAME_SIZE];
+        char variant[GR_NAME_SIZE]; // the catalogue's id, NUL-terminated, the rest zero
+        // A node that was added: `name` as in gr_node_cold.
         struct {
             struct gr_node row; // all free
             char name[GR_NAME_SIZE];
         } node;
+        // Of a `node`, by number.
         struct {
             uint32_t node;
             uint32_t state; // enum gr_node_state
         } node_state;
+        // A job: `tag`, limit and `org` as in gr_job.
         struct {
             uint64_t tag;
             int64_t limit_ms;
             struct gr_demand demand;
             uint32_t org;
         } submitted;
+        // Of the `job` with this id, a start.
         struct {
             uint64_t job;
             uint32_t attempt;
             uint32_t verdict;       // what admit said; 0: nobody was asked
             uint64_t rules_version; // under which rules
         } placed;                   // and pieces
+        // Of the `job` with this id, the end of an attempt.
         struct {
             uint64_t job;
             uint32_t attempt;
             uint32_t outcome; // enum gr_outcome
         } finished;
+        // Of the `job` with this id, the end without a start.
         struct {
             uint64_t job;
             uint32_t why; // enum gr_refusal
             uint32_t reserved;
         } dropped;
+        // Of the `job` with this id, room kept for it.
         struct {
             uint64_t job;
             int64_t start_ms; // when it can start at the latest, if limits hold
@@ -186,7 +193,7 @@ enum gr_effect_type {
 struct gr_effect {
     enum gr_effect_type type;
     uint32_t epoch;
-    uint64_t job;
+    uint64_t job; // id
     uint32_t attempt;
 };
 // Effects of one fact at most.

@@ -18,7 +18,7 @@
 // One typical demand, commonest first.
 struct gr_frag_typical {
     struct gr_shape shape;
-    double popularity;
+    double popularity; // its share of the typical demands, 0..1
 };
 
 // Tables; `weight` rows follow in the same memory.
@@ -29,9 +29,9 @@ struct gr_frag {
     uint32_t pairs;     // rows of weights there are
     uint32_t typical_count;
     struct gr_frag_typical typical[GR_MIX_MAX];
-    int32_t milli[GR_FRAG_TYPES]; // need of each type
-    int32_t devices[GR_FRAG_TYPES];
-    uint32_t cpu_threshold[GR_THRESHOLDS + 2];
+    int32_t milli[GR_FRAG_TYPES];                     // need of each type
+    int32_t devices[GR_FRAG_TYPES];                   // and the devices it asks for
+    uint32_t cpu_threshold[GR_THRESHOLDS + 2];        // where the rank changes, ascending
     uint8_t pair[GR_SITES_MAX][GR_POOL_VARIANTS_MAX]; // row of weights + 1; 0: none
     int32_t weight[]; // [pair][cpu rank][type]: counts of demands that cpu and mask allow
 };

@@ -9,6 +9,7 @@
 // thread safe; two pools are independent.
 #pragma once
 
+#include "base/hash.h"
 #include "model/demand.h"
 #include "model/node.h"
 
@@ -74,8 +75,14 @@ const struct gr_node *gr_place_node_get(const struct gr_place *place, uint32_t n
 // See gr_place_node_get.
 const struct gr_node_cold *gr_place_cold_get(const struct gr_place *place, uint32_t node);
 
+// The first node of an outer domain of `level` (0-based), or NULL if it has none yet. Borrowed.
+const struct gr_node *gr_place_domain_first(const struct gr_place *place, unsigned level,
+                                            uint32_t domain);
+
 // Finds or adds a mask; returns its index, or -ENOSPC when the pool holds no more masks.
 int gr_place_mask_add(struct gr_place *place, const struct gr_mask *mask);
+// Index of a mask, or -1 if it was never added.
+int gr_place_mask_find(const struct gr_place *place, const struct gr_mask *mask);
 // Borrows a mask.
 const struct gr_mask *gr_place_mask_get(const struct gr_place *place, unsigned index);
 // Masks added so far.
@@ -101,6 +108,10 @@ bool gr_place_find(struct gr_place *place, const struct gr_shape *shape, uint64_
 bool gr_place_find_scan(const struct gr_place *place, const struct gr_shape *shape, uint64_t salt,
                         struct gr_piece *ret_piece);
 
+// How many tasks of a demand the fleet would hold if it were empty and up, in whole blocks of tasks that
+// share a domain if the demand asks for that; counts no further than demand->tasks. Visits every node.
+uint32_t gr_place_fleet_tasks(const struct gr_place *place, const struct gr_demand *demand);
+
 // Does all deferred work: policy tables, slots, index. Cost in proportion to what was deferred.
 void gr_place_refresh(struct gr_place *place);
 
@@ -117,8 +128,8 @@ enum gr_filter gr_place_filter(const struct gr_place *place, uint32_t node,
 
 // All device milli, and how much of it is free on nodes in each state.
 struct gr_place_totals {
-    uint64_t all_milli;
-    uint64_t free_milli[GR_NODE_STATES];
+    uint64_t all_milli;                  // capacity
+    uint64_t free_milli[GR_NODE_STATES]; // by enum gr_node_state
 };
 // See struct gr_place_totals. Constant time.
 struct gr_place_totals gr_place_totals_get(const struct gr_place *place);
@@ -127,6 +138,9 @@ struct gr_place_totals gr_place_totals_get(const struct gr_place *place);
 // one. "Beware of Fragmentation", USENIX ATC 2023, section 3. Visits every node. gr_place_refresh
 // must have been called since the last change of fleet or mix.
 double gr_place_fragmentation(const struct gr_place *place);
+
+// Adds all that is state (nodes, masks, mix, policy, seed) to a hash; nothing that follows from it.
+void gr_place_hash(const struct gr_place *place, struct gr_hash *hash);
 
 // Recomputes everything that follows from the nodes and compares it with what is kept (whole,
 // widest, domain sums, scores of clean nodes, inner rows). For tests and the auditor. Returns NULL

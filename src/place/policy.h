@@ -10,7 +10,7 @@
 // apart), the mix and the fleet: never of history or addresses. 0 means "does not fit" and nothing
 // else.
 struct gr_policy {
-    const char *name;
+    const char *name;    // what users call it
     const char *summary; // one line: what it maximises and from where it is known
     size_t tables_size;  // bytes of tables, 0..GR_POLICY_TABLES_SIZE
     // Fills the tables from fleet and mix; NULL if there are none. Called when either changed.

@@ -34,9 +34,10 @@ struct gr_miss {
 };
 #define GR_MISSES 64
 
+// What the pool's block begins with.
 struct gr_place {
     struct gr_place_limits limits;
-    uint64_t seed;
+    uint64_t seed; // of the random policy
     struct gr_place_totals totals;
     uint64_t asked;  // decisions so far; only ages the slots
     uint32_t policy; // index into gr_policies
@@ -48,18 +49,20 @@ struct gr_place {
     uint32_t pair_count;
     uint32_t cpu_count, memory_count, milli_count; // thresholds
     uint32_t dirty_count;                          // nodes whose row is behind
+    // Where the fit of some slot changes, ascending.
     uint32_t cpu_threshold[GR_THRESHOLDS + 2];
     uint32_t memory_threshold[GR_THRESHOLDS + 2];
     uint32_t milli_threshold[GR_THRESHOLDS + 2];
     uint8_t milli_rank[GR_DEVICE_MILLI + 1];          // thresholds <= milli
     uint8_t pair[GR_SITES_MAX][GR_POOL_VARIANTS_MAX]; // row in `allow` + 1; 0: none yet
     struct gr_miss misses[GR_MISSES];
+    // Offsets of the tables from the start of the block.
     uint64_t nodes_at, cold_at, next_at, domains_at[GR_DOMAIN_LEVELS], masks_at, slots_at, mix_at;
-    uint64_t need_at;  // 4 rows: what each slot needs of whole, milli rank, cpu rank, memory rank
-    uint64_t allow_at; // GR_PAIRS rows: 0xff where the slot's mask has the pair
-    uint64_t hash_at;  // slot hash table
-    uint64_t tables_at;
-    uint64_t frag_at;                                  // frag.h
+    uint64_t need_at;   // 4 rows: what each slot needs of whole, milli rank, cpu rank, memory rank
+    uint64_t allow_at;  // GR_PAIRS rows: 0xff where the slot's mask has the pair
+    uint64_t hash_at;   // slot hash table
+    uint64_t tables_at; // the policy's
+    uint64_t frag_at;   // frag.h
     uint64_t rows_at[GR_LEVELS], row_count[GR_LEVELS]; // row_count is padded to GR_FAN
     uint64_t dirty_at[GR_LEVELS], flags_at[GR_LEVELS]; // lists of rows behind, and a byte a row
     uint64_t size;

@@ -44,7 +44,7 @@ enum gr_jobs_field {
 // A unit: its word, and what one of it is in the field's own unit (ms, milli, MiB).
 struct gr_jobs_unit {
     const char *word; // NULL ends a list
-    int64_t factor;
+    int64_t factor;   // at least 1
 };
 
 // What a field is. All memory is static.
@@ -62,9 +62,9 @@ extern const struct gr_jobs_field_info gr_jobs_fields[GR_JOBS_FIELDS];
 struct gr_jobs_source {
     char column[GR_JOBS_TEXT_SIZE]; // "": none
     unsigned unit;                  // of the column: index into the field's units
-    bool has_default;
-    int64_t value;                // the default of a number, use or time
-    char text[GR_JOBS_TEXT_SIZE]; // the default of a name, kind, user or queue
+    bool has_default;               // value or text is used where the column is blank or missing
+    int64_t value;                  // the default of a number, use or time
+    char text[GR_JOBS_TEXT_SIZE];   // the default of a name, kind, user or queue
 };
 
 // A whole map. Caller's memory.
