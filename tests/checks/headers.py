@@ -6,7 +6,9 @@ What counts:
   macro on the line after an enum (the number of its values) is described by the enum;
 - a field: the same, or a comment before the block of fields it is in, or the comment of its struct
   if that names the field; a `count` or `size` also by standing on the line after what it counts,
-  and a field of an enum type by the comment of the enum;
+  a field of an enum's or struct's type by the comment of that type, and any field by that of a
+  field with the same name in another struct of the same header (one word is one thing);
+  `reserved` is what it says;
 - values of an enum are covered by the comment of the enum.
 Forward declarations of a type that another header defines need none; an opaque type does.
 """
@@ -34,6 +36,8 @@ class Header:
         self.path = path
         self.comments = {}  # line -> text of the comment on it
         self.macros = []  # (name, first line, last line)
+        self.fields = set()  # names of fields that have a comment
+        self.faults = {}  # (line, name of a field without) -> fault
 
         def strip(match):
             found = match.group(0)
@@ -137,7 +141,7 @@ def field_names(text):
     return names
 
 
-def check_fields(header, start, stop, about, faults):
+def check_fields(header, start, stop, about):
     """Fields between two offsets; `about` is the comment of the struct they are in."""
     code = header.code
     opened = tree.line_of(code, start)
@@ -150,7 +154,7 @@ def check_fields(header, start, stop, about, faults):
         if brace >= 0 and TYPE.match(text):
             inner = about + header.comment_before(first)
             if not TYPE.match(text).group(1) == "enum":
-                check_fields(header, begin + brace + 1, begin + text.rfind("}"), inner, faults)
+                check_fields(header, begin + brace + 1, begin + text.rfind("}"), inner)
             if header.described(first, last) or header.described(first, first):
                 continue
             if not text[text.rfind("}") + 1:].strip():
@@ -159,13 +163,16 @@ def check_fields(header, start, stop, about, faults):
         else:
             names = field_names(text)
         if header.described(first, last) or header.block_comment(first, opened):
+            header.fields.update(names)
+            continue
+        if re.match(r"(enum|struct)\s+\w+\s+\w+(\[[^]]*\])?$", text):
             continue
         for name in names:
             counts = re.fullmatch(r"(\w+_)?(count|size)", name) and first - 1 > opened \
                 and header.lines[first - 2].strip()
-            if not counts and not re.match(r"enum\s+\w+\s+\w+$", text) and not re.search(rf"\b{name}\b", about):
-                faults.append(f"{header.path}:{first}: field '{name}' has no comment: what is it, "
-                              f"in which unit, whose?")
+            if not (counts or name == "reserved" or re.search(rf"\b{name}\b", about)):
+                header.faults[first, name] = f"{header.path}:{first}: field '{name}' has no " \
+                    "comment: what is it, in which unit, whose?"
 
 
 def check_header(path, text, defined, faults):
@@ -193,12 +200,12 @@ def check_header(path, text, defined, faults):
             if not about:
                 faults.append(f"{path}:{first}: {kind.group(1)} '{kind.group(2)}' has no comment")
             if kind.group(1) != "enum":
-                check_fields(header, begin + whole.find("{") + 1, begin + whole.rfind("}"), about,
-                             faults)
+                check_fields(header, begin + whole.find("{") + 1, begin + whole.rfind("}"), about)
             continue
         if not header.described(first, last if "{" not in whole else first):
             faults.append(f"{path}:{first}: '{name_of(whole.split('{')[0])}' has no comment: what "
                           f"it does, units, ownership, errors, whether it blocks")
+    faults += [fault for (_, name), fault in header.faults.items() if name not in header.fields]
     for name, first, last in header.macros:
         if not header.described(first, last) and not header.described(first, first) \
                 and not header.block_comment(first, 0) and first - 1 not in enum_ends:
@@ -225,6 +232,8 @@ struct b {
     int x; // trailing
     int x_count;
     enum c kind;
+    struct d inside[4];
+    char reserved[2];
     // Before.
     int y;
     int z;
@@ -238,6 +247,11 @@ struct b {
     union {
         int m, n;
     } both;
+};
+// A thing again.
+struct d {
+    int y, z;
+    char *w;
 };
 static_assert(sizeof(struct b) > 0, "; { (");
 // Values.
