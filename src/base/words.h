@@ -5,8 +5,8 @@
 
 // The word of `words` (NULL-terminated) that is nearest to `text`, if it is near enough to be worth
 // suggesting (at most a third of its letters differ, two neighbours swapped counting once, or one
-// begins with the other). NULL if none is. Case is ignored. The first of equals wins. Borrowed from
-// `words`.
+// begins with the other). NULL if none is. Case is ignored. Of equals, one that begins alike wins,
+// then the first. Borrowed from `words`.
 const char *gr_words_nearest(struct gr_slice text, const char *const *words);
 
 // Writes "a, b or c" into `buffer` (`size` bytes, at least 4), cut with "..." if it is too long.

@@ -21,3 +21,15 @@
 #define GR_MEMORY_MIB_MAX 1000000000
 // Bytes of a name (site, node, organisation), terminating NUL included.
 #define GR_NAME_SIZE 48
+// Variants of one catalogue.
+#define GR_VARIANTS_MAX 2048
+// Names of one variant besides its id.
+#define GR_VARIANT_NAMES_MAX 8
+// Slots of the hash table of names: more than GR_VARIANTS_MAX * (GR_VARIANT_NAMES_MAX + 1).
+#define GR_CATALOGUE_SLOTS 32768
+// Named kinds of one file.
+#define GR_KINDS_MAX 512
+// Variants of one kind.
+#define GR_KIND_VARIANTS_MAX 64
+// Bytes of a kind's one-line description, terminating NUL included.
+#define GR_KIND_SUMMARY_SIZE 128
