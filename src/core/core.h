@@ -134,9 +134,9 @@ struct gr_submission {
 // Decides a submission at time `at_ms`. Returns GR_REFUSED_NOTHING and one or two facts, to be
 // checked and applied in order (a mask that was not known before, then the job), or why not. The
 // facts borrow from `submission`, whose mask was narrowed by hooks->allow.
-enum gr_refusal gr_decide_submit(const struct gr_core *core, const struct gr_hooks *hooks,
-                                 int64_t at_ms, struct gr_submission *submission,
-                                 struct gr_event ret_events[2], unsigned *ret_count);
+enum gr_refusal gr_decide_submit(struct gr_core *core, const struct gr_hooks *hooks, int64_t at_ms,
+                                 struct gr_submission *submission, struct gr_event ret_events[2],
+                                 unsigned *ret_count);
 
 // Decides which waiting job starts next, and where. Returns true and a fact: GR_JOB_PLACED, or,
 // with backfill, GR_ROOM_RESERVED for the first blocked job; its pieces are in `pieces` (room for

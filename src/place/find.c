@@ -210,6 +210,61 @@ static bool gang_in_domains(const struct gr_place *place, const struct gr_demand
     }
 }
 
+// Tasks of a shape that an empty node holds, at most `most`.
+static uint32_t node_tasks(const struct gr_place *place, uint32_t number,
+                           const struct gr_shape *shape, uint32_t most)
+{
+    const struct gr_node_cold *cold = gr_cold_at(place, number);
+    struct gr_node empty = *gr_node_at(place, number);
+    empty.state = GR_NODE_UP;
+    empty.cpu_milli = cold->cpu_milli;
+    empty.memory_mib = cold->memory_mib;
+    for (unsigned i = 0; i < empty.devices; i++) {
+        empty.free[i] = GR_DEVICE_MILLI;
+    }
+    gr_node_summarise(&empty);
+    struct gr_piece piece = {
+        .milli = shape->milli, .cpu_milli = shape->cpu_milli, .memory_mib = shape->memory_mib};
+    uint32_t count = 0;
+    while (count < most && gr_choose_filter(place, &empty, cold, shape) == GR_FILTER_NONE) {
+        piece.devices = 0;
+        if (gr_shape_is_fraction(shape)) {
+            piece.devices = (uint16_t)(1u << gr_choose_tightest(&empty, shape->milli));
+        } else if (shape->devices > 0) {
+            piece.devices = gr_choose_whole(&empty, shape);
+        }
+        gr_node_take(&empty, &piece);
+        count++;
+    }
+    return count;
+}
+
+uint32_t gr_place_fleet_tasks(const struct gr_place *place, const struct gr_demand *demand)
+{
+    assert(place != NULL && demand != NULL);
+    assert(gr_demand_wrong(demand) == NULL);
+    uint32_t block = demand->domain_tasks != 0 ? demand->domain_tasks : demand->tasks;
+    struct gr_shape shape = demand->shape;
+    uint32_t count = 0;
+    if (demand->domain_level == 0 || block == 1) {
+        shape.level = demand->domain_level != 0 ? demand->domain_level : shape.level;
+        for (uint32_t n = 0; n < place->node_count && count < demand->tasks; n++) {
+            count += node_tasks(place, n, &shape, demand->tasks - count);
+        }
+        return count;
+    }
+    unsigned level = demand->domain_level - 1u;
+    for (uint32_t d = 0; d < place->limits.domains[level] && count < demand->tasks; d++) {
+        uint32_t inside = 0, most = demand->tasks - count;
+        for (uint32_t n = gr_domain_at(place, level, d)->first; n != UINT32_MAX && inside < most;
+             n = *gr_next_at(place, level, n)) {
+            inside += node_tasks(place, n, &shape, most - inside);
+        }
+        count += inside / block * block;
+    }
+    return count;
+}
+
 bool gr_place_find_gang(struct gr_place *place, const struct gr_demand *demand, uint64_t salt,
                         struct gr_piece *ret_pieces)
 {

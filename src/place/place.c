@@ -207,13 +207,32 @@ const struct gr_node_cold *gr_place_cold_get(const struct gr_place *place, uint3
     return gr_cold_at(place, node);
 }
 
-int gr_place_mask_add(struct gr_place *place, const struct gr_mask *mask)
+const struct gr_node *gr_place_domain_first(const struct gr_place *place, unsigned level,
+                                            uint32_t domain)
+{
+    assert(level < GR_DOMAIN_LEVELS);
+    assert(domain < place->limits.domains[level]);
+    uint32_t first = gr_domain_at(place, level, domain)->first;
+    return first == UINT32_MAX ? NULL : gr_node_at(place, first);
+}
+
+int gr_place_mask_find(const struct gr_place *place, const struct gr_mask *mask)
 {
     assert(place != NULL && mask != NULL);
     for (uint32_t i = 0; i < place->mask_count; i++) {
         if (memcmp(gr_mask_at(place, i), mask, sizeof *mask) == 0) {
             return (int)i;
         }
+    }
+    return -1;
+}
+
+int gr_place_mask_add(struct gr_place *place, const struct gr_mask *mask)
+{
+    assert(place != NULL && mask != NULL);
+    int known = gr_place_mask_find(place, mask);
+    if (known >= 0) {
+        return known;
     }
     if (place->mask_count == place->limits.masks) {
         return -ENOSPC;
@@ -328,6 +347,21 @@ enum gr_filter gr_place_filter(const struct gr_place *place, uint32_t node,
 {
     assert(node < place->node_count);
     return gr_choose_filter(place, gr_node_at(place, node), gr_cold_at(place, node), shape);
+}
+
+void gr_place_hash(const struct gr_place *place, struct gr_hash *hash)
+{
+    assert(place != NULL && hash != NULL);
+    const char *policy = gr_place_policy_name(place);
+    gr_hash_add(hash, policy, strlen(policy) + 1);
+    gr_hash_add(hash, &place->seed, sizeof place->seed);
+    gr_hash_add(hash, &place->node_count, sizeof place->node_count);
+    gr_hash_add(hash, gr_node_at(place, 0), place->node_count * sizeof(struct gr_node));
+    gr_hash_add(hash, gr_cold_at(place, 0), place->node_count * sizeof(struct gr_node_cold));
+    gr_hash_add(hash, &place->mask_count, sizeof place->mask_count);
+    gr_hash_add(hash, gr_mask_at(place, 0), place->mask_count * sizeof(struct gr_mask));
+    gr_hash_add(hash, &place->mix_count, sizeof place->mix_count);
+    gr_hash_add(hash, gr_mix_at(place), place->mix_count * sizeof(struct gr_mix_item));
 }
 
 const char *gr_place_audit(const struct gr_place *place)

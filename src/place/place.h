@@ -108,8 +108,9 @@ bool gr_place_find(struct gr_place *place, const struct gr_shape *shape, uint64_
 bool gr_place_find_scan(const struct gr_place *place, const struct gr_shape *shape, uint64_t salt,
                         struct gr_piece *ret_piece);
 
-// How many tasks of a demand the fleet would hold if it were empty and up, in whole blocks of tasks that
-// share a domain if the demand asks for that; counts no further than demand->tasks. Visits every node.
+// How many tasks of a demand the fleet would hold if it were empty and up, in whole blocks of tasks
+// that share a domain if the demand asks for that; counts no further than demand->tasks. Visits
+// every node.
 uint32_t gr_place_fleet_tasks(const struct gr_place *place, const struct gr_demand *demand);
 
 // Does all deferred work: policy tables, slots, index. Cost in proportion to what was deferred.

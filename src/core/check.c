@@ -1,0 +1,316 @@
+// May a fact become part of this history? Structural invariants only: they never tighten, so that
+// old history stays valid. Pure. The order of the questions is part of the answer: the first no
+// counts.
+#include "core/state.h"
+
+#include <string.h>
+
+// A name: at least one character, NUL-terminated, zeros behind, no control characters.
+static bool name_good(const char name[GR_NAME_SIZE])
+{
+    size_t length = strnlen(name, GR_NAME_SIZE);
+    if (length == 0 || length == GR_NAME_SIZE) {
+        return false;
+    }
+    for (size_t i = 0; i < GR_NAME_SIZE; i++) {
+        unsigned char c = (unsigned char)name[i];
+        if (i < length ? c < 0x20 || c == 0x7f : c != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+// Two capital letters and a NUL, or (if allowed) nothing.
+static bool country_good(const char country[3], bool may_be_unknown)
+{
+    if (country[0] == '\0') {
+        return may_be_unknown && country[1] == '\0' && country[2] == '\0';
+    }
+    return country[0] >= 'A' && country[0] <= 'Z' && country[1] >= 'A' && country[1] <= 'Z' &&
+           country[2] == '\0';
+}
+
+static enum gr_refusal check_org(const struct gr_core *core, const struct gr_org *org)
+{
+    if (core->org_count == core->limits.orgs) {
+        return GR_REFUSED_LIMIT_OTHER;
+    }
+    if (org->parent != UINT32_MAX && org->parent >= core->org_count) {
+        return GR_REFUSED_ORG;
+    }
+    return name_good(org->name) && org->role < GR_ROLES && country_good(org->seat, true) &&
+                   country_good(org->ultimate_parent, true)
+               ? GR_REFUSED_NOTHING
+               : GR_REFUSED_FIELD;
+}
+
+static enum gr_refusal check_site(const struct gr_core *core, const struct gr_site *site)
+{
+    if (core->site_count == core->limits.sites) {
+        return GR_REFUSED_LIMIT_OTHER;
+    }
+    if (site->owner >= core->org_count) {
+        return GR_REFUSED_ORG;
+    }
+    return name_good(site->name) && country_good(site->country, true) ? GR_REFUSED_NOTHING
+                                                                      : GR_REFUSED_FIELD;
+}
+
+// Outer domains before inner ones, inner groups that divide the node and each other, numbers within
+// the limits, and outer domains that nest: nodes that share one share all wider ones.
+static enum gr_refusal check_domains(const struct gr_core *core, const struct gr_node *node)
+{
+    bool inner = false;
+    uint32_t group = node->devices;
+    for (unsigned l = 0; l < GR_DOMAIN_LEVELS; l++) {
+        uint32_t domain = node->domain[l];
+        if (domain == GR_DOMAIN_NONE) {
+            continue;
+        }
+        if ((domain & GR_DOMAIN_INNER) != 0) {
+            uint32_t size = domain & ~GR_DOMAIN_INNER;
+            if (size == 0 || size > group || group % size != 0) {
+                return GR_REFUSED_DOMAIN;
+            }
+            inner = true;
+            group = size;
+            continue;
+        }
+        if (inner || domain >= core->limits.place.domains[l]) {
+            return GR_REFUSED_DOMAIN;
+        }
+        const struct gr_node *other = gr_place_domain_first(gr_pool(core), l, domain);
+        for (unsigned wider = 0; other != NULL && wider < l; wider++) {
+            if (other->domain[wider] != node->domain[wider]) {
+                return GR_REFUSED_DOMAIN;
+            }
+        }
+    }
+    return GR_REFUSED_NOTHING;
+}
+
+static enum gr_refusal check_node(const struct gr_core *core, const struct gr_event *event)
+{
+    const struct gr_node *node = &event->node.row;
+    if (gr_place_node_count(gr_pool(core)) == core->limits.place.nodes) {
+        return GR_REFUSED_LIMIT_OTHER;
+    }
+    if (node->site >= core->site_count) {
+        return GR_REFUSED_SITE;
+    }
+    if (node->variant >= core->variant_count) {
+        return GR_REFUSED_VARIANT;
+    }
+    if (!name_good(event->node.name) || node->devices > GR_NODE_DEVICES_MAX ||
+        node->state >= GR_NODE_STATES || node->cpu_milli > GR_CPU_MILLI_MAX ||
+        node->memory_mib > GR_MEMORY_MIB_MAX) {
+        return GR_REFUSED_FIELD;
+    }
+    for (unsigned i = 0; i < GR_NODE_DEVICES_MAX; i++) { // a new node is wholly free
+        if (node->free[i] != (i < node->devices ? GR_DEVICE_MILLI : 0)) {
+            return GR_REFUSED_FIELD;
+        }
+    }
+    return check_domains(core, node);
+}
+
+static enum gr_refusal check_mask(const struct gr_core *core, const struct gr_event *event)
+{
+    if (event->mask == NULL) {
+        return GR_REFUSED_FIELD;
+    }
+    if (gr_place_mask_count(gr_pool(core)) == core->limits.place.masks) {
+        return GR_REFUSED_LIMIT_OTHER;
+    }
+    return gr_place_mask_find(gr_pool(core), event->mask) < 0 ? GR_REFUSED_NOTHING
+                                                              : GR_REFUSED_MASK;
+}
+
+static enum gr_refusal check_mix(const struct gr_core *core, const struct gr_event *event)
+{
+    if (event->item_count > GR_MIX_MAX || (event->item_count > 0 && event->items == NULL)) {
+        return GR_REFUSED_FIELD;
+    }
+    for (uint32_t i = 0; i < event->item_count; i++) {
+        struct gr_demand demand = {.shape = event->items[i].shape, .tasks = 1};
+        if (demand.shape.mask >= gr_place_mask_count(gr_pool(core))) {
+            return GR_REFUSED_MASK;
+        }
+        if (gr_demand_wrong(&demand) != NULL || event->items[i].count > UINT64_C(1) << 40) {
+            return GR_REFUSED_FIELD;
+        }
+    }
+    return GR_REFUSED_NOTHING;
+}
+
+static enum gr_refusal check_submitted(const struct gr_core *core, const struct gr_event *event)
+{
+    if (core->waiting + core->running == core->limits.jobs) {
+        return GR_REFUSED_LIMIT_JOBS;
+    }
+    if (event->submitted.org >= core->org_count) {
+        return GR_REFUSED_ORG;
+    }
+    if (event->submitted.demand.shape.mask >= gr_place_mask_count(gr_pool(core))) {
+        return GR_REFUSED_MASK;
+    }
+    return event->submitted.limit_ms >= 0 && gr_demand_wrong(&event->submitted.demand) == NULL
+               ? GR_REFUSED_NOTHING
+               : GR_REFUSED_FIELD;
+}
+
+// A job of this id in this state.
+static enum gr_refusal check_job(const struct gr_core *core, uint64_t job, enum gr_job_state state,
+                                 const struct gr_job **ret_job)
+{
+    uint32_t slot = gr_core_job_slot(core, job);
+    if (slot == UINT32_MAX) {
+        return GR_REFUSED_JOB;
+    }
+    *ret_job = gr_job_at(core, slot);
+    return (*ret_job)->state == state ? GR_REFUSED_NOTHING : GR_REFUSED_STATE;
+}
+
+// A piece is what one task of the shape takes, no more and no less.
+static bool piece_matches(const struct gr_piece *piece, const struct gr_shape *shape)
+{
+    return piece->cpu_milli == shape->cpu_milli && piece->memory_mib == shape->memory_mib &&
+           piece->milli == shape->milli && __builtin_popcount(piece->devices) == shape->devices;
+}
+
+// All pieces fit together into what is free: those of one node are taken one after the other from a
+// copy of its row.
+static enum gr_refusal check_pieces(const struct gr_core *core, const struct gr_demand *demand,
+                                    const struct gr_piece *pieces, uint32_t count, bool free_now)
+{
+    const struct gr_place *place = gr_pool(core);
+    struct gr_node copy;
+    if (pieces == NULL || count != demand->tasks) {
+        return GR_REFUSED_PIECES;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        if (pieces[i].node >= gr_place_node_count(place)) {
+            return GR_REFUSED_NODE;
+        }
+        bool same = i > 0 && pieces[i].node == pieces[i - 1].node;
+        if (!piece_matches(&pieces[i], &demand->shape) ||
+            (i > 0 && pieces[i].node < pieces[i - 1].node) ||
+            (same && pieces[i].devices < pieces[i - 1].devices)) {
+            return GR_REFUSED_PIECES;
+        }
+        if (!free_now) {
+            continue;
+        }
+        if (!same) {
+            copy = *gr_place_node_get(place, pieces[i].node);
+        }
+        if (!gr_node_can_take(&copy, &pieces[i])) {
+            return GR_REFUSED_HELD;
+        }
+        if (count > 1) {
+            gr_node_take(&copy, &pieces[i]);
+        }
+    }
+    return GR_REFUSED_NOTHING;
+}
+
+static enum gr_refusal check_placed(const struct gr_core *core, const struct gr_event *event)
+{
+    const struct gr_job *job;
+    enum gr_refusal refusal = check_job(core, event->placed.job, GR_JOB_WAITING, &job);
+    if (refusal != GR_REFUSED_NOTHING) {
+        return refusal;
+    }
+    if (event->placed.attempt != job->attempt + 1) {
+        return GR_REFUSED_FIELD;
+    }
+    if (event->piece_count > 1 && core->limits.pieces - core->more_used < event->piece_count - 1) {
+        return GR_REFUSED_LIMIT_PIECES;
+    }
+    return check_pieces(core, &job->demand, event->pieces, event->piece_count, true);
+}
+
+static enum gr_refusal check_reserved(const struct gr_core *core, const struct gr_event *event)
+{
+    const struct gr_job *job;
+    enum gr_refusal refusal = check_job(core, event->reserved.job, GR_JOB_WAITING, &job);
+    if (refusal != GR_REFUSED_NOTHING) {
+        return refusal;
+    }
+    if (event->piece_count == 0) { // no end of running work makes room: nothing is kept
+        return GR_REFUSED_NOTHING;
+    }
+    return check_pieces(core, &job->demand, event->pieces, event->piece_count, false);
+}
+
+static enum gr_refusal check_finished(const struct gr_core *core, const struct gr_event *event)
+{
+    const struct gr_job *job;
+    enum gr_refusal refusal = check_job(core, event->finished.job, GR_JOB_RUNNING, &job);
+    if (refusal != GR_REFUSED_NOTHING) {
+        return refusal;
+    }
+    return event->finished.attempt == job->attempt && event->finished.outcome < GR_OUTCOMES
+               ? GR_REFUSED_NOTHING
+               : GR_REFUSED_FIELD;
+}
+
+static enum gr_refusal check_dropped(const struct gr_core *core, const struct gr_event *event)
+{
+    const struct gr_job *job;
+    enum gr_refusal refusal = check_job(core, event->dropped.job, GR_JOB_WAITING, &job);
+    if (refusal != GR_REFUSED_NOTHING) {
+        return refusal;
+    }
+    return event->dropped.why < GR_REFUSALS ? GR_REFUSED_NOTHING : GR_REFUSED_FIELD;
+}
+
+enum gr_refusal gr_core_check(const struct gr_core *core, const struct gr_event *event)
+{
+    assert(core != NULL);
+    assert(event != NULL);
+    if (event->sequence != core->sequence + 1) {
+        return GR_REFUSED_SEQUENCE;
+    }
+    if (event->epoch < core->epoch) {
+        return GR_REFUSED_EPOCH;
+    }
+    if (event->version != GR_EVENT_VERSION) {
+        return GR_REFUSED_TYPE;
+    }
+    if (core->sequence > 0 && event->at_ms < core->now_ms) {
+        return GR_REFUSED_TIME;
+    }
+    switch ((enum gr_event_type)event->type) {
+    case GR_ORG_ADDED:
+        return check_org(core, &event->org);
+    case GR_SITE_ADDED:
+        return check_site(core, &event->site);
+    case GR_VARIANT_ADDED:
+        return core->variant_count == core->limits.variants ? GR_REFUSED_LIMIT_OTHER
+               : name_good(event->variant)                  ? GR_REFUSED_NOTHING
+                                                            : GR_REFUSED_FIELD;
+    case GR_MASK_ADDED:
+        return check_mask(core, event);
+    case GR_NODE_ADDED:
+        return check_node(core, event);
+    case GR_NODE_STATE_SET:
+        return event->node_state.node >= gr_place_node_count(gr_pool(core)) ? GR_REFUSED_NODE
+               : event->node_state.state >= GR_NODE_STATES                  ? GR_REFUSED_FIELD
+                                                                            : GR_REFUSED_NOTHING;
+    case GR_MIX_SET:
+        return check_mix(core, event);
+    case GR_JOB_SUBMITTED:
+        return check_submitted(core, event);
+    case GR_JOB_PLACED:
+        return check_placed(core, event);
+    case GR_JOB_FINISHED:
+        return check_finished(core, event);
+    case GR_JOB_DROPPED:
+        return check_dropped(core, event);
+    case GR_ROOM_RESERVED:
+        return check_reserved(core, event);
+    }
+    return GR_REFUSED_TYPE;
+}

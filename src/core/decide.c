@@ -1,0 +1,383 @@
+// What to do next: turns requests and the state into facts. Changes nothing that is state; the
+// pool's pieces that it tries out are given back before it returns.
+#include "core/state.h"
+#include "place/policy.h"
+
+#include <string.h>
+
+#define NONE UINT32_MAX
+
+struct gr_event gr_decide_fact(const struct gr_core *core, int64_t at_ms, enum gr_event_type type)
+{
+    assert(core != NULL);
+    struct gr_event event;
+    memset(&event, 0, sizeof event); // padding too: facts are compared as bytes in tests
+    event.sequence = core->sequence + 1;
+    event.at_ms = at_ms;
+    event.since_ms = at_ms;
+    event.epoch = core->epoch;
+    event.type = (uint16_t)type;
+    event.version = GR_EVENT_VERSION;
+    return event;
+}
+
+static uint32_t demand_hash(const struct gr_demand *demand)
+{
+    uint32_t words[sizeof *demand / sizeof(uint32_t)];
+    memcpy(words, demand, sizeof words);
+    uint64_t h = 0;
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        h = (h ^ words[i]) * 0x9e3779b97f4a7c15u;
+        h ^= h >> 29;
+    }
+    return (uint32_t)(h >> 32) % GR_HOPELESS;
+}
+
+// --- submissions
+
+// Would the demand fit the fleet if it were empty? Found out once for each demand and fleet.
+static bool fleet_fits(struct gr_core *core, const struct gr_demand *demand)
+{
+    uint64_t fleet = (uint64_t)gr_place_node_count(gr_pool(core)) + 1;
+    struct gr_fleet_fit *known = &core->fleet_fit[demand_hash(demand)];
+    if (known->fleet != fleet || memcmp(&known->demand, demand, sizeof *demand) != 0) {
+        known->fleet = fleet;
+        known->demand = *demand;
+        known->fits = gr_place_fleet_tasks(gr_pool(core), demand) == demand->tasks;
+    }
+    return known->fits;
+}
+
+// True if some node's site and variant are in the mask.
+static bool mask_anywhere(const struct gr_core *core, const struct gr_mask *mask)
+{
+    for (unsigned s = 0; s < core->site_count; s++) {
+        for (unsigned v = 0; v < core->variant_count; v++) {
+            if (gr_mask_has(mask, s, v)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+enum gr_refusal gr_decide_submit(struct gr_core *core, const struct gr_hooks *hooks, int64_t at_ms,
+                                 struct gr_submission *submission, struct gr_event ret_events[2],
+                                 unsigned *ret_count)
+{
+    assert(core != NULL && submission != NULL && ret_events != NULL && ret_count != NULL);
+    struct gr_demand *demand = &submission->demand;
+    demand->shape.mask = 0;
+    if (gr_demand_wrong(demand) != NULL || submission->limit_ms < 0) {
+        return GR_REFUSED_FIELD;
+    }
+    if (submission->org >= core->org_count) {
+        return GR_REFUSED_ORG;
+    }
+    if (hooks != NULL && hooks->allow != NULL) {
+        hooks->allow(hooks->context, core, submission->org, demand, &submission->mask);
+    }
+    if (!mask_anywhere(core, &submission->mask)) {
+        return GR_REFUSED_NOWHERE;
+    }
+    unsigned count = 0;
+    int mask = gr_place_mask_find(gr_pool(core), &submission->mask);
+    if (mask < 0) {
+        mask = (int)gr_place_mask_count(gr_pool(core));
+        if ((uint32_t)mask == core->limits.place.masks) {
+            return GR_REFUSED_LIMIT_OTHER;
+        }
+        ret_events[count] = gr_decide_fact(core, at_ms, GR_MASK_ADDED);
+        ret_events[count++].mask = &submission->mask;
+    }
+    demand->shape.mask = (uint16_t)mask;
+    if (count == 0 && !fleet_fits(core, demand)) {
+        return GR_REFUSED_NEVER;
+    }
+    if (core->waiting + core->running == core->limits.jobs) {
+        return GR_REFUSED_LIMIT_JOBS;
+    }
+    ret_events[count] = gr_decide_fact(core, at_ms, GR_JOB_SUBMITTED);
+    ret_events[count].sequence += count;
+    ret_events[count].submitted.tag = submission->tag;
+    ret_events[count].submitted.limit_ms = submission->limit_ms;
+    ret_events[count].submitted.demand = *demand;
+    ret_events[count].submitted.org = submission->org;
+    enum gr_refusal refusal = hooks != NULL && hooks->admit != NULL
+                                  ? hooks->admit(hooks->context, core, &ret_events[count])
+                                  : GR_REFUSED_NOTHING;
+    *ret_count = count + 1;
+    return refusal;
+}
+
+// --- starts
+
+// A question whose answer was no since room last grew.
+static struct gr_hopeless *hopeless(struct gr_core *core, const struct gr_demand *demand,
+                                    bool hidden)
+{
+    struct gr_hopeless *known = &core->hopeless[demand_hash(demand)];
+    if (known->room != core->room || known->hidden != hidden ||
+        memcmp(&known->demand, demand, sizeof *demand) != 0) {
+        *known = (struct gr_hopeless){.demand = *demand, .hidden = hidden};
+    }
+    return known;
+}
+
+// Finds pieces for a job now. `hidden`: nodes of the reserved room are out of bounds at present.
+static bool find_room(struct gr_core *core, const struct gr_job *job, bool hidden,
+                      struct gr_piece *pieces)
+{
+    struct gr_place *place = gr_pool(core);
+    uint64_t salt = job->id * 65536;
+    if (gr_policy_find(gr_place_policy_name(place))->find != NULL) { // each draw is another
+        return gr_place_find_gang(place, &job->demand, salt, pieces);
+    }
+    struct gr_hopeless *known = hopeless(core, &job->demand, hidden);
+    if (known->room == core->room) {
+        return false;
+    }
+    if (gr_place_find_gang(place, &job->demand, salt, pieces)) {
+        return true;
+    }
+    known->room = core->room;
+    return false;
+}
+
+static enum gr_refusal start_fact(const struct gr_core *core, const struct gr_hooks *hooks,
+                                  int64_t at_ms, const struct gr_job *job,
+                                  const struct gr_piece *pieces, struct gr_event *ret_event)
+{
+    struct gr_event event = gr_decide_fact(core, at_ms, GR_JOB_PLACED);
+    event.placed.job = job->id;
+    event.placed.attempt = job->attempt + 1;
+    event.pieces = pieces;
+    event.piece_count = job->demand.tasks;
+    if (job->demand.tasks > 1 && core->limits.pieces - core->more_used < job->demand.tasks - 1) {
+        return GR_REFUSED_LIMIT_PIECES;
+    }
+    enum gr_refusal refusal = hooks != NULL && hooks->admit != NULL
+                                  ? hooks->admit(hooks->context, core, &event)
+                                  : GR_REFUSED_NOTHING;
+    if (refusal == GR_REFUSED_NOTHING) {
+        *ret_event = event;
+    }
+    return refusal;
+}
+
+enum gr_refusal gr_decide_start_job(struct gr_core *core, const struct gr_hooks *hooks,
+                                    int64_t at_ms, uint64_t job, struct gr_piece *pieces,
+                                    struct gr_event *ret_event)
+{
+    assert(core != NULL && pieces != NULL && ret_event != NULL);
+    const struct gr_job *row = gr_core_job_find(core, job);
+    if (row == NULL) {
+        return GR_REFUSED_JOB;
+    }
+    if (row->state != GR_JOB_WAITING) {
+        return GR_REFUSED_STATE;
+    }
+    if (!find_room(core, row, false, pieces)) {
+        return GR_REFUSED_NO_ROOM;
+    }
+    return start_fact(core, hooks, at_ms, row, pieces, ret_event);
+}
+
+// --- backfill: room for the first blocked job, and who may start without delaying it
+// (EASY: Lifka, "The ANL/IBM SP Scheduling System", JSSPP 1995)
+
+// When a running job ends at the latest, if its limit holds; INT64_MAX without a limit. One that is
+// over its limit is expected to end at any moment.
+static int64_t end_of(const struct gr_job *job, int64_t at_ms)
+{
+    if (job->limit_ms == 0 || job->limit_ms > INT64_MAX - job->started_ms) {
+        return INT64_MAX;
+    }
+    int64_t end = job->started_ms + job->limit_ms;
+    return end > at_ms ? end : at_ms + 1;
+}
+
+static bool ends_before(const struct gr_core *core, int64_t at_ms, uint32_t a, uint32_t b)
+{
+    int64_t end_a = end_of(gr_job_at(core, a), at_ms);
+    int64_t end_b = end_of(gr_job_at(core, b), at_ms);
+    return end_a != end_b ? end_a < end_b : a < b;
+}
+
+static void ends_sift(const struct gr_core *core, int64_t at_ms, uint32_t *slots, uint32_t root,
+                      uint32_t count)
+{
+    uint32_t moving = slots[root];
+    for (uint32_t child = 2 * root + 1; child < count; child = 2 * root + 1) {
+        if (child + 1 < count && ends_before(core, at_ms, slots[child], slots[child + 1])) {
+            child++;
+        }
+        if (!ends_before(core, at_ms, moving, slots[child])) {
+            break;
+        }
+        slots[root] = slots[child];
+        root = child;
+    }
+    slots[root] = moving;
+}
+
+// Lists the slots of running jobs with a limit in order of their ends. Returns how many.
+static uint32_t ends_list(struct gr_core *core, int64_t at_ms, uint32_t *slots)
+{
+    uint32_t count = 0;
+    for (uint32_t s = 0; s < core->job_top; s++) {
+        const struct gr_job *job = gr_job_at(core, s);
+        if (job->state == GR_JOB_RUNNING && end_of(job, at_ms) != INT64_MAX) {
+            slots[count++] = s;
+        }
+    }
+    for (uint32_t root = count / 2; root-- > 0;) {
+        ends_sift(core, at_ms, slots, root, count);
+    }
+    for (uint32_t left = count; left > 1; left--) {
+        uint32_t last = slots[left - 1];
+        slots[left - 1] = slots[0];
+        slots[0] = last;
+        ends_sift(core, at_ms, slots, 0, left - 1);
+    }
+    return count;
+}
+
+static void give(void *context, const struct gr_piece *piece)
+{
+    gr_place_give(context, piece);
+}
+
+static void take(void *context, const struct gr_piece *piece)
+{
+    gr_place_take(context, piece);
+}
+
+// Gives running jobs back to the pool in order of their ends until `job` fits, notes when and
+// where, and takes everything again.
+static struct gr_event reserve(struct gr_core *core, int64_t at_ms, const struct gr_job *job,
+                               struct gr_piece *pieces)
+{
+    struct gr_place *place = gr_pool(core);
+    struct gr_event event = gr_decide_fact(core, at_ms, GR_ROOM_RESERVED);
+    event.reserved.job = job->id;
+    event.reserved.start_ms = INT64_MAX;
+    uint64_t wanted =
+        (uint64_t)job->demand.tasks * job->demand.shape.devices * job->demand.shape.milli;
+    uint32_t *slots = gr_core_at(core, core->scratch_at);
+    uint32_t count = ends_list(core, at_ms, slots);
+    uint32_t given = 0;
+    while (given < count && event.pieces == NULL) {
+        const struct gr_job *ending = gr_job_at(core, slots[given++]);
+        gr_jobs_pieces(core, gr_allocation_at(core, ending->allocation), give, place);
+        if (gr_place_totals_get(place).free_milli[GR_NODE_UP] >= wanted &&
+            gr_place_find_gang(place, &job->demand, job->id * 65536, pieces)) {
+            event.reserved.start_ms = end_of(ending, at_ms);
+            event.pieces = pieces;
+            event.piece_count = job->demand.tasks;
+        }
+    }
+    while (given > 0) {
+        const struct gr_job *ending = gr_job_at(core, slots[--given]);
+        gr_jobs_pieces(core, gr_allocation_at(core, ending->allocation), take, place);
+    }
+    return event;
+}
+
+// Takes the nodes of the reserved room out of bounds, or back. States other than up stay as they
+// are: such nodes take no work anyway.
+static void hide(struct gr_core *core, bool hidden)
+{
+    struct gr_place *place = gr_pool(core);
+    uint32_t left = core->room_kept.node_count;
+    for (uint32_t n = 0; left > 0; n++) {
+        assert(n < gr_place_node_count(place));
+        if (gr_kept_at(core)[n] == 0) {
+            continue;
+        }
+        left--;
+        enum gr_node_state state = (enum gr_node_state)gr_place_node_get(place, n)->state;
+        if (hidden && state == GR_NODE_UP) {
+            gr_kept_at(core)[n] = 2;
+            gr_place_node_set_state(place, n, GR_NODE_DRAINED);
+        } else if (!hidden && gr_kept_at(core)[n] == 2) {
+            gr_kept_at(core)[n] = 1;
+            gr_place_node_set_state(place, n, GR_NODE_UP);
+        }
+    }
+}
+
+// Tries the jobs behind the first: those that end before the reserved start may go anywhere, the
+// others only beside the reserved nodes.
+static bool backfill(struct gr_core *core, const struct gr_hooks *hooks, int64_t at_ms,
+                     uint32_t first, struct gr_piece *pieces, struct gr_event *ret_event)
+{
+    bool hidden = false;
+    bool found = false;
+    for (uint32_t s = gr_jobs_after(core, first); s != NONE && !found; s = gr_jobs_after(core, s)) {
+        const struct gr_job *job = gr_job_at(core, s);
+        int64_t end = job->limit_ms == 0 || job->limit_ms > INT64_MAX - at_ms
+                          ? INT64_MAX
+                          : at_ms + job->limit_ms;
+        bool must_hide = core->room_kept.node_count > 0 && end > core->room_kept.start_ms;
+        if (must_hide != hidden) {
+            hide(core, must_hide);
+            hidden = must_hide;
+        }
+        found = find_room(core, job, hidden, pieces) &&
+                start_fact(core, hooks, at_ms, job, pieces, ret_event) == GR_REFUSED_NOTHING;
+    }
+    if (hidden) {
+        hide(core, false);
+    }
+    return found;
+}
+
+bool gr_decide_start(struct gr_core *core, const struct gr_hooks *hooks, int64_t at_ms,
+                     struct gr_piece *pieces, struct gr_event *ret_event)
+{
+    assert(core != NULL && pieces != NULL && ret_event != NULL);
+    uint32_t first = gr_jobs_first(core);
+    if (first == NONE) {
+        return false;
+    }
+    const struct gr_job *job = gr_job_at(core, first);
+    if (find_room(core, job, false, pieces) &&
+        start_fact(core, hooks, at_ms, job, pieces, ret_event) == GR_REFUSED_NOTHING) {
+        return true;
+    }
+    if (core->order == GR_ORDER_FIFO) {
+        return false;
+    }
+    if (gr_jobs_after(core, first) == NONE) {
+        return false; // nobody to keep the room from
+    }
+    if (core->room_kept.job != job->id || core->room_kept.start_ms <= at_ms) {
+        *ret_event = reserve(core, at_ms, job, pieces);
+        return true;
+    }
+    return backfill(core, hooks, at_ms, first, pieces, ret_event);
+}
+
+// --- ends
+
+struct gr_event gr_decide_finish(const struct gr_core *core, int64_t at_ms, int64_t since_ms,
+                                 uint64_t job, enum gr_outcome outcome)
+{
+    struct gr_event event = gr_decide_fact(core, at_ms, GR_JOB_FINISHED);
+    const struct gr_job *row = gr_core_job_find(core, job);
+    event.since_ms = since_ms;
+    event.finished.job = job;
+    event.finished.attempt = row == NULL ? 0 : row->attempt;
+    event.finished.outcome = (uint32_t)outcome;
+    return event;
+}
+
+struct gr_event gr_decide_drop(const struct gr_core *core, int64_t at_ms, uint64_t job,
+                               enum gr_refusal why)
+{
+    struct gr_event event = gr_decide_fact(core, at_ms, GR_JOB_DROPPED);
+    event.dropped.job = job;
+    event.dropped.why = (uint32_t)why;
+    return event;
+}

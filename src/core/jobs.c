@@ -1,0 +1,239 @@
+// The tables of jobs, allocations and pieces, and the queue. Free slots are reused last in, first
+// out, so that the same facts give the same slots. Must never be left with a job in two places.
+#include "core/state.h"
+
+#include <string.h>
+
+#define NONE UINT32_MAX
+
+static uint32_t index_home(const struct gr_core *core, uint64_t job)
+{
+    return (uint32_t)((job * 0x9e3779b97f4a7c15u) >> 32) & (core->index_size - 1);
+}
+
+uint32_t gr_core_job_slot(const struct gr_core *core, uint64_t job)
+{
+    const uint32_t *index = gr_core_at(core, core->index_at);
+    for (uint32_t i = index_home(core, job); index[i] != 0; i = (i + 1) & (core->index_size - 1)) {
+        if (gr_job_at(core, index[i] - 1)->id == job) {
+            return index[i] - 1;
+        }
+    }
+    return NONE;
+}
+
+static void index_add(struct gr_core *core, uint64_t job, uint32_t slot)
+{
+    uint32_t *index = gr_core_at(core, core->index_at);
+    uint32_t i = index_home(core, job);
+    while (index[i] != 0) {
+        i = (i + 1) & (core->index_size - 1);
+    }
+    index[i] = slot + 1;
+}
+
+// Removes an entry and moves later ones back, so that no search ends too early (Knuth, TAOCP
+// 3, 6.4, algorithm R).
+static void index_remove(struct gr_core *core, uint64_t job)
+{
+    uint32_t *index = gr_core_at(core, core->index_at);
+    uint32_t mask = core->index_size - 1;
+    uint32_t hole = index_home(core, job);
+    while (gr_job_at(core, index[hole] - 1)->id != job) {
+        hole = (hole + 1) & mask;
+        assert(index[hole] != 0);
+    }
+    for (uint32_t i = (hole + 1) & mask; index[i] != 0; i = (i + 1) & mask) {
+        uint32_t home = index_home(core, gr_job_at(core, index[i] - 1)->id);
+        if (((i - home) & mask) >= ((i - hole) & mask)) {
+            index[hole] = index[i];
+            hole = i;
+        }
+    }
+    index[hole] = 0;
+}
+
+static void queue_add(struct gr_core *core, uint32_t slot)
+{
+    struct gr_job *job = gr_job_at(core, slot);
+    unsigned p = job->demand.priority;
+    job->next = NONE;
+    job->prev = core->tail[p];
+    if (core->tail[p] == NONE) {
+        core->head[p] = slot;
+    } else {
+        gr_job_at(core, core->tail[p])->next = slot;
+    }
+    core->tail[p] = slot;
+    core->waiting++;
+}
+
+static void queue_remove(struct gr_core *core, uint32_t slot)
+{
+    struct gr_job *job = gr_job_at(core, slot);
+    unsigned p = job->demand.priority;
+    if (job->prev == NONE) {
+        core->head[p] = job->next;
+    } else {
+        gr_job_at(core, job->prev)->next = job->next;
+    }
+    if (job->next == NONE) {
+        core->tail[p] = job->prev;
+    } else {
+        gr_job_at(core, job->next)->prev = job->prev;
+    }
+    job->next = job->prev = NONE;
+    assert(core->waiting > 0);
+    core->waiting--;
+}
+
+static uint32_t first_below(const struct gr_core *core, unsigned priority)
+{
+    while (priority-- > 0) {
+        if (core->head[priority] != NONE) {
+            return core->head[priority];
+        }
+    }
+    return NONE;
+}
+
+uint32_t gr_jobs_first(const struct gr_core *core)
+{
+    return core->waiting == 0 ? NONE : first_below(core, 256);
+}
+
+uint32_t gr_jobs_after(const struct gr_core *core, uint32_t slot)
+{
+    const struct gr_job *job = gr_job_at(core, slot);
+    assert(job->state == GR_JOB_WAITING);
+    return job->next != NONE ? job->next : first_below(core, job->demand.priority);
+}
+
+void gr_jobs_add(struct gr_core *core, const struct gr_event *event)
+{
+    uint32_t slot = core->job_free;
+    if (slot != NONE) {
+        core->job_free = gr_job_at(core, slot)->next;
+    } else {
+        assert(core->job_top < core->limits.jobs);
+        slot = core->job_top++;
+    }
+    *gr_job_at(core, slot) = (struct gr_job){.id = event->sequence,
+                                             .tag = event->submitted.tag,
+                                             .submitted_ms = event->since_ms,
+                                             .limit_ms = event->submitted.limit_ms,
+                                             .demand = event->submitted.demand,
+                                             .org = event->submitted.org,
+                                             .allocation = NONE,
+                                             .state = GR_JOB_WAITING};
+    index_add(core, event->sequence, slot);
+    queue_add(core, slot);
+}
+
+static uint32_t allocation_take(struct gr_core *core)
+{
+    uint32_t slot = core->allocation_free;
+    if (slot != NONE) {
+        core->allocation_free = gr_allocation_at(core, slot)->more;
+        return slot;
+    }
+    assert(core->allocation_top < core->limits.jobs);
+    return core->allocation_top++;
+}
+
+static uint32_t more_take(struct gr_core *core)
+{
+    uint32_t slot = core->more_free;
+    core->more_used++;
+    if (slot != NONE) {
+        core->more_free = gr_more_at(core, slot)->next;
+        return slot;
+    }
+    assert(core->more_top < core->limits.pieces);
+    return core->more_top++;
+}
+
+static uint64_t piece_milli(const struct gr_piece *piece)
+{
+    return (uint64_t)__builtin_popcount(piece->devices) * piece->milli;
+}
+
+void gr_jobs_start(struct gr_core *core, const struct gr_event *event)
+{
+    uint32_t slot = gr_core_job_slot(core, event->placed.job);
+    struct gr_job *job = gr_job_at(core, slot);
+    queue_remove(core, slot);
+    uint32_t at = allocation_take(core);
+    struct gr_allocation *allocation = gr_allocation_at(core, at);
+    *allocation = (struct gr_allocation){.id = event->sequence,
+                                         .since_ms = event->since_ms,
+                                         .job = slot,
+                                         .piece_count = event->piece_count,
+                                         .more = NONE,
+                                         .piece = event->pieces[0]};
+    uint32_t *link = &allocation->more;
+    for (uint32_t i = 0; i < event->piece_count; i++) {
+        gr_place_take(gr_pool(core), &event->pieces[i]);
+        core->used_milli += piece_milli(&event->pieces[i]);
+        if (i > 0) {
+            *link = more_take(core);
+            struct gr_more *more = gr_more_at(core, *link);
+            *more = (struct gr_more){.piece = event->pieces[i], .next = NONE};
+            link = &more->next;
+        }
+    }
+    job->allocation = at;
+    job->attempt = event->placed.attempt;
+    job->started_ms = event->since_ms;
+    job->state = GR_JOB_RUNNING;
+    core->running++;
+}
+
+void gr_jobs_pieces(const struct gr_core *core, const struct gr_allocation *allocation,
+                    void (*each)(void *context, const struct gr_piece *piece), void *context)
+{
+    assert(allocation->piece_count > 0);
+    each(context, &allocation->piece);
+    for (uint32_t m = allocation->more; m != NONE; m = gr_more_at(core, m)->next) {
+        each(context, &gr_more_at(core, m)->piece);
+    }
+}
+
+static void piece_give(void *context, const struct gr_piece *piece)
+{
+    struct gr_core *core = context;
+    gr_place_give(gr_pool(core), piece);
+    core->used_milli -= piece_milli(piece);
+}
+
+static void allocation_give(struct gr_core *core, uint32_t at)
+{
+    struct gr_allocation *allocation = gr_allocation_at(core, at);
+    gr_jobs_pieces(core, allocation, piece_give, core);
+    for (uint32_t m = allocation->more; m != NONE;) {
+        struct gr_more *more = gr_more_at(core, m);
+        uint32_t next = more->next;
+        *more = (struct gr_more){.next = core->more_free};
+        core->more_free = m;
+        core->more_used--;
+        m = next;
+    }
+    *allocation = (struct gr_allocation){.more = core->allocation_free};
+    core->allocation_free = at;
+}
+
+void gr_jobs_remove(struct gr_core *core, uint32_t slot)
+{
+    struct gr_job *job = gr_job_at(core, slot);
+    if (job->state == GR_JOB_WAITING) {
+        queue_remove(core, slot);
+    } else {
+        assert(job->state == GR_JOB_RUNNING);
+        allocation_give(core, job->allocation);
+        core->running--;
+        core->room++;
+    }
+    index_remove(core, job->id);
+    *job = (struct gr_job){.next = core->job_free, .prev = NONE, .allocation = NONE};
+    core->job_free = slot;
+}

@@ -1,0 +1,65 @@
+// Names and texts of refusals and of event types, each in one table.
+#include "core/event.h"
+
+#include <stddef.h>
+
+static const struct {
+    const char *name, *text;
+} refusals[GR_REFUSALS] = {
+    [GR_REFUSED_NOTHING] = {"nothing", "nothing stands against it"},
+    [GR_REFUSED_SEQUENCE] = {"sequence", "the fact does not carry the next sequence number"},
+    [GR_REFUSED_EPOCH] = {"epoch", "the fact comes from a writer that was replaced"},
+    [GR_REFUSED_TIME] = {"time", "the fact's time lies before the last fact's"},
+    [GR_REFUSED_TYPE] = {"type", "the type or version of the fact is not known"},
+    [GR_REFUSED_FIELD] = {"field", "a field is outside its range"},
+    [GR_REFUSED_ORG] = {"org", "there is no such organisation"},
+    [GR_REFUSED_SITE] = {"site", "there is no such site"},
+    [GR_REFUSED_VARIANT] = {"variant", "there is no such variant in the pool"},
+    [GR_REFUSED_MASK] = {"mask", "there is no such mask, or it is there already"},
+    [GR_REFUSED_NODE] = {"node", "there is no such node"},
+    [GR_REFUSED_DOMAIN] = {"domain", "the topology domains do not nest or are beyond the limit"},
+    [GR_REFUSED_JOB] = {"job", "there is no such job"},
+    [GR_REFUSED_STATE] = {"state", "the job is not in the state that this needs"},
+    [GR_REFUSED_PIECES] = {"pieces", "the pieces do not match what the job asked for"},
+    [GR_REFUSED_HELD] = {"held", "a device, cpu or memory of a piece is not free"},
+    [GR_REFUSED_LIMIT_JOBS] = {"limit-jobs", "the pool holds as many jobs as it can"},
+    [GR_REFUSED_LIMIT_PIECES] = {"limit-pieces", "the pool holds as many gang pieces as it can"},
+    [GR_REFUSED_LIMIT_OTHER] = {"limit", "a table of the pool is full"},
+    [GR_REFUSED_NOWHERE] = {"nowhere", "no site has that kind, or none is allowed"},
+    [GR_REFUSED_NEVER] = {"never", "it would not fit even if the pool were empty"},
+    [GR_REFUSED_NO_ROOM] = {"no-room", "there is no room for it now"},
+    [GR_REFUSED_RULES] = {"rules", "a rule or quota does not allow it"},
+    [GR_REFUSED_BY_USER] = {"by-user", "it was withdrawn by its owner"},
+};
+
+static const char *const types[GR_EVENT_TYPES] = {
+    [GR_ORG_ADDED] = "org-added",
+    [GR_SITE_ADDED] = "site-added",
+    [GR_VARIANT_ADDED] = "variant-added",
+    [GR_MASK_ADDED] = "mask-added",
+    [GR_NODE_ADDED] = "node-added",
+    [GR_NODE_STATE_SET] = "node-state-set",
+    [GR_MIX_SET] = "mix-set",
+    [GR_JOB_SUBMITTED] = "job-submitted",
+    [GR_JOB_PLACED] = "job-placed",
+    [GR_JOB_FINISHED] = "job-finished",
+    [GR_JOB_DROPPED] = "job-dropped",
+    [GR_ROOM_RESERVED] = "room-reserved",
+};
+
+const char *gr_refusal_name(enum gr_refusal refusal)
+{
+    assert((unsigned)refusal < GR_REFUSALS);
+    return refusals[refusal].name;
+}
+
+const char *gr_refusal_text(enum gr_refusal refusal)
+{
+    assert((unsigned)refusal < GR_REFUSALS);
+    return refusals[refusal].text;
+}
+
+const char *gr_event_type_name(unsigned type)
+{
+    return type < GR_EVENT_TYPES ? types[type] : NULL;
+}
