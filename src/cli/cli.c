@@ -1,12 +1,14 @@
 // The table of subcommands and the way into them: see cli.h.
 #include "cli/cli.h"
 
+#include "cli/catalogue.h"
 #include "cli/command.h"
 
 #include <stdio.h>
 #include <string.h>
 
 static const struct gr_command *const commands[] = {
+    &gr_cli_catalogue,
     NULL,
 };
 

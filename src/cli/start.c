@@ -16,6 +16,7 @@ int gr_cli_fail(const char *command, const struct gr_err *err)
     case EDQUOT:
     case EPIPE:
     case EIO:
+    case EBADF:
         return GR_EXIT_FAILED;
     default:
         return GR_EXIT_USAGE;

@@ -26,7 +26,7 @@ enum gr_fact {
     GR_FACT_INT8,
     GR_FACT_FP4,
     GR_FACT_LINK,  // chip to chip, both directions added, GB/s
-    GR_FACT_POWER, // W
+    GR_FACT_TDP,   // W
     GR_FACT_TPP,   // total processing performance: largest of rate x bit length
     GR_FACT_DIE,   // area of all logic dies of a non-planar process, mm2
     GR_FACT_PRICE, // of purchase, USD, indicative

@@ -132,7 +132,7 @@ static void what_is_written_is_what_was_read(void **state)
 
 #define HEAD                                                                                       \
     "id,names,vendor,model,architecture,year,form_factor,datacentre,memory_gib,memory_type,"       \
-    "bandwidth_gbs,fp16_tflops,fp8_tflops,int8_tops,fp4_tflops,link_gbs,link,power_w,tpp,"         \
+    "bandwidth_gbs,fp16_tflops,fp8_tflops,int8_tops,fp4_tflops,link_gbs,link,tdp_w,tpp,"           \
     "tpp_basis,die_mm2,price_usd,sharing,confidence,uncertain,sources,note\n"
 #define TAIL ",,,,,,,,,,,,high,,E,\n" // from fp16 on, all unknown
 #define ROW "a1,a;b,V,M,,,,yes,8,,9,"
