@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+// Bytes of a digest.
 #define GR_HASH_SIZE 32
 
 // A running hash; the caller's memory. `state` is libsodium's, opaque.

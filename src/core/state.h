@@ -5,8 +5,8 @@
 
 // Held devices of one job; the only thing that holds devices.
 struct gr_allocation {
-    uint64_t id; // the sequence of the fact that made it
-    int64_t since_ms;
+    uint64_t id;          // the sequence of the fact that made it
+    int64_t since_ms;     // when the work began, by that fact
     uint32_t job;         // slot of the owner
     uint32_t piece_count; // 0: a free slot
     uint32_t more;        // first of the further pieces, or UINT32_MAX; the free list's next
@@ -33,8 +33,8 @@ struct gr_learned {
 
 // Room that is kept for the first blocked job (backfill).
 struct gr_reserved_room {
-    uint64_t job; // 0: none
-    int64_t start_ms;
+    uint64_t job;        // 0: none
+    int64_t start_ms;    // when it can start at the latest, if limits hold
     uint32_t node_count; // nodes marked in the flags
     uint32_t reserved;
 };
@@ -54,6 +54,7 @@ struct gr_fleet_fit {
     uint64_t fleet; // node count when it was found out, plus 1
 };
 
+// What the core's block begins with; the tables follow.
 struct gr_core {
     // --- the state
     uint32_t format;

@@ -24,11 +24,11 @@ struct gr_heatmap {
     const struct gr_trace *trace; // borrowed
     uint32_t *nodes;              // nodes with accelerators, sorted by group, then as in the file
     size_t node_count;
-    struct gr_heatmap_group *groups;
+    struct gr_heatmap_group *groups; // in the order of the page
     size_t group_count;
-    uint32_t nodes_per_cell;
-    size_t skipped; // nodes without accelerators
-    bool named;     // cells tell their node's name to the pointer
+    uint32_t nodes_per_cell; // at least 1
+    size_t skipped;          // nodes without accelerators
+    bool named;              // cells tell their node's name to the pointer
 };
 
 // Lays out the fleet of `trace` (borrowed until done) for `runs` pictures on one page. Returns 0 or

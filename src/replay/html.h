@@ -16,9 +16,9 @@
 
 // Caller's memory; zeroed, or after gr_html_done, it is an empty page.
 struct gr_html {
-    char *text; // heap, `size` bytes, not NUL-terminated
-    size_t size, room;
-    int failed; // 0, or -ENOMEM: something is missing, and nothing more is added
+    char *text;        // heap, `size` bytes, not NUL-terminated
+    size_t size, room; // bytes used, bytes allocated
+    int failed;        // 0, or -ENOMEM: something is missing, and nothing more is added
 };
 
 // Gives back the memory and makes the page empty. Safe on a zeroed page.

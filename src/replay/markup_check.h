@@ -13,11 +13,11 @@
 
 // The text at hand and the open elements.
 struct gr_markup {
-    const char *at, *end;
+    const char *at, *end; // where the check stands; the end of the text
     const char *open[32]; // names of open elements, each `size` bytes
-    size_t sizes[32];
-    size_t depth;
-    char wrong[256]; // what is wrong, "" if nothing
+    size_t sizes[32];     // bytes of these names
+    size_t depth;         // open elements
+    char wrong[256];      // what is wrong, "" if nothing
 };
 
 // Notes what is wrong, with the text around it. Returns false.

@@ -17,7 +17,7 @@ struct gr_report_policy {
 // A page on its way. Caller's memory; `policies` and `policy_of` are heap, owned by report.c.
 struct gr_page {
     struct gr_html html;
-    const struct gr_report *what;
+    const struct gr_report *what; // borrowed from the caller
     struct gr_report_policy *policies;
     size_t policy_count;
     size_t *policy_of; // by result

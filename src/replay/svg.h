@@ -31,16 +31,16 @@ struct gr_svg_axis {
 
 // One chart's frame. Sizes are in the chart's own units: it scales with the page.
 struct gr_svg_chart {
-    double width, height;
+    double width, height;            // of the whole, margins included
     double left, right, top, bottom; // margins around the plot
-    struct gr_svg_axis x, y;
-    const char *title; // static text: what a screen reader says
-    int y_ticks;       // about so many; 0: by height
+    struct gr_svg_axis x, y;         // across, up
+    const char *title;               // static text: what a screen reader says
+    int y_ticks;                     // about so many; 0: by height
 };
 
 // One point; a y that is NaN breaks the line there.
 struct gr_svg_point {
-    double x, y;
+    double x, y; // values on the axes
 };
 
 // How a line looks.

@@ -123,6 +123,7 @@ def name_of(text):
     """A name to call a declaration by in a fault."""
     pointer = re.search(r"\(\s*\*\s*(\w+)", text)
     call = re.search(r"(\w+)\s*\((?!\s*\()", re.sub(r"__attribute__\s*\(\(.*?\)\)\s*", "", text))
+    text = re.sub(r"\b_?[Aa]lignas\s*\([^)]*\)", "", text)
     head = re.sub(r"\s*(=.*|:\s*\w+\s*|\[[^;]*)$", "", text, flags=re.DOTALL)
     words = re.findall(r"\w+", head)
     if pointer:
@@ -134,7 +135,7 @@ def name_of(text):
 
 def field_names(text):
     """All names that one line of fields declares."""
-    text = re.sub(r"\[[^\]]*\]", "", text)
+    text = re.sub(r"\[[^\]]*\]|\b_?[Aa]lignas\s*\([^)]*\)", "", text)
     names = [name_of(text)]
     if "(" not in text:
         names = [name_of(piece) for piece in text.split(",")]
@@ -296,6 +297,7 @@ if __name__ == "__main__":
             ({"a.h": "// S.\nstruct s {\n    struct {\n        int w;\n    } in; // x\n};\n"}, "'w'"),
             ({"a.h": "// S.\nstruct s {\n    unsigned bits : 3;\n};\n"}, "field 'bits'"),
             ({"a.h": "// S.\nstruct s {\n    int count;\n    int x; // x\n};\n"}, "field 'count'"),
+            ({"a.h": "// S.\nstruct s {\n    _Alignas(64) char block[3];\n};\n"}, "field 'block'"),
             ({"a.h": "enum e { A, B };\n"}, "enum 'e' has no comment"),
             ({"a.h": "// Opens.\n\n#define X 1\n"}, "macro 'X'"),
             ({"a.h": "// Opens.\n\n#define X(a) \\\n    (a)\n"}, "macro 'X'"),
