@@ -235,6 +235,7 @@ static void a_replay_of_nothing_is_still_a_page(void **state)
     assert_false(says(page, "<h2>Allocation over load</h2>"));
     assert_false(says(page, "<h2>The fleet</h2>"));
     free(page);
+    drop(&f);
     make(&f, 0, 1, 1); // one sample, at time 0
     page = page_of(&f);
     assert_false(says(page, "<h2>Over time</h2>"));
