@@ -1,0 +1,346 @@
+// Facts as bytes: see event_bytes.h. One function a body, used in both directions, so that what is
+// written is what is read. Bodies:
+//
+//     org-added        u32 parent, u8 role, 3 seat, 3 ultimate parent, 48 name
+//     site-added       u32 owner, 3 country, 48 name
+//     variant-added    48 name
+//     mask-added       u64 x sites x words
+//     node-added       u32 cpu, u32 memory, u32 x 4 domains, u8 variant, u8 site, u8 devices, u8
+//     state,
+//                      48 name
+//     node-state-set   u32 node, u32 state
+//     mix-set          u32 count; each: shape, u64 count, u64 label
+//     job-submitted    u64 tag, i64 limit, demand, u32 org
+//     job-placed       u64 job, u32 attempt, u32 verdict, u64 rules version, pieces
+//     job-finished     u64 job, u32 attempt, u32 outcome
+//     job-dropped      u64 job, u32 why
+//     room-reserved    u64 job, i64 start, pieces
+//     shape            u32 cpu, u32 memory, u16 mask, u16 milli, u8 devices, u8 level
+//     demand           shape, u32 tasks, u32 tasks a domain, u8 level, u8 priority, u8 use
+//     pieces           u32 count; each: u32 node, u16 devices, u16 milli, u32 cpu, u32 memory
+#include "codec/event_bytes.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+// A cursor that writes or reads. After a failure it does nothing more.
+struct wire {
+    uint8_t *out;      // writing, else NULL
+    const uint8_t *in; // reading, else NULL
+    size_t at, size;
+    const char *wrong; // what failed, or NULL
+};
+
+static void bytes_pass(struct wire *wire, void *bytes, size_t count)
+{
+    if (wire->wrong != NULL) {
+        return;
+    }
+    if (wire->size - wire->at < count) {
+        wire->wrong = "the fact ends too early";
+        return;
+    }
+    if (wire->out != NULL) {
+        memcpy(wire->out + wire->at, bytes, count);
+    } else {
+        memcpy(bytes, wire->in + wire->at, count);
+    }
+    wire->at += count;
+}
+
+// An integer of `count` bytes, the lowest first.
+static uint64_t integer_pass(struct wire *wire, uint64_t value, size_t count)
+{
+    uint8_t bytes[8] = {0};
+    for (size_t i = 0; i < count; i++) {
+        bytes[i] = (uint8_t)(value >> (8 * i));
+    }
+    bytes_pass(wire, bytes, count);
+    value = 0;
+    for (size_t i = 0; i < count; i++) {
+        value |= (uint64_t)bytes[i] << (8 * i);
+    }
+    return value;
+}
+
+static void u8_pass(struct wire *wire, uint8_t *value)
+{
+    *value = (uint8_t)integer_pass(wire, *value, 1);
+}
+
+static void u16_pass(struct wire *wire, uint16_t *value)
+{
+    *value = (uint16_t)integer_pass(wire, *value, 2);
+}
+
+static void u32_pass(struct wire *wire, uint32_t *value)
+{
+    *value = (uint32_t)integer_pass(wire, *value, 4);
+}
+
+static void u64_pass(struct wire *wire, uint64_t *value)
+{
+    *value = integer_pass(wire, *value, 8);
+}
+
+static void i64_pass(struct wire *wire, int64_t *value)
+{
+    *value = (int64_t)integer_pass(wire, (uint64_t)*value, 8);
+}
+
+static void shape_pass(struct wire *wire, struct gr_shape *shape)
+{
+    u32_pass(wire, &shape->cpu_milli);
+    u32_pass(wire, &shape->memory_mib);
+    u16_pass(wire, &shape->mask);
+    u16_pass(wire, &shape->milli);
+    u8_pass(wire, &shape->devices);
+    u8_pass(wire, &shape->level);
+}
+
+static void demand_pass(struct wire *wire, struct gr_demand *demand)
+{
+    shape_pass(wire, &demand->shape);
+    u32_pass(wire, &demand->tasks);
+    u32_pass(wire, &demand->domain_tasks);
+    u8_pass(wire, &demand->domain_level);
+    u8_pass(wire, &demand->priority);
+    u8_pass(wire, &demand->use);
+}
+
+static void piece_pass(struct wire *wire, struct gr_piece *piece)
+{
+    u32_pass(wire, &piece->node);
+    u16_pass(wire, &piece->devices);
+    u16_pass(wire, &piece->milli);
+    u32_pass(wire, &piece->cpu_milli);
+    u32_pass(wire, &piece->memory_mib);
+}
+
+// A count that must not pass `most`.
+static uint32_t count_pass(struct wire *wire, uint32_t count, uint32_t most)
+{
+    u32_pass(wire, &count);
+    if (wire->wrong == NULL && count > most) {
+        wire->wrong = "a list is longer than its limit";
+    }
+    return wire->wrong == NULL ? count : 0;
+}
+
+static void pieces_pass(struct wire *wire, struct gr_event *event, struct gr_event_room *room)
+{
+    event->piece_count = count_pass(wire, event->piece_count, GR_TASKS_MAX);
+    for (uint32_t i = 0; i < event->piece_count; i++) {
+        struct gr_piece piece = {0};
+        if (room == NULL) {
+            piece = event->pieces[i];
+        }
+        piece_pass(wire, &piece);
+        if (room != NULL) {
+            room->pieces[i] = piece;
+        }
+    }
+    if (room != NULL) {
+        event->pieces = event->piece_count > 0 ? room->pieces : NULL;
+    }
+}
+
+static void items_pass(struct wire *wire, struct gr_event *event, struct gr_event_room *room)
+{
+    event->item_count = count_pass(wire, event->item_count, GR_MIX_MAX);
+    for (uint32_t i = 0; i < event->item_count; i++) {
+        struct gr_mix_item item = {0};
+        if (room == NULL) {
+            item = event->items[i];
+        }
+        shape_pass(wire, &item.shape);
+        u64_pass(wire, &item.count);
+        u64_pass(wire, &item.label);
+        if (room != NULL) {
+            room->items[i] = item;
+        }
+    }
+    if (room != NULL) {
+        event->items = event->item_count > 0 ? room->items : NULL;
+    }
+}
+
+static void mask_pass(struct wire *wire, struct gr_event *event, struct gr_event_room *room)
+{
+    struct gr_mask mask = {0};
+    if (room == NULL) {
+        mask = *event->mask;
+    }
+    for (unsigned s = 0; s < GR_SITES_MAX; s++) {
+        for (unsigned w = 0; w < GR_POOL_VARIANTS_MAX / 64; w++) {
+            u64_pass(wire, &mask.bits[s][w]);
+        }
+    }
+    if (room != NULL) {
+        room->mask = mask;
+        event->mask = &room->mask;
+    }
+}
+
+static void node_pass(struct wire *wire, struct gr_event *event)
+{
+    struct gr_node *row = &event->node.row;
+    u32_pass(wire, &row->cpu_milli);
+    u32_pass(wire, &row->memory_mib);
+    for (unsigned l = 0; l < GR_DOMAIN_LEVELS; l++) {
+        u32_pass(wire, &row->domain[l]);
+    }
+    u8_pass(wire, &row->variant);
+    u8_pass(wire, &row->site);
+    u8_pass(wire, &row->devices);
+    u8_pass(wire, &row->state);
+    bytes_pass(wire, event->node.name, GR_NAME_SIZE);
+    if (wire->wrong == NULL && row->devices > GR_NODE_DEVICES_MAX) {
+        wire->wrong = "a node has more devices than the limit of 16";
+        return;
+    }
+    if (wire->in != NULL) { // a new node is wholly free: that is not written
+        for (unsigned i = 0; i < row->devices; i++) {
+            row->free[i] = GR_DEVICE_MILLI;
+        }
+        gr_node_summarise(row);
+    }
+}
+
+static void org_pass(struct wire *wire, struct gr_org *org)
+{
+    u32_pass(wire, &org->parent);
+    u8_pass(wire, &org->role);
+    bytes_pass(wire, org->seat, sizeof org->seat);
+    bytes_pass(wire, org->ultimate_parent, sizeof org->ultimate_parent);
+    bytes_pass(wire, org->name, sizeof org->name);
+}
+
+// The body of a fact. `room`: where arrays go when reading, NULL when writing.
+static void body_pass(struct wire *wire, struct gr_event *event, struct gr_event_room *room)
+{
+    switch ((enum gr_event_type)event->type) {
+    case GR_ORG_ADDED:
+        org_pass(wire, &event->org);
+        return;
+    case GR_SITE_ADDED:
+        u32_pass(wire, &event->site.owner);
+        bytes_pass(wire, event->site.country, sizeof event->site.country);
+        bytes_pass(wire, event->site.name, sizeof event->site.name);
+        return;
+    case GR_VARIANT_ADDED:
+        bytes_pass(wire, event->variant, sizeof event->variant);
+        return;
+    case GR_MASK_ADDED:
+        mask_pass(wire, event, room);
+        return;
+    case GR_NODE_ADDED:
+        node_pass(wire, event);
+        return;
+    case GR_NODE_STATE_SET:
+        u32_pass(wire, &event->node_state.node);
+        u32_pass(wire, &event->node_state.state);
+        return;
+    case GR_MIX_SET:
+        items_pass(wire, event, room);
+        return;
+    case GR_JOB_SUBMITTED:
+        u64_pass(wire, &event->submitted.tag);
+        i64_pass(wire, &event->submitted.limit_ms);
+        demand_pass(wire, &event->submitted.demand);
+        u32_pass(wire, &event->submitted.org);
+        return;
+    case GR_JOB_PLACED:
+        u64_pass(wire, &event->placed.job);
+        u32_pass(wire, &event->placed.attempt);
+        u32_pass(wire, &event->placed.verdict);
+        u64_pass(wire, &event->placed.rules_version);
+        pieces_pass(wire, event, room);
+        return;
+    case GR_JOB_FINISHED:
+        u64_pass(wire, &event->finished.job);
+        u32_pass(wire, &event->finished.attempt);
+        u32_pass(wire, &event->finished.outcome);
+        return;
+    case GR_JOB_DROPPED:
+        u64_pass(wire, &event->dropped.job);
+        u32_pass(wire, &event->dropped.why);
+        return;
+    case GR_ROOM_RESERVED:
+        u64_pass(wire, &event->reserved.job);
+        i64_pass(wire, &event->reserved.start_ms);
+        pieces_pass(wire, event, room);
+        return;
+    }
+    wire->wrong = "the type of the fact is not known";
+}
+
+static void header_pass(struct wire *wire, struct gr_event *event)
+{
+    u16_pass(wire, &event->type);
+    u16_pass(wire, &event->version);
+    u64_pass(wire, &event->sequence);
+    i64_pass(wire, &event->at_ms);
+    i64_pass(wire, &event->since_ms);
+    u32_pass(wire, &event->epoch);
+    if (wire->wrong == NULL && event->version != GR_EVENT_VERSION) {
+        wire->wrong = "the version of the fact is not known";
+    }
+}
+
+long gr_event_encode(const struct gr_event *event, uint8_t *bytes, size_t size)
+{
+    assert(event != NULL && bytes != NULL);
+    assert(event->type > 0 && event->type < GR_EVENT_TYPES);
+    struct gr_event copy = *event; // the cursor passes both ways
+    struct wire wire = {.out = bytes, .at = 4, .size = size};
+    if (size < 4) {
+        return -ENOSPC;
+    }
+    header_pass(&wire, &copy);
+    body_pass(&wire, &copy, NULL);
+    if (wire.wrong != NULL) {
+        return -ENOSPC;
+    }
+    struct wire head = {.out = bytes, .size = 4};
+    uint32_t rest = (uint32_t)(wire.at - 4);
+    u32_pass(&head, &rest);
+    return (long)wire.at;
+}
+
+long gr_event_decode(const uint8_t *bytes, size_t size, struct gr_event_room *room,
+                     struct gr_event *ret_event, struct gr_err *err)
+{
+    assert(bytes != NULL || size == 0);
+    assert(room != NULL && ret_event != NULL);
+    struct wire head = {.in = bytes, .size = size};
+    uint32_t rest = 0;
+    u32_pass(&head, &rest);
+    if (head.wrong != NULL) {
+        return 0;
+    }
+    if (rest > GR_EVENT_BYTES_MAX) {
+        return gr_fail(err, -EINVAL, "byte 0: a fact of %u bytes, at most %u are possible", rest,
+                       GR_EVENT_BYTES_MAX);
+    }
+    if (size - 4 < rest) {
+        return 0;
+    }
+    struct gr_event event;
+    memset(&event, 0, sizeof event);
+    struct wire wire = {.in = bytes, .at = 4, .size = 4 + (size_t)rest};
+    header_pass(&wire, &event);
+    if (wire.wrong == NULL) {
+        body_pass(&wire, &event, room);
+    }
+    if (wire.wrong == NULL && wire.at != wire.size) {
+        wire.wrong = "the fact has bytes left over";
+    }
+    if (wire.wrong != NULL) {
+        return gr_fail(err, -EINVAL, "byte %zu: %s (type %u, version %u)", wire.at, wire.wrong,
+                       event.type, event.version);
+    }
+    *ret_event = event;
+    return (long)wire.at;
+}

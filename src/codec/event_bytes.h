@@ -1,0 +1,34 @@
+// Facts as bytes, for the journal and for recordings: one form for ever, little-endian.
+//
+//     u32 size of all that follows it      u16 type      u16 version      u64 sequence
+//     i64 at_ms      i64 since_ms      u32 epoch      body by type, as listed in event_bytes.c
+//
+// A decoded fact is well formed as bytes; whether it may become history is gr_core_check's
+// question. The meaning of a type and version never changes; an unknown one is an error that names
+// it.
+#pragma once
+
+#include "base/err.h"
+#include "core/event.h"
+
+#include <stddef.h>
+
+// Bytes of the largest fact (a gang of GR_TASKS_MAX pieces).
+#define GR_EVENT_BYTES_MAX (64u + 16u * GR_TASKS_MAX + 64u)
+
+// Where the arrays of a decoded fact go; about 1.1 MB, the caller's.
+struct gr_event_room {
+    struct gr_piece pieces[GR_TASKS_MAX];
+    struct gr_mix_item items[GR_MIX_MAX];
+    struct gr_mask mask;
+};
+
+// Writes one fact to `bytes`. Returns how many bytes it took, or -ENOSPC if `size` is too small
+// (nothing useful is in `bytes` then). The fact's arrays are read. Pure.
+long gr_event_encode(const struct gr_event *event, uint8_t *bytes, size_t size);
+
+// Reads one fact from the beginning of `bytes`. Its arrays are put into `room` and borrowed from
+// it. Returns how many bytes it took; 0 if `size` bytes are not a whole fact yet; -EINVAL with a
+// text that says at which byte what is wrong; then *ret_event is untouched.
+long gr_event_decode(const uint8_t *bytes, size_t size, struct gr_event_room *room,
+                     struct gr_event *ret_event, struct gr_err *err);

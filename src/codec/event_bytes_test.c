@@ -1,0 +1,189 @@
+// Facts survive the way to bytes and back, and damaged bytes are refused.
+#include "codec/event_bytes.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct gr_event_room room;
+static uint8_t bytes[GR_EVENT_BYTES_MAX], again[GR_EVENT_BYTES_MAX];
+
+static struct gr_event fact(enum gr_event_type type)
+{
+    struct gr_event event;
+    memset(&event, 0, sizeof event);
+    event.sequence = 0x1122334455667788u;
+    event.at_ms = -5;
+    event.since_ms = INT64_MAX;
+    event.epoch = 7;
+    event.type = (uint16_t)type;
+    event.version = GR_EVENT_VERSION;
+    return event;
+}
+
+// One fact of each type with every field set to something.
+static struct gr_event example(enum gr_event_type type)
+{
+    static const struct gr_piece pieces[2] = {
+        {.node = 1, .devices = 3, .milli = 1000, .cpu_milli = 5, .memory_mib = 6},
+        {.node = 9, .devices = 0x8001, .milli = 1000, .cpu_milli = 5, .memory_mib = 6}};
+    static const struct gr_mix_item items[1] = {
+        {.shape = {1, 2, 3, 400, 1, 2, 0}, .count = UINT64_C(1) << 40, .label = 17}};
+    static struct gr_mask mask;
+    struct gr_event event = fact(type);
+    mask.bits[63][1] = 0xdeadbeef;
+    switch (type) {
+    case GR_ORG_ADDED:
+        event.org = (struct gr_org){UINT32_MAX, GR_ROLE_PROVIDER, "CN", "SG", {0}, "east"};
+        break;
+    case GR_SITE_ADDED:
+        event.site = (struct gr_site){4, "AU", {0}, "brisbane"};
+        break;
+    case GR_VARIANT_ADDED:
+        memcpy(event.variant, "nv-h20-96", 10);
+        break;
+    case GR_MASK_ADDED:
+        event.mask = &mask;
+        break;
+    case GR_NODE_ADDED:
+        event.node.row = (struct gr_node){.cpu_milli = 96000,
+                                          .memory_mib = 1 << 20,
+                                          .domain = {1, 2, GR_DOMAIN_INNER | 4, GR_DOMAIN_NONE},
+                                          .variant = 3,
+                                          .site = 2,
+                                          .devices = 2,
+                                          .free = {1000, 1000}};
+        gr_node_summarise(&event.node.row);
+        memcpy(event.node.name, "n17", 4);
+        break;
+    case GR_NODE_STATE_SET:
+        event.node_state.node = 8;
+        event.node_state.state = GR_NODE_BROKEN;
+        break;
+    case GR_MIX_SET:
+        event.items = items;
+        event.item_count = 1;
+        break;
+    case GR_JOB_SUBMITTED:
+        event.submitted.tag = 99;
+        event.submitted.limit_ms = 60000;
+        event.submitted.demand = (struct gr_demand){{1, 2, 3, 1000, 8, 4, 0}, 16, 4, 2, 200, 1, 0};
+        event.submitted.org = 3;
+        break;
+    case GR_JOB_PLACED:
+        event.placed.job = 12;
+        event.placed.attempt = 2;
+        event.placed.verdict = 1;
+        event.placed.rules_version = 77;
+        event.pieces = pieces;
+        event.piece_count = 2;
+        break;
+    case GR_JOB_FINISHED:
+        event.finished.job = 12;
+        event.finished.attempt = 2;
+        event.finished.outcome = GR_OUTCOME_STOPPED;
+        break;
+    case GR_JOB_DROPPED:
+        event.dropped.job = 13;
+        event.dropped.why = GR_REFUSED_BY_USER;
+        break;
+    case GR_ROOM_RESERVED:
+        event.reserved.job = 14;
+        event.reserved.start_ms = 123456;
+        event.pieces = pieces;
+        event.piece_count = 1;
+        break;
+    }
+    return event;
+}
+
+static void every_type_survives_the_way_there_and_back(void **state)
+{
+    (void)state;
+    for (unsigned type = 1; type < GR_EVENT_TYPES; type++) {
+        struct gr_event event = example((enum gr_event_type)type);
+        struct gr_event back;
+        struct gr_err err = {0};
+        long size = gr_event_encode(&event, bytes, sizeof bytes);
+        assert_true(size > 40);
+        assert_int_equal(gr_event_decode(bytes, (size_t)size, &room, &back, &err), size);
+        assert_int_equal(back.type, type);
+        assert_int_equal(back.at_ms, event.at_ms);
+        assert_int_equal(gr_event_encode(&back, again, sizeof again), size);
+        assert_memory_equal(bytes, again, (size_t)size);
+        assert_memory_equal(&back.org, &event.org, sizeof event.node);
+    }
+}
+
+static void a_cut_fact_is_not_whole_yet(void **state)
+{
+    (void)state;
+    struct gr_event event = example(GR_JOB_PLACED);
+    struct gr_event back = {0};
+    struct gr_err err = {0};
+    long size = gr_event_encode(&event, bytes, sizeof bytes);
+    for (long cut = 0; cut < size; cut++) {
+        assert_int_equal(gr_event_decode(bytes, (size_t)cut, &room, &back, &err), 0);
+    }
+    assert_int_equal(back.sequence, 0);
+}
+
+static void too_little_room_is_told(void **state)
+{
+    (void)state;
+    struct gr_event event = example(GR_JOB_PLACED);
+    long size = gr_event_encode(&event, bytes, sizeof bytes);
+    for (long room_bytes = 0; room_bytes < size; room_bytes++) {
+        assert_int_equal(gr_event_encode(&event, again, (size_t)room_bytes), -ENOSPC);
+    }
+}
+
+static void an_unknown_type_or_version_is_named(void **state)
+{
+    (void)state;
+    struct gr_event event = example(GR_JOB_DROPPED);
+    struct gr_event back = {0};
+    struct gr_err err = {0};
+    long size = gr_event_encode(&event, bytes, sizeof bytes);
+    bytes[4] = 200;
+    assert_int_equal(gr_event_decode(bytes, (size_t)size, &room, &back, &err), -EINVAL);
+    assert_non_null(strstr(err.text, "type 200"));
+    bytes[4] = GR_JOB_DROPPED;
+    bytes[6] = 9;
+    assert_int_equal(gr_event_decode(bytes, (size_t)size, &room, &back, &err), -EINVAL);
+    assert_non_null(strstr(err.text, "version 9"));
+}
+
+static void lists_beyond_their_limit_and_leftovers_are_refused(void **state)
+{
+    (void)state;
+    struct gr_event event = example(GR_ROOM_RESERVED);
+    struct gr_event back = {0};
+    struct gr_err err = {0};
+    long size = gr_event_encode(&event, bytes, sizeof bytes);
+    memset(bytes + 36 + 16, 0xff, 4); // the count of pieces
+    assert_int_equal(gr_event_decode(bytes, (size_t)size, &room, &back, &err), -EINVAL);
+    event.piece_count = 0;
+    size = gr_event_encode(&event, bytes, sizeof bytes);
+    bytes[0]++;
+    assert_int_equal(gr_event_decode(bytes, (size_t)size + 1, &room, &back, &err), -EINVAL);
+    assert_non_null(strstr(err.text, "left over"));
+    memset(bytes, 0xff, 4);
+    assert_int_equal(gr_event_decode(bytes, (size_t)size, &room, &back, &err), -EINVAL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_type_survives_the_way_there_and_back),
+        cmocka_unit_test(a_cut_fact_is_not_whole_yet),
+        cmocka_unit_test(too_little_room_is_told),
+        cmocka_unit_test(an_unknown_type_or_version_is_named),
+        cmocka_unit_test(lists_beyond_their_limit_and_leftovers_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
