@@ -50,7 +50,7 @@ struct reader {
 struct line {
     int64_t value[GR_JOBS_FIELDS];
     bool has[GR_JOBS_FIELDS]; // from the field or its default
-    uint32_t models, user, queue;
+    uint32_t kind, models, user, queue;
     struct gr_slice name;
 };
 
@@ -223,8 +223,8 @@ static int fail_field(const struct reader *reader, enum gr_jobs_field field, str
 static int read_kind(struct reader *reader, struct line *line, struct gr_err *err)
 {
     struct gr_slice unknown = {NULL, 0};
-    int code = gr_trace_find_kind(reader->trace, read_text(reader, GR_JOBS_KIND), &line->models,
-                                  &unknown, err);
+    int code = gr_trace_find_kind(reader->trace, read_text(reader, GR_JOBS_KIND), &line->kind,
+                                  &line->models, &unknown, err);
     char text[640], quote[GR_WORDS_QUOTE_SIZE];
     if (code == -ENOENT) {
         snprintf(text, sizeof text,
@@ -408,6 +408,7 @@ static int read_job(struct reader *reader, struct gr_err *err)
     if (code < 0) {
         return code;
     }
+    job.kind = line.kind;
     job.models = line.models;
     job.user = line.user;
     job.queue = line.queue;

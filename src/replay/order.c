@@ -1,16 +1,17 @@
 // The reader of recorded orders: see order.h.
 #include "replay/order.h"
 
+#include "base/file.h"
 #include "base/number.h"
 #include "base/words.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 // Largest file, in bytes; it is held in memory while it is read.
 #define SIZE_MAX_BYTES ((size_t)1 << 30)
@@ -32,10 +33,10 @@ static int fail_at(const struct reader *reader, size_t at, struct gr_err *err, c
 }
 
 // Moves to the line that begins at `at`. False at the end of the file.
-static int next_line(struct reader *reader, size_t at)
+static bool next_line(struct reader *reader, size_t at)
 {
     if (at >= reader->size) {
-        return 0;
+        return false;
     }
     const char *end = memchr(reader->bytes + at, '\n', reader->size - at);
     reader->line_at = at;
@@ -44,7 +45,7 @@ static int next_line(struct reader *reader, size_t at)
         reader->line_end--;
     }
     reader->line_number++;
-    return 1;
+    return true;
 }
 
 // The offset of the line after the current one.
@@ -142,47 +143,12 @@ int gr_order_read_bytes(const char *name, const char *bytes, size_t size, uint64
     return read_numbers(&found, found_at, below, most, ret_numbers, ret_count, err);
 }
 
-// Reads a whole file. The caller frees *ret_bytes.
-static int read_file(const char *path, char **ret_bytes, size_t *ret_size, struct gr_err *err)
-{
-    FILE *file = fopen(path, "re");
-    if (file == NULL) {
-        return gr_fail_errno(err, "open %s", path);
-    }
-    char *bytes = NULL;
-    size_t size = 0, room = 0;
-    int code = 0;
-    do {
-        if (size == room) {
-            room = room == 0 ? (size_t)1 << 16 : room * 2;
-            char *grown = room > 2 * SIZE_MAX_BYTES ? NULL : realloc(bytes, room);
-            if (grown == NULL) {
-                code = gr_fail(err, -ENOMEM, "no memory for %s", path);
-                break;
-            }
-            bytes = grown;
-        }
-        size += fread(bytes + size, 1, room - size, file);
-    } while (size == room);
-    if (code == 0 && ferror(file)) {
-        code = gr_fail_errno(err, "read %s", path);
-    }
-    fclose(file);
-    if (code < 0) {
-        free(bytes);
-        return code;
-    }
-    *ret_bytes = bytes;
-    *ret_size = size;
-    return 0;
-}
-
 int gr_order_read(const char *path, uint64_t seed, uint32_t below, size_t most,
                   uint32_t **ret_numbers, size_t *ret_count, struct gr_err *err)
 {
     char *bytes = NULL;
     size_t size = 0;
-    int code = read_file(path, &bytes, &size, err);
+    int code = gr_file_read(path, SIZE_MAX_BYTES, &bytes, &size, err);
     if (code == 0) {
         code =
             gr_order_read_bytes(path, bytes, size, seed, below, most, ret_numbers, ret_count, err);

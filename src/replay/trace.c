@@ -52,6 +52,8 @@ static void publish(struct gr_trace *trace)
     trace->user_count = memory->users.count;
     trace->queues = memory->queues.texts;
     trace->queue_count = memory->queues.count;
+    trace->kinds = memory->kinds.texts;
+    trace->kind_count = memory->kinds.count;
 }
 
 static int add_name(struct gr_trace *trace, struct gr_names *names, struct gr_slice name,
@@ -83,28 +85,6 @@ static int add_set(struct gr_trace *trace, const struct gr_trace_models *set, ui
     *ret_set = (uint32_t)trace->model_set_count;
     trace->model_sets[trace->model_set_count++] = *set;
     return 0;
-}
-
-int gr_trace_init(struct gr_trace *trace, struct gr_err *err)
-{
-    *trace = (struct gr_trace){.memory = calloc(1, sizeof *trace->memory)};
-    if (trace->memory == NULL) {
-        return gr_fail(err, -ENOMEM, "no memory for the trace");
-    }
-    struct gr_trace_models any;
-    memset(&any, 0xff, sizeof any);
-    uint32_t index = 0;
-    int code = add_set(trace, &any, &index, err);
-    if (code == 0) {
-        code = gr_trace_add_user(trace, gr_slice_of(""), &index, err);
-    }
-    if (code == 0) {
-        code = gr_trace_add_queue(trace, gr_slice_of(""), &index, err);
-    }
-    if (code < 0) {
-        gr_trace_done(trace);
-    }
-    return code;
 }
 
 void gr_trace_done(struct gr_trace *trace)
@@ -145,14 +125,14 @@ uint64_t gr_trace_job_milli(const struct gr_trace_job *job)
     return (uint64_t)job->tasks * job->devices * job->milli;
 }
 
-int gr_trace_has_departures(const struct gr_trace *trace)
+bool gr_trace_has_departures(const struct gr_trace *trace)
 {
     for (size_t i = 0; i < trace->job_count; i++) {
         if (trace->jobs[i].duration_ms != GR_TRACE_FOREVER) {
-            return 1;
+            return true;
         }
     }
-    return 0;
+    return false;
 }
 
 int gr_trace_add_model(struct gr_trace *trace, struct gr_slice name, uint32_t *ret_model,
@@ -244,42 +224,75 @@ static int read_kind(const struct gr_trace *trace, struct gr_slice kind,
     return 0;
 }
 
-int gr_trace_find_kind(struct gr_trace *trace, struct gr_slice kind, uint32_t *ret_set,
-                       struct gr_slice *ret_unknown, struct gr_err *err)
+// Adds a kind that is not there yet. 0 or -ENOMEM.
+static int add_kind(struct gr_trace *trace, struct gr_slice kind, uint32_t set, uint32_t *ret_kind,
+                    struct gr_err *err)
 {
     struct gr_trace_memory *memory = trace->memory;
-    if (kind.size == 0) {
-        *ret_set = 0;
-        return 0;
+    void *sets = memory->kind_sets;
+    int code =
+        reserve(&sets, memory->kinds.count, &memory->kind_room, sizeof *memory->kind_sets, err);
+    memory->kind_sets = sets;
+    if (code == 0) {
+        code = add_name(trace, &memory->kinds, kind, ret_kind, err);
     }
+    if (code == 0) {
+        memory->kind_sets[*ret_kind] = set;
+    }
+    return code;
+}
+
+int gr_trace_find_kind(struct gr_trace *trace, struct gr_slice kind, uint32_t *ret_kind,
+                       uint32_t *ret_models, struct gr_slice *ret_unknown, struct gr_err *err)
+{
+    struct gr_trace_memory *memory = trace->memory;
     uint32_t known = gr_names_find(&memory->kinds, kind);
     if (known != GR_NAMES_NONE) {
-        *ret_set = memory->kind_sets[known];
+        *ret_kind = known;
+        *ret_models = memory->kind_sets[known];
         return 0;
     }
     struct gr_trace_models bits;
     int code = read_kind(trace, kind, &bits, ret_unknown);
+    if (code == 0 && memory->kinds.count >= GR_TRACE_KINDS_MAX) {
+        code = -ERANGE;
+    }
     uint32_t set = 0;
     if (code == 0) {
-        code =
-            memory->kinds.count < GR_TRACE_KINDS_MAX ? add_set(trace, &bits, &set, err) : -ERANGE;
+        code = add_set(trace, &bits, &set, err);
     }
     if (code == 0) {
-        void *sets = memory->kind_sets;
-        code =
-            reserve(&sets, memory->kinds.count, &memory->kind_room, sizeof *memory->kind_sets, err);
-        memory->kind_sets = sets;
+        code = add_kind(trace, kind, set, ret_kind, err);
     }
+    if (code == 0) {
+        *ret_models = set;
+    }
+    return code;
+}
+
+int gr_trace_init(struct gr_trace *trace, struct gr_err *err)
+{
+    *trace = (struct gr_trace){.memory = calloc(1, sizeof *trace->memory)};
+    if (trace->memory == NULL) {
+        return gr_fail(err, -ENOMEM, "no memory for the trace");
+    }
+    struct gr_trace_models any;
+    memset(&any, 0xff, sizeof any);
     uint32_t index = 0;
+    int code = add_set(trace, &any, &index, err);
     if (code == 0) {
-        code = gr_names_add(&memory->kinds, kind, &index, err);
+        code = add_kind(trace, gr_slice_of(""), index, &index, err);
+    }
+    if (code == 0) {
+        code = gr_trace_add_user(trace, gr_slice_of(""), &index, err);
+    }
+    if (code == 0) {
+        code = gr_trace_add_queue(trace, gr_slice_of(""), &index, err);
     }
     if (code < 0) {
-        return code;
+        gr_trace_done(trace);
     }
-    memory->kind_sets[index] = set;
-    *ret_set = set;
-    return 0;
+    return code;
 }
 
 int gr_trace_add_node(struct gr_trace *trace, const struct gr_trace_node *node,

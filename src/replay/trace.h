@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "model/limits.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -45,7 +46,8 @@ struct gr_trace_job {
     uint32_t milli;       // per device, 1..1000; 0 when devices is 0
     uint32_t cpu_milli;   // per task
     uint32_t memory_mib;  // per task
-    uint32_t models;      // index into gr_trace.model_sets (set 0: any model)
+    uint32_t kind;        // index into gr_trace.kinds: the text it was asked by
+    uint32_t models;      // index into gr_trace.model_sets: what that text means (0: any model)
     uint32_t user, queue; // indexes into gr_trace.users, gr_trace.queues (0: not given)
     uint8_t use;          // enum gr_use of model/demand.h
     uint8_t priority;     // 0..255, higher first; GR_TRACE_PRIORITY when not given
@@ -65,8 +67,10 @@ struct gr_trace {
     size_t job_count;
     uint32_t *order; // indexes into jobs, in order of arrival; may name a job twice
     size_t order_count;
-    const char **models, **sites, **users, **queues; // names; [0] of users, queues is ""
-    size_t model_count, site_count, user_count, queue_count;
+    const char **models, **sites; // names
+    size_t model_count, site_count;
+    const char **users, **queues, **kinds; // names; [0] is ""; of a kind: models joined by '|'
+    size_t user_count, queue_count, kind_count;
     const char **domains[GR_DOMAIN_LEVELS]; // names of each level
     size_t domain_count[GR_DOMAIN_LEVELS];
     struct gr_trace_models *model_sets; // no two alike; [0] is every model
@@ -84,4 +88,4 @@ uint64_t gr_trace_capacity_milli(const struct gr_trace *trace);
 uint64_t gr_trace_job_milli(const struct gr_trace_job *job);
 
 // Whether any job of the trace leaves: such a trace has a queue, the others drop what does not fit.
-int gr_trace_has_departures(const struct gr_trace *trace);
+bool gr_trace_has_departures(const struct gr_trace *trace);

@@ -38,14 +38,14 @@ int gr_trace_add_user(struct gr_trace *trace, struct gr_slice name, uint32_t *re
 int gr_trace_add_queue(struct gr_trace *trace, struct gr_slice name, uint32_t *ret_queue,
                        struct gr_err *err);
 
-// The set of models that `kind` means: model names joined by '|', or "" for every model. Returns 0,
-// -ENOENT with `ret_unknown` set to the name that no node has (a piece of `kind`), -ERANGE for more
-// than GR_TRACE_KINDS_MAX different sets, or -ENOMEM. The texts of -ENOENT and -ERANGE are left to
-// the caller, who knows the line.
-int gr_trace_find_kind(struct gr_trace *trace, struct gr_slice kind, uint32_t *ret_set,
-                       struct gr_slice *ret_unknown, struct gr_err *err);
+// The number of a kind and of the set of models that it means: model names joined by '|', or "" for
+// every model. Returns 0, -ENOENT with `ret_unknown` set to the name that no node has (a piece of
+// `kind`), -ERANGE for more than GR_TRACE_KINDS_MAX different kinds, or -ENOMEM. The texts of
+// -ENOENT and -ERANGE are left to the caller, who knows the line.
+int gr_trace_find_kind(struct gr_trace *trace, struct gr_slice kind, uint32_t *ret_kind,
+                       uint32_t *ret_models, struct gr_slice *ret_unknown, struct gr_err *err);
 
-// Most different sets of models that one trace's jobs may ask for.
+// Most different kinds that one trace's jobs may ask for.
 #define GR_TRACE_KINDS_MAX 4096
 
 // Appends a node; `node->name` is taken from `name`, which is copied. -EEXIST without a text if the
