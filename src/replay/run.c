@@ -1,0 +1,305 @@
+// The loop of a replay: arrivals, departures, starts. See run.h.
+#include "replay/run.h"
+
+#include "replay/run_parts.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <time.h>
+
+// Steps between two calls of config->progress.
+#define PROGRESS_STEPS 256
+
+uint64_t gr_run_steps(const struct gr_trace *trace)
+{
+    return trace->order_count * (gr_trace_has_departures(trace) ? 2u : 1u);
+}
+
+int gr_run_fact(struct gr_run *run, const struct gr_event *event, struct gr_err *err)
+{
+    enum gr_refusal refusal = gr_core_check(run->core, event);
+    if (refusal != GR_REFUSED_NOTHING) {
+        return gr_fail(err, -EPROTO, "fact %" PRIu64 " (%s): %s", event->sequence,
+                       gr_event_type_name(event->type), gr_refusal_text(refusal));
+    }
+    int code = run->config->verify ? gr_run_record(run, event, err) : 0;
+    if (code == 0) {
+        (void)gr_core_apply(run->core, event, NULL); // effects have nobody to go to in a replay
+        run->result.facts++;
+    }
+    return code;
+}
+
+// ---- departures: a binary heap ------------------------------------------------------------------
+
+static bool end_before(const struct gr_run_end *a, const struct gr_run_end *b)
+{
+    return a->at_ms != b->at_ms ? a->at_ms < b->at_ms : a->sequence < b->sequence;
+}
+
+static int push_end(struct gr_run *run, struct gr_run_end end, struct gr_err *err)
+{
+    if (run->end_count == run->end_room) {
+        size_t room = run->end_room == 0 ? 1024 : run->end_room * 2;
+        struct gr_run_end *grown = reallocarray(run->ends, room, sizeof *grown);
+        if (grown == NULL) {
+            return gr_fail(err, -ENOMEM, "no memory for the replay");
+        }
+        run->ends = grown;
+        run->end_room = room;
+    }
+    size_t at = run->end_count++;
+    while (at > 0 && end_before(&end, &run->ends[(at - 1) / 2])) {
+        run->ends[at] = run->ends[(at - 1) / 2];
+        at = (at - 1) / 2;
+    }
+    run->ends[at] = end;
+    return 0;
+}
+
+static struct gr_run_end take_end(struct gr_run *run)
+{
+    assert(run->end_count > 0);
+    struct gr_run_end first = run->ends[0];
+    struct gr_run_end moving = run->ends[--run->end_count];
+    size_t at = 0;
+    for (;;) {
+        size_t child = 2 * at + 1;
+        if (child >= run->end_count) {
+            break;
+        }
+        if (child + 1 < run->end_count && end_before(&run->ends[child + 1], &run->ends[child])) {
+            child++;
+        }
+        if (!end_before(&run->ends[child], &moving)) {
+            break;
+        }
+        run->ends[at] = run->ends[child];
+        at = child;
+    }
+    run->ends[at] = moving;
+    return first;
+}
+
+// ---- steps --------------------------------------------------------------------------------------
+
+static void step(struct gr_run *run)
+{
+    if (++run->steps % PROGRESS_STEPS == 0 && run->config->progress != NULL) {
+        run->config->progress(run->config->context, run->steps);
+    }
+}
+
+// Submits the job that arrives `index`-th. *ret_job is the core's id, or 0 if it is refused for
+// good.
+static int submit(struct gr_run *run, size_t index, int64_t at_ms, uint64_t *ret_job,
+                  struct gr_err *err)
+{
+    const struct gr_trace_job *job = &run->trace->jobs[run->trace->order[index]];
+    struct gr_submission submission = {
+        .org = 0,
+        .demand = {.shape = {.cpu_milli = job->cpu_milli,
+                             .memory_mib = job->memory_mib,
+                             .milli = (uint16_t)job->milli,
+                             .devices = (uint8_t)job->devices},
+                   .tasks = job->tasks,
+                   .domain_level = job->domain_level,
+                   .priority = job->priority,
+                   .use = job->use},
+        .mask = *gr_place_mask_get(gr_core_place(run->core), run->masks[job->models]),
+        .limit_ms = job->limit_ms == GR_TRACE_FOREVER ? 0
+                    : job->limit_ms > 0               ? job->limit_ms
+                                                      : 1,
+        .tag = index,
+    };
+    struct gr_event events[2];
+    unsigned count = 0;
+    enum gr_refusal refusal = gr_decide_submit(run->core, NULL, at_ms, &submission, events, &count);
+    *ret_job = 0;
+    run->result.arrived++;
+    run->arrived_milli += gr_trace_job_milli(job);
+    if (refusal == GR_REFUSED_NEVER || refusal == GR_REFUSED_NOWHERE) {
+        run->result.dropped++;
+        return 0;
+    }
+    if (refusal != GR_REFUSED_NOTHING) {
+        return gr_fail(err, -EPROTO, "arrival %zu: %s", index, gr_refusal_text(refusal));
+    }
+    for (unsigned i = 0; i < count; i++) {
+        int code = gr_run_fact(run, &events[i], err);
+        if (code < 0) {
+            return code;
+        }
+    }
+    *ret_job = events[count - 1].sequence;
+    return 0;
+}
+
+// Applies the fact that a job was placed, and notes when it leaves.
+static int place(struct gr_run *run, const struct gr_event *event, struct gr_err *err)
+{
+    uint64_t id = event->placed.job;
+    const struct gr_job *job = gr_core_job_find(run->core, id);
+    assert(job != NULL);
+    int64_t delay_ms = event->since_ms - job->submitted_ms;
+    const struct gr_trace_job *source = &run->trace->jobs[run->trace->order[job->tag]];
+    int code = gr_run_fact(run, event, err);
+    if (code < 0) {
+        return code;
+    }
+    run->result.placed++;
+    gr_run_measure_pieces(run, event->pieces, event->piece_count);
+    if (source->duration_ms != GR_TRACE_FOREVER) {
+        struct gr_run_end end = {event->at_ms + source->duration_ms, event->sequence, id};
+        code = push_end(run, end, err);
+    }
+    return code < 0 || !run->has_queue ? code : gr_run_measure_delay(run, delay_ms, err);
+}
+
+static int finish(struct gr_run *run, const struct gr_run_end *end, struct gr_err *err)
+{
+    uint32_t count = gr_core_job_pieces(run->core, end->job, run->pieces, GR_TASKS_MAX);
+    struct gr_event event =
+        gr_decide_finish(run->core, end->at_ms, end->at_ms, end->job, GR_OUTCOME_DONE);
+    int code = gr_run_fact(run, &event, err);
+    if (code < 0) {
+        return code;
+    }
+    run->result.finished++;
+    gr_run_measure_pieces(run, run->pieces, count);
+    step(run);
+    return 0;
+}
+
+// Starts what the core's order lets start now.
+static int start_waiting(struct gr_run *run, int64_t at_ms, struct gr_err *err)
+{
+    struct gr_event event;
+    while (gr_decide_start(run->core, NULL, at_ms, run->pieces, &event)) {
+        int code =
+            event.type == GR_JOB_PLACED ? place(run, &event, err) : gr_run_fact(run, &event, err);
+        if (code < 0) {
+            return code;
+        }
+    }
+    return 0;
+}
+
+// Places a job that has just arrived, or drops it for good.
+static int place_or_drop(struct gr_run *run, uint64_t job, int64_t at_ms, struct gr_err *err)
+{
+    struct gr_event event;
+    enum gr_refusal refusal = gr_decide_start_job(run->core, NULL, at_ms, job, run->pieces, &event);
+    if (refusal == GR_REFUSED_NOTHING) {
+        return place(run, &event, err);
+    }
+    run->result.dropped++;
+    event = gr_decide_drop(run->core, at_ms, job, refusal);
+    return gr_run_fact(run, &event, err);
+}
+
+// A trace whose jobs never leave: one arrival after the other.
+static int run_fill(struct gr_run *run, struct gr_err *err)
+{
+    for (size_t i = 0; i < run->trace->order_count; i++) {
+        uint64_t job = 0;
+        int64_t at_ms = run->trace->jobs[run->trace->order[i]].submit_ms;
+        int code = submit(run, i, at_ms, &job, err);
+        if (code == 0 && job != 0) {
+            code = place_or_drop(run, job, at_ms, err);
+        }
+        if (code < 0) {
+            return code;
+        }
+        gr_run_measure_arrival(run);
+        step(run);
+    }
+    return 0;
+}
+
+// All that happens at one moment: departures, then arrivals, then starts.
+static int run_moment(struct gr_run *run, size_t *next, int64_t at_ms, struct gr_err *err)
+{
+    const struct gr_trace *trace = run->trace;
+    int code = 0;
+    gr_run_measure_time(run, at_ms);
+    while (code == 0 && run->end_count > 0 && run->ends[0].at_ms == at_ms) {
+        struct gr_run_end end = take_end(run);
+        code = finish(run, &end, err);
+    }
+    while (code == 0 && *next < trace->order_count &&
+           trace->jobs[trace->order[*next]].submit_ms == at_ms) {
+        uint64_t job = 0;
+        code = submit(run, (*next)++, at_ms, &job, err);
+        step(run);
+    }
+    if (code == 0) {
+        code = start_waiting(run, at_ms, err);
+    }
+    return code < 0 ? code : gr_run_measure_sample(run, at_ms, err);
+}
+
+static int run_queue(struct gr_run *run, struct gr_err *err)
+{
+    const struct gr_trace *trace = run->trace;
+    size_t next = 0;
+    while (next < trace->order_count || run->end_count > 0) {
+        int64_t arrival_ms =
+            next < trace->order_count ? trace->jobs[trace->order[next]].submit_ms : INT64_MAX;
+        int64_t end_ms = run->end_count > 0 ? run->ends[0].at_ms : INT64_MAX;
+        int code = run_moment(run, &next, arrival_ms < end_ms ? arrival_ms : end_ms, err);
+        if (code < 0) {
+            return code;
+        }
+    }
+    return 0;
+}
+
+static double now_s(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static int run_all(struct gr_run *run, struct gr_err *err)
+{
+    double begin_s = now_s();
+    int code = gr_run_set_up(run, err);
+    if (code == 0) {
+        code = gr_run_measure_begin(run, err);
+    }
+    if (code == 0) {
+        code = run->has_queue ? run_queue(run, err) : run_fill(run, err);
+    }
+    run->result.wall_s = now_s() - begin_s;
+    if (code == 0) {
+        code = gr_run_measure_end(run, err);
+    }
+    return code < 0 || !run->config->verify ? code : gr_run_verify(run, err);
+}
+
+int gr_run(const struct gr_trace *trace, const struct gr_run_config *config,
+           struct gr_result *ret_result, struct gr_err *err)
+{
+    assert(trace->node_count > 0);
+    assert(config->policy != NULL);
+    struct gr_run run = {
+        .trace = trace, .config = config, .has_queue = gr_trace_has_departures(trace)};
+    int code = run_all(&run, err);
+    gr_core_free(run.core);
+    free(run.masks);
+    free(run.pieces);
+    free(run.ends);
+    free(run.facts);
+    free(run.node_frag);
+    free(run.delays);
+    if (code < 0) {
+        gr_result_done(&run.result);
+        return code;
+    }
+    *ret_result = run.result;
+    return 0;
+}

@@ -1,0 +1,70 @@
+// The parts of one replay: pool, loop, measures, verification. For run*.c only.
+#pragma once
+
+#include "replay/run.h"
+
+// One departure to come.
+struct gr_run_end {
+    int64_t at_ms;
+    uint64_t sequence; // of the fact that started the job: breaks ties
+    uint64_t job;      // the core's id
+};
+
+// One replay in progress. All memory is its own.
+struct gr_run {
+    const struct gr_trace *trace;
+    const struct gr_run_config *config;
+    struct gr_core *core;
+    struct gr_result result;
+    uint16_t *masks; // [model_set_count] the core's mask of each set
+    bool has_queue;  // the trace has departures
+    uint64_t steps;  // arrivals and departures so far
+    uint64_t arrived_milli;
+
+    struct gr_piece *pieces; // [GR_TASKS_MAX] of the fact at hand
+    struct gr_run_end *ends; // a heap: the earliest departure first
+    size_t end_count, end_room;
+
+    // Facts as bytes, for verification.
+    uint8_t *facts;
+    size_t facts_size, facts_room;
+
+    // Measures.
+    double *node_frag; // [node_count] milli; sum in frag
+    double frag;
+    int64_t *delays; // of started jobs, ms
+    size_t delay_count, delay_room;
+    int64_t sample_step_ms, sample_next_ms;
+    int64_t before_ms;           // time of the last change
+    double used_time, frag_time; // integrals over time: milli x ms
+    uint64_t most_used;          // at the samples, for the fills
+};
+
+// Checks, records and applies a fact, and measures what it touched. 0, or -EPROTO with a text.
+int gr_run_fact(struct gr_run *run, const struct gr_event *event, struct gr_err *err);
+
+// Makes the core and the facts of the pool: organisation, sites, variants, masks, nodes, mix.
+int gr_run_set_up(struct gr_run *run, struct gr_err *err);
+
+// Begins measuring: the pool is complete and empty.
+int gr_run_measure_begin(struct gr_run *run, struct gr_err *err);
+// Notes that `count` pieces changed what is free on their nodes.
+void gr_run_measure_pieces(struct gr_run *run, const struct gr_piece *pieces, size_t count);
+// Adds the time up to `at_ms` to the means over time. Call before the state changes.
+void gr_run_measure_time(struct gr_run *run, int64_t at_ms);
+// Notes the state after all that happened at `at_ms` (traces with a queue).
+int gr_run_measure_sample(struct gr_run *run, int64_t at_ms, struct gr_err *err);
+// Notes one point of the curve after an arrival (traces without a queue).
+void gr_run_measure_arrival(struct gr_run *run);
+// Notes how long a started job waited. 0 or -ENOMEM.
+int gr_run_measure_delay(struct gr_run *run, int64_t delay_ms, struct gr_err *err);
+// Works out the figures of the result.
+int gr_run_measure_end(struct gr_run *run, struct gr_err *err);
+
+// Appends a fact to the record. 0 or -ENOMEM.
+int gr_run_record(struct gr_run *run, const struct gr_event *event, struct gr_err *err);
+// Applies the record to a fresh core and compares: digests, audits. 0, -ENOMEM or -EPROTO.
+int gr_run_verify(struct gr_run *run, struct gr_err *err);
+
+// The configuration of the core that this replay needs. `ret_config->policy` borrows.
+void gr_run_core_config(const struct gr_run *run, struct gr_core_config *ret_config);
