@@ -196,7 +196,10 @@ static void node_pass(struct wire *wire, struct gr_event *event)
     u8_pass(wire, &row->devices);
     u8_pass(wire, &row->state);
     bytes_pass(wire, event->node.name, GR_NAME_SIZE);
-    if (wire->wrong == NULL && row->devices > GR_NODE_DEVICES_MAX) {
+    if (wire->wrong != NULL) {
+        return; // what was read so far is not to be trusted, the number of devices least of all
+    }
+    if (row->devices > GR_NODE_DEVICES_MAX) {
         wire->wrong = "a node has more devices than the limit of 16";
         return;
     }
