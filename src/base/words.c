@@ -50,10 +50,13 @@ const char *gr_words_nearest(struct gr_slice text, const char *const *words)
     size_t size = text.size > WORD_MAX ? WORD_MAX : text.size;
     for (size_t i = 0; words[i] != NULL && size > 0; i++) {
         size_t word_size = strnlen(words[i], WORD_MAX);
-        unsigned found = distance(text.text, size, words[i], word_size);
         size_t longer = size > word_size ? size : word_size;
         size_t shorter = size > word_size ? word_size : size;
         bool begins = shorter >= 3 && strncasecmp(text.text, words[i], shorter) == 0;
+        if (longer - shorter > longer / 3 && !begins) {
+            continue; // so many letters more cannot be near
+        }
+        unsigned found = distance(text.text, size, words[i], word_size);
         unsigned score = 2 * found + !begins; // of equals, one that begins alike
         if ((found <= longer / 3 || begins) && (best == NULL || score < best_score)) {
             best = words[i];

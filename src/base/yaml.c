@@ -28,7 +28,8 @@ struct gr_yaml {
 struct level {
     struct gr_yaml_node *node;
     struct gr_yaml_node *last; // child so far
-    bool has_key;              // a key was read, its value comes next
+    size_t child_count;
+    bool has_key; // a key was read, its value comes next
     struct gr_slice key;
     uint32_t key_line;
     uint32_t key_column;
@@ -146,12 +147,16 @@ static void attach(struct load *load, struct gr_yaml_node *node)
         level->last->next = node;
     }
     level->last = node;
+    level->child_count++;
 }
 
 static int take_node(struct load *load, const yaml_event_t *event, enum gr_yaml_type type,
                      struct gr_err *err)
 {
     struct level *level = load->depth == 0 ? NULL : &load->levels[load->depth - 1];
+    if (level != NULL && level->child_count == GR_YAML_CHILDREN_MAX) {
+        return fail_mark(load, event->start_mark, err, "found more than 10000 entries or items");
+    }
     if (level != NULL && level->node->type == GR_YAML_MAPPING && !level->has_key) {
         return take_key(load, level, event, err);
     }

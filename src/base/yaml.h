@@ -3,8 +3,9 @@
 // Taken: one document of mappings (keys are plain or quoted texts), sequences and scalars, in block
 // or flow style. Refused, with file, line and column: anchors, aliases, tags, directives, a second
 // document, a key given twice, control characters, invalid UTF-8, nesting deeper than
-// GR_YAML_DEPTH_MAX, files above GR_YAML_SIZE_MAX. A scalar is a text; what it means is for the
-// caller's schema to say, which must refuse keys that it does not know (gr_yaml_fail).
+// GR_YAML_DEPTH_MAX, more than GR_YAML_CHILDREN_MAX entries, files above GR_YAML_SIZE_MAX. A scalar
+// is a text; what it means is for the caller's schema to say, which must refuse keys that it does
+// not know (gr_yaml_fail).
 #pragma once
 
 #include "base/err.h"
@@ -19,6 +20,9 @@
 
 // Deepest nesting.
 #define GR_YAML_DEPTH_MAX 16
+
+// Most entries of one mapping or items of one sequence.
+#define GR_YAML_CHILDREN_MAX 10000
 
 // What a node is.
 enum gr_yaml_type {

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
@@ -71,6 +72,22 @@ static void what_is_not_safe_is_refused_with_its_place(void **state)
     }
 }
 
+static void a_mapping_with_too_many_keys_is_refused(void **state)
+{
+    (void)state;
+    enum { KEYS = GR_YAML_CHILDREN_MAX + 1, SIZE = KEYS * 10 };
+    char *text = malloc(SIZE);
+    size_t used = 0;
+    for (int i = 0; i < KEYS; i++) {
+        used += (size_t)snprintf(text + used, SIZE - used, "k%d: 1\n", i);
+    }
+    struct gr_err err;
+    struct gr_yaml *yaml = NULL;
+    assert_int_equal(gr_yaml_open_bytes("f", text, used, &yaml, &err), -EINVAL);
+    assert_string_equal(err.text, "f:10001:1: found more than 10000 entries or items");
+    free(text);
+}
+
 static void broken_yaml_names_the_line(void **state)
 {
     (void)state;
@@ -87,6 +104,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_tree_keeps_order_and_places),
         cmocka_unit_test(what_is_not_safe_is_refused_with_its_place),
+        cmocka_unit_test(a_mapping_with_too_many_keys_is_refused),
         cmocka_unit_test(broken_yaml_names_the_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
