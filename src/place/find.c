@@ -130,6 +130,23 @@ static bool gang_spread(struct gr_place *place, const struct gr_demand *demand, 
     return true;
 }
 
+// The piece of one task in a row it fits, with the tightest devices.
+static struct gr_piece piece_tightest(const struct gr_node *node, uint32_t number,
+                                      const struct gr_shape *shape)
+{
+    uint16_t devices = 0;
+    if (gr_shape_is_fraction(shape)) {
+        devices = (uint16_t)(1u << gr_choose_tightest(node, shape->milli));
+    } else if (shape->devices > 0) {
+        devices = gr_choose_whole(node, shape);
+    }
+    return (struct gr_piece){.node = number,
+                             .devices = devices,
+                             .milli = shape->milli,
+                             .cpu_milli = shape->cpu_milli,
+                             .memory_mib = shape->memory_mib};
+}
+
 // Fits up to `most` tasks into one node; returns how many and writes their pieces.
 static uint32_t node_fill(const struct gr_place *place, uint32_t number,
                           const struct gr_shape *shape, uint32_t most, struct gr_piece *ret_pieces)
@@ -138,17 +155,7 @@ static uint32_t node_fill(const struct gr_place *place, uint32_t number,
     const struct gr_node_cold *cold = gr_cold_at(place, number);
     uint32_t count = 0;
     while (count < most && gr_choose_filter(place, &copy, cold, shape) == GR_FILTER_NONE) {
-        uint16_t devices = 0;
-        if (gr_shape_is_fraction(shape)) {
-            devices = (uint16_t)(1u << gr_choose_tightest(&copy, shape->milli));
-        } else if (shape->devices > 0) {
-            devices = gr_choose_whole(&copy, shape);
-        }
-        ret_pieces[count] = (struct gr_piece){.node = number,
-                                              .devices = devices,
-                                              .milli = shape->milli,
-                                              .cpu_milli = shape->cpu_milli,
-                                              .memory_mib = shape->memory_mib};
+        ret_pieces[count] = piece_tightest(&copy, number, shape);
         gr_node_take(&copy, &ret_pieces[count]);
         count++;
     }
@@ -210,46 +217,50 @@ static bool gang_in_domains(const struct gr_place *place, const struct gr_demand
     }
 }
 
-// Tasks of a shape that an empty node holds, at most `most`.
+// How a node is looked at.
+enum as {
+    AS_IT_IS,
+    AS_UP,    // as if it were up
+    AS_EMPTY, // as if it were up and empty
+};
+
+// Tasks of a shape that one node holds, at most `most`.
 static uint32_t node_tasks(const struct gr_place *place, uint32_t number,
-                           const struct gr_shape *shape, uint32_t most)
+                           const struct gr_shape *shape, uint32_t most, enum as as)
 {
     const struct gr_node_cold *cold = gr_cold_at(place, number);
-    struct gr_node empty = *gr_node_at(place, number);
-    empty.state = GR_NODE_UP;
-    empty.cpu_milli = cold->cpu_milli;
-    empty.memory_mib = cold->memory_mib;
-    for (unsigned i = 0; i < empty.devices; i++) {
-        empty.free[i] = GR_DEVICE_MILLI;
+    struct gr_node copy = *gr_node_at(place, number);
+    if (as != AS_IT_IS) {
+        copy.state = GR_NODE_UP;
     }
-    gr_node_summarise(&empty);
-    struct gr_piece piece = {
-        .milli = shape->milli, .cpu_milli = shape->cpu_milli, .memory_mib = shape->memory_mib};
-    uint32_t count = 0;
-    while (count < most && gr_choose_filter(place, &empty, cold, shape) == GR_FILTER_NONE) {
-        piece.devices = 0;
-        if (gr_shape_is_fraction(shape)) {
-            piece.devices = (uint16_t)(1u << gr_choose_tightest(&empty, shape->milli));
-        } else if (shape->devices > 0) {
-            piece.devices = gr_choose_whole(&empty, shape);
+    if (as == AS_EMPTY) {
+        copy.cpu_milli = cold->cpu_milli;
+        copy.memory_mib = cold->memory_mib;
+        for (unsigned i = 0; i < copy.devices; i++) {
+            copy.free[i] = GR_DEVICE_MILLI;
         }
-        gr_node_take(&empty, &piece);
+        gr_node_summarise(&copy);
+    }
+    struct gr_piece piece;
+    uint32_t count = 0;
+    while (count < most && gr_choose_filter(place, &copy, cold, shape) == GR_FILTER_NONE) {
+        piece = piece_tightest(&copy, number, shape);
+        gr_node_take(&copy, &piece);
         count++;
     }
     return count;
 }
 
-uint32_t gr_place_fleet_tasks(const struct gr_place *place, const struct gr_demand *demand)
+static uint32_t tasks_count(const struct gr_place *place, const struct gr_demand *demand,
+                            enum as as)
 {
-    assert(place != NULL && demand != NULL);
-    assert(gr_demand_wrong(demand) == NULL);
     uint32_t block = demand->domain_tasks != 0 ? demand->domain_tasks : demand->tasks;
     struct gr_shape shape = demand->shape;
     uint32_t count = 0;
     if (demand->domain_level == 0 || block == 1) {
         shape.level = demand->domain_level != 0 ? demand->domain_level : shape.level;
         for (uint32_t n = 0; n < place->node_count && count < demand->tasks; n++) {
-            count += node_tasks(place, n, &shape, demand->tasks - count);
+            count += node_tasks(place, n, &shape, demand->tasks - count, as);
         }
         return count;
     }
@@ -258,11 +269,32 @@ uint32_t gr_place_fleet_tasks(const struct gr_place *place, const struct gr_dema
         uint32_t inside = 0, most = demand->tasks - count;
         for (uint32_t n = gr_domain_at(place, level, d)->first; n != UINT32_MAX && inside < most;
              n = *gr_next_at(place, level, n)) {
-            inside += node_tasks(place, n, &shape, most - inside);
+            inside += node_tasks(place, n, &shape, most - inside, as);
         }
         count += inside / block * block;
     }
     return count;
+}
+
+uint32_t gr_place_fleet_tasks(const struct gr_place *place, const struct gr_demand *demand)
+{
+    assert(place != NULL && demand != NULL);
+    assert(gr_demand_wrong(demand) == NULL);
+    return tasks_count(place, demand, AS_EMPTY);
+}
+
+uint32_t gr_place_room_tasks(const struct gr_place *place, const struct gr_demand *demand)
+{
+    assert(place != NULL && demand != NULL);
+    assert(gr_demand_wrong(demand) == NULL);
+    return tasks_count(place, demand, AS_IT_IS);
+}
+
+uint32_t gr_place_up_tasks(const struct gr_place *place, const struct gr_demand *demand)
+{
+    assert(place != NULL && demand != NULL);
+    assert(gr_demand_wrong(demand) == NULL);
+    return tasks_count(place, demand, AS_UP);
 }
 
 bool gr_place_find_gang(struct gr_place *place, const struct gr_demand *demand, uint64_t salt,

@@ -113,6 +113,13 @@ bool gr_place_find_scan(const struct gr_place *place, const struct gr_shape *sha
 // every node.
 uint32_t gr_place_fleet_tasks(const struct gr_place *place, const struct gr_demand *demand);
 
+// The same for the room there is now: how many tasks would fit beside what runs. A demand without
+// shared domains fits if and only if this is demand->tasks.
+uint32_t gr_place_room_tasks(const struct gr_place *place, const struct gr_demand *demand);
+
+// The same if all nodes were up.
+uint32_t gr_place_up_tasks(const struct gr_place *place, const struct gr_demand *demand);
+
 // Does all deferred work: policy tables, slots, index. Cost in proportion to what was deferred.
 void gr_place_refresh(struct gr_place *place);
 
