@@ -2,8 +2,8 @@
 
     figures.py PROGRAM...    compares what `PROGRAM --list` says with the table in the document
 
-A figure in the table that no program prints is allowed only while "Measured" says why it is not there
-yet: a line that names it, or `No figures yet.`
+A figure in the table that no program prints is allowed only while "Measured" says why it is not
+there yet: a line that names it, or `No figures yet.`
 """
 
 import re
@@ -30,7 +30,7 @@ def compare(doc, listed):
             faults.append(f"{name}: two benchmarks print it")
         seen.add(name)
         if name not in rows:
-            faults.append(f"{name}: a benchmark prints it, the table in docs/benchmarks.md lacks it")
+            faults.append(f"{name}: a benchmark prints it, but docs/benchmarks.md lacks it")
         elif rows[name] != have:
             faults.append(f"{name}: the benchmark says {have}, docs/benchmarks.md {rows[name]}")
     measured = doc.partition("## Measured")[2]
