@@ -23,8 +23,8 @@ static const char *long_fact(const struct gr_variant *variant, enum gr_fact fact
         return "unknown";
     }
     if (fact >= GR_FACT_READ_COUNT) { // computed: no more digits than mean something
-        bool small = value < 100000;
-        gr_number_format_fixed(value, info->digits, small ? 2 : 0, number);
+        int64_t step = value < 100000 ? 10 : 1000;
+        gr_number_format((value + step / 2) / step * step, info->digits, number);
     } else {
         gr_number_format(value, info->digits, number);
     }
