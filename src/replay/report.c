@@ -12,15 +12,26 @@
 double gr_report_allocated(const struct gr_result *result, size_t load_percent)
 {
     assert(load_percent < GR_CURVE_POINTS);
-    const struct gr_curve_point *point = &result->curve[load_percent];
-    return point->count == 0 ? NAN : point->sum / point->count;
+    double percent = gr_result_allocation_at(result, (unsigned)load_percent);
+    return percent < 0 ? NAN : percent;
 }
 
 double gr_report_fragmented(const struct gr_result *result, size_t load_percent)
 {
     assert(load_percent < GR_CURVE_POINTS);
-    const struct gr_curve_point *point = &result->curve[load_percent];
-    return point->count == 0 ? NAN : point->frag / point->count;
+    double percent = gr_result_fragmentation_at(result, (unsigned)load_percent);
+    return percent < 0 ? NAN : percent;
+}
+
+size_t gr_report_last_load(const struct gr_report *what)
+{
+    size_t last = 0;
+    for (size_t i = 0; i < what->result_count; i++) {
+        for (size_t load = last + 1; load < GR_CURVE_POINTS; load++) {
+            last = isfinite(gr_report_allocated(&what->results[i], load)) ? load : last;
+        }
+    }
+    return last;
 }
 
 double gr_report_mean(const struct gr_page *page, size_t p, gr_report_get *get)
@@ -80,6 +91,7 @@ static int name_policies(struct gr_page *page, struct gr_err *err)
         return gr_fail(err, -ENOMEM, "write the report: out of memory");
     }
     page->departs = gr_trace_has_departures(what->trace);
+    page->load = gr_report_last_load(what) < 100 ? gr_report_last_load(what) : 100;
     size_t colour = 1;
     for (size_t i = 0; i < what->result_count; i++) {
         const char *name = what->results[i].policy;
@@ -162,7 +174,7 @@ static void put_facts(struct gr_page *page)
 static double get_headline(const struct gr_page *page, size_t run)
 {
     const struct gr_result *result = &page->what->results[run];
-    return page->departs ? result->utilisation_ppm / 1e4 : gr_report_allocated(result, 100);
+    return page->departs ? result->utilisation_ppm / 1e4 : result->allocation;
 }
 
 static double get_ceiling(const struct gr_page *page, size_t run)
@@ -208,8 +220,11 @@ static void put_lead(struct gr_page *page)
     gr_html_name(html, page->policies[best].name);
     gr_html_put(html, page->departs ? " kept " : " had ");
     put_percent(page, gr_report_mean(page, best, get_headline));
-    gr_html_put(html, page->departs ? "</b> of the device-time in use"
-                                    : "</b> of the accelerators allocated at 100&#160;%% load");
+    if (page->departs) {
+        gr_html_put(html, "</b> of the device-time in use");
+    } else {
+        gr_html_put(html, "</b> of the accelerators allocated at %zu&#160;%% load", page->load);
+    }
     gr_html_put(html, page->seeds ? " (mean over its runs)" : "");
     size_t next = best_policy(page, best);
     if (next < page->policy_count) {

@@ -18,18 +18,6 @@
 // Whose allocation a curve is drawn of.
 typedef double get_fn(const struct gr_result *result, size_t load_percent);
 
-// The highest load at which any run knows its allocation; 0: no curve.
-static size_t last_load(const struct gr_report *what)
-{
-    size_t last = 0;
-    for (size_t i = 0; i < what->result_count; i++) {
-        for (size_t load = last + 1; load < GR_CURVE_POINTS; load++) {
-            last = isfinite(gr_report_allocated(&what->results[i], load)) ? load : last;
-        }
-    }
-    return last;
-}
-
 // The points of a curve that are known; returns how many.
 static size_t curve_points(const struct gr_result *result, get_fn *get, struct gr_svg_point *points)
 {
@@ -224,11 +212,14 @@ static int put_zoomed_curve(struct gr_page *page, size_t last, struct gr_err *er
 static int put_fragmentation(struct gr_page *page, size_t last, struct gr_err *err)
 {
     double low = 0;
-    double high = 0;
+    double high = -1;
     for (size_t i = 0; i < page->what->result_count; i++) {
         for (size_t load = 0; load <= last; load++) {
             widen(gr_report_fragmented(&page->what->results[i], load), &low, &high);
         }
+    }
+    if (high < 0) {
+        return 0; // it was not measured
     }
     gr_svg_round_range(GR_SVG_PERCENT, 1, &low, &high);
     low = 0;
@@ -247,7 +238,7 @@ static int put_fragmentation(struct gr_page *page, size_t last, struct gr_err *e
 
 int gr_report_put_curves(struct gr_page *page, struct gr_err *err)
 {
-    size_t last = last_load(page->what);
+    size_t last = gr_report_last_load(page->what);
     if (last == 0) {
         return 0;
     }

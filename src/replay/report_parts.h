@@ -22,6 +22,7 @@ struct gr_page {
     size_t policy_count;
     size_t *policy_of; // by result
     bool seeds;        // some policy has several runs, so a run is named with its seed
+    size_t load;       // percent of arrived load at which runs are compared: 100, or all there was
     bool departs;      // work ends: there are waits, utilisation, samples
 };
 
@@ -30,6 +31,9 @@ extern const char gr_report_style[];
 
 // The mean allocation ratio at a load, in percent; NaN where no event fell.
 double gr_report_allocated(const struct gr_result *result, size_t load_percent);
+
+// The highest arrived load, in percent, at which any run knows its allocation; 0: no curve.
+size_t gr_report_last_load(const struct gr_report *what);
 
 // As gr_report_allocated for the fragmented share of capacity, in percent.
 double gr_report_fragmented(const struct gr_result *result, size_t load_percent);
@@ -64,7 +68,7 @@ void gr_report_put_runs(struct gr_page *page);
 // Draws allocation and fragmentation over arrived load, if a curve has points. 0 or -ENOMEM.
 int gr_report_put_curves(struct gr_page *page, struct gr_err *err);
 
-// Draws what each policy leaves unallocated at 100 % load: how much of it is fragmented.
+// Draws what each policy leaves unallocated at page->load: how much of it is fragmented.
 void gr_report_put_left(struct gr_page *page);
 
 // Draws used, running and waiting over time, if there are samples. 0 or -ENOMEM.

@@ -42,7 +42,7 @@ static double get_idle(const struct gr_page *page, size_t run)
 
 static double get_allocated(const struct gr_page *page, size_t run)
 {
-    return page->departs ? NAN : gr_report_allocated(result_of(page, run), 100);
+    return page->departs || page->load == 0 ? NAN : result_of(page, run)->allocation;
 }
 
 static double get_unallocated(const struct gr_page *page, size_t run)
@@ -52,7 +52,8 @@ static double get_unallocated(const struct gr_page *page, size_t run)
 
 static double get_fragmented(const struct gr_page *page, size_t run)
 {
-    return page->departs ? NAN : gr_report_fragmented(result_of(page, run), 100);
+    const struct gr_result *result = result_of(page, run);
+    return result->has_fragmentation ? result->fragmentation : NAN;
 }
 
 static double get_ceiling(const struct gr_page *page, size_t run)
@@ -109,6 +110,16 @@ static double get_placed(const struct gr_page *page, size_t run)
     return (double)result_of(page, run)->placed;
 }
 
+static double get_waiting(const struct gr_page *page, size_t run)
+{
+    for (size_t i = 0; i < page->what->result_count; i++) {
+        if (result_of(page, i)->waiting > 0) {
+            return (double)result_of(page, run)->waiting;
+        }
+    }
+    return NAN; // nothing to tell in any run
+}
+
 static double get_dropped(const struct gr_page *page, size_t run)
 {
     return (double)result_of(page, run)->dropped;
@@ -119,12 +130,12 @@ static const struct column columns[] = {
     {"Utilisation", "device-time in use, of the device-time that existed", PERCENT, HIGH,
      get_utilisation},
     {"Unallocated", "device-time that nothing used", PERCENT, LOW, get_idle},
-    {"Allocated", "of all accelerators, when the load that arrived equals the capacity", PERCENT,
-     HIGH, get_allocated},
-    {"Unallocated", "of all accelerators, when the load that arrived equals the capacity", PERCENT,
-     LOW, get_unallocated},
-    {"Fragmented", "free, but in pieces that the usual demands cannot use, at 100 % load", PERCENT,
-     LOW, get_fragmented},
+    {"Allocated", "of all accelerators, when as much had arrived as fits, or all there was",
+     PERCENT, HIGH, get_allocated},
+    {"Unallocated", "of all accelerators, when as much had arrived as fits, or all there was",
+     PERCENT, LOW, get_unallocated},
+    {"Fragmented", "free, but in pieces that the usual demands cannot use", PERCENT, LOW,
+     get_fragmented},
     {"Ceiling", "no policy can have allocated more than this at 100 % load", PERCENT, NEITHER,
      get_ceiling},
     {"Below ceiling", "what is missing to the ceiling", PERCENT, LOW, get_below_ceiling},
@@ -135,6 +146,7 @@ static const struct column columns[] = {
     {"99 %", "99 of 100 jobs waited no longer", TIME, LOW, get_delay_p99},
     {"Longest", "the longest wait of a job that started", TIME, LOW, get_delay_max},
     {"Placed", "jobs that started", COUNT, NEITHER, get_placed},
+    {"Waiting", "jobs that still waited at the end", COUNT, LOW, get_waiting},
     {"Dropped", "jobs that never found a place", COUNT, LOW, get_dropped},
     {"Whole run", "from the first arrival to the last end, in the trace's own time", TIME, LOW,
      get_makespan},

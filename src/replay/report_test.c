@@ -38,8 +38,12 @@ static void fill_curve(struct gr_result *result, size_t r)
 {
     for (size_t load = 0; load <= 130; load++) {
         double allocated = fmin((double)load, 97.0 - (double)r);
-        result->curve[load] = (struct gr_curve_point){allocated * 2, 3 + (double)r, 2};
+        result->curve[load] =
+            (struct gr_curve_point){.sum = allocated * 2, .frag = 3 + (double)r, .count = 2};
     }
+    result->allocation = 97.0 - (double)r;
+    result->fragmentation = 1.5 + (double)r / 2;
+    result->has_fragmentation = true;
 }
 
 // Results as a trace with departures has them.
@@ -213,12 +217,31 @@ static void what_is_not_known_is_left_out_or_a_dash(void **state)
     (void)state;
     struct fixture f;
     make(&f, 10, 2, 0);
-    memset(f.results[1].curve, 0, sizeof f.results[1].curve); // this run has no curve
+    f.results[1].has_fragmentation = false;
     char *page = page_of(&f);
     assert_true(says(page, "<td>–</td>"));
     assert_false(says(page, "Ceiling"));
     assert_false(says(page, "NaN"));
     assert_false(says(page, "nan"));
+    free(page);
+    drop(&f);
+}
+
+static void a_workload_smaller_than_the_pool_is_told_at_its_own_load(void **state)
+{
+    (void)state;
+    struct fixture f;
+    make(&f, 10, 2, 0);
+    for (size_t r = 0; r < 2; r++) {
+        memset(&f.results[r].curve[61], 0, (GR_CURVE_POINTS - 61) * sizeof f.results[r].curve[0]);
+        f.results[r].allocation = 60;
+        f.results[r].has_fragmentation = false;
+    }
+    char *page = page_of(&f);
+    assert_true(says(page, "60.00&#160;%</b> of the accelerators allocated at 60&#160;% load"));
+    assert_true(says(page, "What is left at 60&#160;% load"));
+    assert_false(says(page, "<figcaption>Fragmentation</figcaption>"));
+    assert_false(says(page, "Where the policies part"));
     free(page);
     drop(&f);
 }
@@ -342,6 +365,7 @@ int main(void)
         cmocka_unit_test(the_figures_are_those_of_the_results),
         cmocka_unit_test(a_workload_that_ends_is_told_by_time),
         cmocka_unit_test(what_is_not_known_is_left_out_or_a_dash),
+        cmocka_unit_test(a_workload_smaller_than_the_pool_is_told_at_its_own_load),
         cmocka_unit_test(a_replay_of_nothing_is_still_a_page),
         cmocka_unit_test(runs_of_one_policy_are_told_apart_by_their_seed),
         cmocka_unit_test(published_curves_share_the_colour_of_their_policy),
