@@ -267,10 +267,22 @@ static size_t count_line_ends(const char *bytes, size_t size)
     return count;
 }
 
+// Whether only line ends are left, which say nothing where a line has more than one field.
+static bool is_blank_end(const struct gr_csv *csv)
+{
+    size_t at = csv->next;
+    while (at < csv->size &&
+           (csv->bytes[at] == '\n' ||
+            (csv->bytes[at] == '\r' && at + 1 < csv->size && csv->bytes[at + 1] == '\n'))) {
+        at++;
+    }
+    return at == csv->size;
+}
+
 int gr_csv_next(struct gr_csv *csv, struct gr_err *err)
 {
     assert(csv != NULL);
-    if (csv->next == csv->size) {
+    if (is_blank_end(csv)) {
         return 0;
     }
     csv->record = csv->next;

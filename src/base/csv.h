@@ -4,7 +4,8 @@
 // may hold commas, line ends and doubled quotes; a UTF-8 byte order mark at the start is skipped.
 // The last line may lack its line end if it is complete, which means that its quotes are closed and
 // it has as many fields as the header; a shorter last line without a line end is "cut off".
-// Blank lines are lines with one (blank) field, so they are refused unless there is one column.
+// Blank lines are lines with one (blank) field, so they are refused unless there is one column;
+// only at the end of the file, where recorders often leave one, they are skipped.
 //
 // What it refuses: files above GR_CSV_SIZE_MAX, invalid UTF-8, NUL and other control characters
 // (tab excepted; line ends inside quotes excepted), a quote inside an unquoted field, text after a

@@ -86,6 +86,17 @@ static void a_complete_last_line_needs_no_line_end(void **state)
     assert_int_equal(read_lines("name,count", 10, GR_CSV_STRICT, &err), 0);
 }
 
+static void blank_lines_at_the_end_are_skipped(void **state)
+{
+    (void)state;
+    struct gr_err err;
+    static const char text[] = "name,count\na,1\n\n\r\n\n";
+    assert_int_equal(read_lines(text, sizeof text - 1, GR_CSV_STRICT, &err), 1);
+    static const char carriage_return[] = "name,count\na,1\n\n\r";
+    assert_int_equal(read_lines(carriage_return, sizeof carriage_return - 1, GR_CSV_STRICT, &err),
+                     -EINVAL);
+}
+
 static void a_cut_off_last_line_is_refused(void **state)
 {
     (void)state;
@@ -305,6 +316,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fields_come_by_the_callers_columns_in_any_order),
         cmocka_unit_test(a_complete_last_line_needs_no_line_end),
+        cmocka_unit_test(blank_lines_at_the_end_are_skipped),
         cmocka_unit_test(a_cut_off_last_line_is_refused),
         cmocka_unit_test(wrong_numbers_of_fields_are_refused),
         cmocka_unit_test(quotes_out_of_place_are_refused),
