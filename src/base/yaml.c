@@ -37,6 +37,8 @@ struct level {
 
 struct load {
     struct gr_yaml *yaml;
+    const char *bytes; // the file, for places that libyaml knows by offset only
+    size_t size;
     struct level levels[GR_YAML_DEPTH_MAX];
     size_t depth;
     size_t document_count;
@@ -249,6 +251,17 @@ static int fail_parser(const struct load *load, const yaml_parser_t *parser, str
     snprintf(what, sizeof what, "not YAML: %s%s%s", parser->context == NULL ? "" : parser->context,
              parser->context == NULL ? "" : ", ",
              parser->problem == NULL ? "cannot be read" : parser->problem);
+    if (parser->error == YAML_READER_ERROR) {
+        size_t offset = parser->problem_offset < load->size ? parser->problem_offset : load->size;
+        size_t line = 1;
+        size_t start = 0;
+        for (size_t i = 0; i < offset; i++) {
+            line += load->bytes[i] == '\n';
+            start = load->bytes[i] == '\n' ? i + 1 : start;
+        }
+        size_t column = gr_utf8_count(load->bytes + start, offset - start) + 1;
+        return fail_at(load->yaml, line, column, err, what);
+    }
     return fail_mark(load, parser->problem_mark, err, what);
 }
 
@@ -292,7 +305,7 @@ static int check_bytes(const struct gr_yaml *yaml, const char *bytes, size_t siz
 
 static int load_bytes(struct gr_yaml *yaml, const char *bytes, size_t size, struct gr_err *err)
 {
-    struct load load = {.yaml = yaml};
+    struct load load = {.yaml = yaml, .bytes = bytes, .size = size};
     yaml_parser_t parser;
     if (size > GR_YAML_SIZE_MAX) {
         return gr_fail(err, -EFBIG, "%s: is larger than %zu MiB, the limit for such a file",

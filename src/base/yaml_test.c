@@ -60,6 +60,7 @@ static void what_is_not_safe_is_refused_with_its_place(void **state)
         {"a: \"\\e[2J\"\n", "f:1:4: found a control character in a text, expected none"},
         {"a: \xff\n", "f:1:4: found a byte that is not valid UTF-8"},
         {"a: 1\n\x01", "f:2:1: found a control character, expected text"},
+        {"a: 1\nb: \xef\xbf\xbe\n", "f:2:4: not YAML: control characters are not allowed"},
         {"[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]\n", "f:1:17: found nesting deeper than 16 levels"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
