@@ -17,12 +17,10 @@ void gr_node_summarise(struct gr_node *node)
     node->widest = widest;
 }
 
-bool gr_node_can_take(const struct gr_node *node, const struct gr_piece *piece)
+// True if the piece is free, whatever the node's state.
+static bool has_free(const struct gr_node *node, const struct gr_piece *piece)
 {
-    assert(node != NULL);
-    assert(piece != NULL);
-    if (node->state != GR_NODE_UP || node->cpu_milli < piece->cpu_milli ||
-        node->memory_mib < piece->memory_mib) {
+    if (node->cpu_milli < piece->cpu_milli || node->memory_mib < piece->memory_mib) {
         return false;
     }
     for (unsigned bits = piece->devices; bits != 0; bits &= bits - 1) {
@@ -33,9 +31,18 @@ bool gr_node_can_take(const struct gr_node *node, const struct gr_piece *piece)
     return true;
 }
 
+bool gr_node_can_take(const struct gr_node *node, const struct gr_piece *piece)
+{
+    assert(node != NULL);
+    assert(piece != NULL);
+    return node->state == GR_NODE_UP && has_free(node, piece);
+}
+
 void gr_node_take(struct gr_node *node, const struct gr_piece *piece)
 {
-    assert(gr_node_can_take(node, piece));
+    assert(node != NULL);
+    assert(piece != NULL);
+    assert(has_free(node, piece));
     node->cpu_milli -= piece->cpu_milli;
     node->memory_mib -= piece->memory_mib;
     for (unsigned bits = piece->devices; bits != 0; bits &= bits - 1) {

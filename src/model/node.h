@@ -69,7 +69,8 @@ void gr_node_summarise(struct gr_node *node);
 // free milli, cpu and memory. Pure.
 bool gr_node_can_take(const struct gr_node *node, const struct gr_piece *piece);
 
-// Takes `piece` out of what is free, or gives it back. The caller has checked; asserted.
+// Takes `piece` out of what is free. The caller has checked that it is free; asserted. In a node of
+// any state: work that runs on a drained node is given back and taken again when starts are tried.
 void gr_node_take(struct gr_node *node, const struct gr_piece *piece);
 // The reverse of gr_node_take: adds `piece` to what is free; no device may pass 1000 milli.
 void gr_node_give(struct gr_node *node, const struct gr_piece *piece);
