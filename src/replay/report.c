@@ -111,13 +111,21 @@ static int name_policies(struct gr_page *page, struct gr_err *err)
     return 0;
 }
 
+// The file's name without its folders.
+static const char *last_part(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash == NULL || slash[1] == '\0' ? path : slash + 1;
+}
+
 static void put_title(struct gr_page *page)
 {
     if (page->what->title != NULL) {
         gr_html_text(&page->html, page->what->title, 200);
     } else {
         gr_html_put(&page->html, "Replay of ");
-        gr_html_name(&page->html, page->what->jobs != NULL ? page->what->jobs : "a workload");
+        gr_html_name(&page->html,
+                     page->what->jobs != NULL ? last_part(page->what->jobs) : "a workload");
     }
 }
 

@@ -24,7 +24,7 @@ struct gr_report_curve {
 
 // What to report. Everything is borrowed for the call.
 struct gr_report {
-    const char *title;               // NULL: "Replay of JOBS"
+    const char *title;               // NULL: "Replay of" and the name of the jobs' file
     const char *nodes, *jobs;        // names of the files, or NULL
     const struct gr_trace *trace;    // the nodes and names behind the results
     const struct gr_result *results; // one a run, in the order to show

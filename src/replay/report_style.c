@@ -39,7 +39,7 @@ const char gr_report_style[] =
     ".files{color:var(--soft);font-size:13px;margin:10px 0 0;overflow-wrap:anywhere}\n"
     ".wide{overflow-x:auto}\n"
     "table{border-collapse:collapse;width:100%;font-size:14px}\n"
-    "th,td{padding:9px 0 9px 20px;text-align:right;white-space:nowrap;"
+    "th,td{padding:9px 0 9px 18px;text-align:right;white-space:nowrap;"
     "border-bottom:1px solid var(--rule);font-weight:400;vertical-align:top}\n"
     "thead th{color:var(--soft);font-size:13px;vertical-align:bottom}\n"
     "th:first-child{text-align:left;padding-left:0;position:sticky;left:0;"

@@ -90,11 +90,6 @@ static double get_delay_p95(const struct gr_page *page, size_t run)
     return departing(page, (double)result_of(page, run)->delay_p95_ms);
 }
 
-static double get_delay_p99(const struct gr_page *page, size_t run)
-{
-    return departing(page, (double)result_of(page, run)->delay_p99_ms);
-}
-
 static double get_delay_max(const struct gr_page *page, size_t run)
 {
     return departing(page, (double)result_of(page, run)->delay_max_ms);
@@ -110,19 +105,35 @@ static double get_placed(const struct gr_page *page, size_t run)
     return (double)result_of(page, run)->placed;
 }
 
-static double get_waiting(const struct gr_page *page, size_t run)
+// A count that is only worth a column if some run has any.
+static double rare(const struct gr_page *page, size_t run, uint64_t (*of)(const struct gr_result *))
 {
     for (size_t i = 0; i < page->what->result_count; i++) {
-        if (result_of(page, i)->waiting > 0) {
-            return (double)result_of(page, run)->waiting;
+        if (of(result_of(page, i)) > 0) {
+            return (double)of(result_of(page, run));
         }
     }
-    return NAN; // nothing to tell in any run
+    return NAN;
+}
+
+static uint64_t waiting_of(const struct gr_result *result)
+{
+    return result->waiting;
+}
+
+static double get_waiting(const struct gr_page *page, size_t run)
+{
+    return rare(page, run, waiting_of);
+}
+
+static uint64_t dropped_of(const struct gr_result *result)
+{
+    return result->dropped;
 }
 
 static double get_dropped(const struct gr_page *page, size_t run)
 {
-    return (double)result_of(page, run)->dropped;
+    return rare(page, run, dropped_of);
 }
 
 // The first known column is drawn as a bar too.
@@ -143,7 +154,6 @@ static const struct column columns[] = {
     {"Mean wait", "from submission to start", TIME, LOW, get_delay_mean},
     {"Median", "half of the jobs waited no longer", TIME, LOW, get_delay_p50},
     {"95 %", "95 of 100 jobs waited no longer", TIME, LOW, get_delay_p95},
-    {"99 %", "99 of 100 jobs waited no longer", TIME, LOW, get_delay_p99},
     {"Longest", "the longest wait of a job that started", TIME, LOW, get_delay_max},
     {"Placed", "jobs that started", COUNT, NEITHER, get_placed},
     {"Waiting", "jobs that still waited at the end", COUNT, LOW, get_waiting},

@@ -101,7 +101,7 @@ static void make(struct fixture *f, size_t nodes, size_t runs, size_t samples)
         }
     }
     f->what = (struct gr_report){
-        .jobs = "jobs.csv",
+        .jobs = "a/b/jobs.csv",
         .nodes = "nodes.csv",
         .trace = &f->trace,
         .results = f->results,
