@@ -26,7 +26,7 @@ build: setup
 
 run: build
 	$(BUILD)/granary replay --nodes examples/pool/nodes.csv --jobs examples/pool/jobs.csv \
-	    --policy granary --report $(BUILD)/report.html
+	    --policy all --queue backfill --report $(BUILD)/report.html
 	@echo 'the report is in $(BUILD)/report.html'
 
 test: setup
