@@ -216,6 +216,19 @@ static void put_percent(struct gr_page *page, double value)
     gr_html_put(&page->html, "&#160;%%");
 }
 
+// How the second best did.
+static void put_next(struct gr_page *page, size_t next, double best)
+{
+    double value = gr_report_mean(page, next, get_headline);
+    bool same = llround(value * 100) == llround(best * 100); // as far as a reader can see
+    gr_html_put(&page->html, same ? "; just as much with " : "; the next best, ");
+    gr_html_name(&page->html, page->policies[next].name);
+    if (!same) {
+        gr_html_put(&page->html, ", ");
+        put_percent(page, value);
+    }
+}
+
 // The sentence that says how it went.
 static void put_lead(struct gr_page *page)
 {
@@ -236,10 +249,7 @@ static void put_lead(struct gr_page *page)
     gr_html_put(html, page->seeds ? " (mean over its runs)" : "");
     size_t next = best_policy(page, best);
     if (next < page->policy_count) {
-        gr_html_put(html, "; the next best, ");
-        gr_html_name(html, page->policies[next].name);
-        gr_html_put(html, ", ");
-        put_percent(page, gr_report_mean(page, next, get_headline));
+        put_next(page, next, gr_report_mean(page, best, get_headline));
     }
     double ceiling = gr_report_mean(page, best, get_ceiling);
     if (page->departs) {

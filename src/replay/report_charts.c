@@ -444,8 +444,10 @@ static void put_fleet_intro(struct gr_page *page, const struct gr_heatmap *map)
     } else {
         gr_html_put(&page->html, "One cell is up to %u nodes of a kind", map->nodes_per_cell);
     }
-    gr_html_put(&page->html, "; the darker, the fuller (in dark: the brighter). The same cell is "
-                             "the same node in every picture.");
+    gr_html_put(&page->html,
+                "; the stronger its colour, the fuller, %s. The same cell is the "
+                "same node in every picture.",
+                page->departs ? "at each run's busiest moment" : "when the last job had arrived");
     if (map->skipped > 0) {
         gr_html_put(&page->html, " Nodes without accelerators, ");
         gr_html_count(&page->html, map->skipped);

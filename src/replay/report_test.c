@@ -238,7 +238,8 @@ static void a_workload_smaller_than_the_pool_is_told_at_its_own_load(void **stat
         f.results[r].has_fragmentation = false;
     }
     char *page = page_of(&f);
-    assert_true(says(page, "60.00&#160;%</b> of the accelerators allocated at 60&#160;% load"));
+    assert_true(says(page, "60.00&#160;%</b> of the accelerators allocated at 60&#160;% load; just "
+                           "as much with fgd."));
     assert_true(says(page, "What is left at 60&#160;% load"));
     assert_false(says(page, "<figcaption>Fragmentation</figcaption>"));
     assert_false(says(page, "Where the policies part"));
