@@ -11,12 +11,9 @@
 
 #include <string.h>
 
-// Bytes that one vector operation handles; rows are multiples of it.
-#define LANES 32
-
 uint32_t gr_slot_memory(uint32_t memory_mib)
 {
-    return memory_mib == 0 ? 0 : 1u << (31 - __builtin_clz(memory_mib));
+    return memory_mib < GR_SLOT_MEMORY ? 0 : 1u << (31 - __builtin_clz(memory_mib));
 }
 
 static struct gr_shape slot_shape(const struct gr_shape *shape)
@@ -207,6 +204,25 @@ static void fits_slow(const struct gr_place *place, uint32_t number, uint8_t *fi
     }
 }
 
+// What a node has, as ranks among what the slots need.
+struct ranks {
+    uint8_t whole, milli, cpu, memory;
+};
+
+// One chunk: a plain loop of fixed length over bytes that do not overlap, which compilers turn into
+// a few vector instructions.
+static void fits_chunk(const uint8_t *restrict whole, const uint8_t *restrict milli,
+                       const uint8_t *restrict cpu, const uint8_t *restrict memory,
+                       const uint8_t *restrict allow, struct ranks have, uint8_t *restrict fits)
+{
+    for (size_t i = 0; i < GR_LANES; i++) {
+        uint8_t no =
+            (uint8_t)((whole[i] > have.whole ? 0xff : 0) | (milli[i] > have.milli ? 0xff : 0) |
+                      (cpu[i] > have.cpu ? 0xff : 0) | (memory[i] > have.memory ? 0xff : 0));
+        fits[i] = (uint8_t)(~no & allow[i]);
+    }
+}
+
 // Which slots fit a node: four comparisons of ranks for all slots at once.
 static void fits_row(struct gr_place *place, uint32_t number, uint8_t *fits)
 {
@@ -217,18 +233,16 @@ static void fits_row(struct gr_place *place, uint32_t number, uint8_t *fits)
         return;
     }
     const uint8_t *need = gr_at(place, place->need_at);
-    uint32_t stride = place->stride;
-    uint8_t whole = node->whole;
-    uint8_t milli = place->milli_rank[node->widest];
-    uint8_t cpu = rank_of(place->cpu_threshold, place->cpu_count, node->cpu_milli);
-    uint8_t memory = rank_of(place->memory_threshold, place->memory_count, node->memory_mib);
-    for (uint32_t at = 0; at < stride; at += LANES) {
-        for (uint32_t i = at; i < at + LANES; i++) {
-            uint8_t fit =
-                (uint8_t)((need[i] <= whole) & (need[stride + i] <= milli) &
-                          (need[2 * stride + i] <= cpu) & (need[3 * stride + i] <= memory));
-            fits[i] = (uint8_t)(-fit & allow[i]);
-        }
+    size_t stride = place->stride;
+    struct ranks have = {
+        .whole = node->whole,
+        .milli = place->milli_rank[node->widest],
+        .cpu = rank_of(place->cpu_threshold, place->cpu_count, node->cpu_milli),
+        .memory = rank_of(place->memory_threshold, place->memory_count, node->memory_mib),
+    };
+    for (size_t at = 0; at < stride; at += GR_LANES) {
+        fits_chunk(need + at, need + stride + at, need + 2 * stride + at, need + 3 * stride + at,
+                   allow + at, have, fits + at);
     }
     for (uint32_t s = 0; place->special > 0 && s < place->slot_count; s++) {
         if (fits[s] != 0 && gr_slot_at(place, s)->shape.level != 0 &&
@@ -259,34 +273,106 @@ static void scores_row(struct gr_place *place, uint32_t number, uint8_t *row)
     }
 }
 
-// The maximum of GR_FAN rows, for the slots in use. True if it changed what stood there.
-static bool inner_row(const struct gr_place *place, const uint8_t *below, uint8_t *row)
+// Chunks that hold slots.
+static uint32_t chunks_used(const struct gr_place *place)
 {
-    uint32_t stride = place->stride;
-    uint32_t used = (place->slot_count + LANES - 1) / LANES * LANES;
-    uint8_t differs = 0;
-    for (uint32_t at = 0; at < used; at += LANES) {
-        uint8_t most[LANES] = {0};
-        for (uint32_t child = 0; child < GR_FAN; child++) {
-            const uint8_t *from = below + child * stride + at;
-            for (uint32_t i = 0; i < LANES; i++) {
-                most[i] = from[i] > most[i] ? from[i] : most[i];
-            }
-        }
-        for (uint32_t i = 0; i < LANES; i++) {
-            differs |= (uint8_t)(most[i] ^ row[at + i]);
-        }
-        memcpy(row + at, most, LANES);
+    return (place->slot_count + GR_LANES - 1) / GR_LANES;
+}
+
+// Raises each byte to the other's, if that is higher.
+static void chunk_raise(uint8_t *restrict bytes, const uint8_t *restrict to)
+{
+    for (size_t i = 0; i < GR_LANES; i++) {
+        bytes[i] = bytes[i] > to[i] ? bytes[i] : to[i];
     }
-    return differs != 0;
+}
+
+// The maximum of one chunk of the GR_FAN rows below a row.
+static void chunk_maximum(const uint8_t *below, uint8_t *ret_most)
+{
+    uint8_t most[GR_LANES];
+    memcpy(most, below, GR_LANES);
+    for (size_t child = 1; child < GR_FAN; child++) {
+        chunk_raise(most, below + child * GR_LANES);
+    }
+    memcpy(ret_most, most, GR_LANES);
+}
+
+// What a change below means for the chunk above.
+enum carry {
+    CARRY_NOTHING,
+    CARRY_UP,   // some bytes rise, and that is all
+    CARRY_DOWN, // some byte that was as high as the one above fell
+};
+
+static enum carry carry_needed(const uint8_t *restrict above, const uint8_t *restrict was,
+                               const uint8_t *restrict now)
+{
+    uint8_t up[GR_LANES], down[GR_LANES];
+    for (size_t i = 0; i < GR_LANES; i++) {
+        up[i] = now[i] > above[i] ? 0xff : 0;
+        down[i] = (uint8_t)((was[i] == above[i] ? 0xff : 0) & (now[i] < was[i] ? 0xff : 0));
+    }
+    uint64_t any_up = 0, any_down = 0, word;
+    for (size_t i = 0; i < GR_LANES; i += sizeof word) {
+        memcpy(&word, up + i, sizeof word);
+        any_up |= word;
+        memcpy(&word, down + i, sizeof word);
+        any_down |= word;
+    }
+    return any_down != 0 ? CARRY_DOWN : any_up != 0 ? CARRY_UP : CARRY_NOTHING;
+}
+
+// Carries a change of one chunk of a row upwards until it makes no difference. `was` and `now` are
+// what stood and stands there; overwritten.
+static void chunk_carry(struct gr_place *place, uint32_t row, uint32_t chunk, uint8_t *was,
+                        uint8_t *now)
+{
+    for (unsigned level = 1; level < place->levels; level++) {
+        row /= GR_FAN;
+        uint8_t *above = gr_chunk_at(place, level, row, chunk);
+        enum carry carry = carry_needed(above, was, now);
+        if (carry == CARRY_NOTHING) {
+            return;
+        }
+        memcpy(was, above, GR_LANES);
+        if (carry == CARRY_DOWN) { // it may have been the only one as high: look at all below
+            chunk_maximum(gr_chunk_at(place, level - 1, row * GR_FAN, chunk), now);
+        } else {
+            chunk_raise(now, above);
+        }
+        if (memcmp(was, now, GR_LANES) == 0) {
+            return;
+        }
+        memcpy(above, now, GR_LANES);
+    }
+}
+
+// Stores a node's new row and carries what changed upwards.
+static void row_store(struct gr_place *place, uint32_t node, const uint8_t *row)
+{
+    for (uint32_t chunk = 0; chunk < chunks_used(place); chunk++) {
+        uint8_t *stored = gr_chunk_at(place, 0, node, chunk);
+        if (memcmp(stored, row + chunk * GR_LANES, GR_LANES) != 0) {
+            uint8_t was[GR_LANES], now[GR_LANES];
+            memcpy(was, stored, GR_LANES);
+            memcpy(now, row + chunk * GR_LANES, GR_LANES);
+            memcpy(stored, now, GR_LANES);
+            chunk_carry(place, node, chunk, was, now);
+        }
+    }
 }
 
 void gr_index_touch(struct gr_place *place, uint32_t node)
 {
-    uint8_t *flags = gr_at(place, place->flags_at[0]);
+    uint8_t *flags = gr_at(place, place->flags_at);
     if (flags[node] == 0) {
         flags[node] = 1;
-        ((uint32_t *)gr_at(place, place->dirty_at[0]))[place->dirty_count++] = node;
+        ((uint32_t *)gr_at(place, place->dirty_at))[place->dirty_count++] = node;
+        for (uint32_t chunk = 0; chunk < chunks_used(place); chunk++) {
+            __builtin_prefetch(gr_chunk_at(place, 0, node, chunk), 1);
+            __builtin_prefetch(gr_chunk_at(place, 1, node / GR_FAN, chunk), 1);
+        }
     }
 }
 
@@ -309,40 +395,23 @@ static void rebuild(struct gr_place *place)
     if (policy->prepare != NULL) {
         policy->prepare(place);
     }
-    memset(gr_at(place, place->flags_at[0]), 0, place->row_count[0]);
+    memset(gr_at(place, place->flags_at), 0, place->node_count);
     place->dirty_count = 0;
     place->stale = 0;
+    uint8_t row[512] __attribute__((aligned(64)));
     for (uint32_t n = 0; n < place->node_count; n++) {
-        scores_row(place, n, gr_row_at(place, 0, n));
+        scores_row(place, n, row);
+        for (uint32_t chunk = 0; chunk < chunks_used(place); chunk++) {
+            memcpy(gr_chunk_at(place, 0, n, chunk), row + chunk * GR_LANES, GR_LANES);
+        }
     }
     for (unsigned l = 1; l < place->levels; l++) {
         for (uint32_t r = 0; r < place->row_count[l - 1] / GR_FAN; r++) {
-            (void)inner_row(place, gr_row_at(place, l - 1, r * GR_FAN), gr_row_at(place, l, r));
-        }
-    }
-}
-
-// Recomputes the inner rows above the listed rows of `level`, then those above them.
-static void flush_above(struct gr_place *place, uint32_t count)
-{
-    for (unsigned l = 1; l < place->levels && count > 0; l++) {
-        uint32_t *list = gr_at(place, place->dirty_at[l]);
-        uint8_t *flags = gr_at(place, place->flags_at[l]);
-        uint32_t changed = 0;
-        for (uint32_t i = 0; i < count; i++) {
-            uint32_t row = list[i];
-            flags[row] = 0;
-            if (inner_row(place, gr_row_at(place, l - 1, row * GR_FAN), gr_row_at(place, l, row)) &&
-                l + 1 < place->levels) {
-                uint32_t above = row / GR_FAN;
-                uint8_t *marked = gr_at(place, place->flags_at[l + 1]);
-                if (marked[above] == 0) {
-                    marked[above] = 1;
-                    ((uint32_t *)gr_at(place, place->dirty_at[l + 1]))[changed++] = above;
-                }
+            for (uint32_t chunk = 0; chunk < chunks_used(place); chunk++) {
+                chunk_maximum(gr_chunk_at(place, l - 1, r * GR_FAN, chunk),
+                              gr_chunk_at(place, l, r, chunk));
             }
         }
-        count = changed;
     }
 }
 
@@ -352,28 +421,15 @@ void gr_index_flush(struct gr_place *place)
         rebuild(place);
         return;
     }
-    uint32_t *list = gr_at(place, place->dirty_at[0]);
-    uint8_t *flags = gr_at(place, place->flags_at[0]);
-    uint8_t *marked = place->levels > 1 ? gr_at(place, place->flags_at[1]) : NULL;
-    uint32_t *above = place->levels > 1 ? gr_at(place, place->dirty_at[1]) : NULL;
+    uint32_t *list = gr_at(place, place->dirty_at);
+    uint8_t *flags = gr_at(place, place->flags_at);
     uint8_t row[512] __attribute__((aligned(64)));
-    uint32_t changed = 0;
     for (uint32_t i = 0; i < place->dirty_count; i++) {
-        uint32_t node = list[i];
-        flags[node] = 0;
-        scores_row(place, node, row);
-        uint8_t *was = gr_row_at(place, 0, node);
-        if (memcmp(row, was, place->stride) == 0) {
-            continue;
-        }
-        memcpy(was, row, place->stride);
-        if (marked != NULL && marked[node / GR_FAN] == 0) {
-            marked[node / GR_FAN] = 1;
-            above[changed++] = node / GR_FAN;
-        }
+        flags[list[i]] = 0;
+        scores_row(place, list[i], row);
+        row_store(place, list[i], row);
     }
     place->dirty_count = 0;
-    flush_above(place, changed);
 }
 
 // --- decisions
@@ -384,33 +440,34 @@ static uint32_t top_rows(const struct gr_place *place)
     return (uint32_t)place->row_count[place->levels - 1];
 }
 
-// Index of the first of GR_FAN rows whose byte `slot` is the highest, and that byte.
-static uint32_t row_best(const struct gr_place *place, const uint8_t *rows, unsigned slot,
+// The first of the GR_FAN rows from `row` on whose score is the highest, and that score.
+static uint32_t row_best(const struct gr_place *place, unsigned level, uint32_t row, unsigned slot,
                          uint8_t *ret_score)
 {
+    const uint8_t *scores = gr_chunk_at(place, level, row, slot / GR_LANES) + slot % GR_LANES;
     uint32_t best = 0;
     uint8_t most = 0;
     for (uint32_t i = 0; i < GR_FAN; i++) {
-        uint8_t score = rows[i * place->stride + slot];
-        if (score > most) {
-            most = score;
+        if (scores[i * GR_LANES] > most) {
+            most = scores[i * GR_LANES];
             best = i;
         }
     }
     *ret_score = most;
-    return best;
+    return row + best;
 }
 
-// First of GR_FAN rows whose byte is `score`; the caller knows that there is one.
-static uint32_t row_first(const struct gr_place *place, const uint8_t *rows, unsigned slot,
+// The first of the GR_FAN rows from `row` on whose score is `score`; the caller knows there is one.
+static uint32_t row_first(const struct gr_place *place, unsigned level, uint32_t row, unsigned slot,
                           uint8_t score)
 {
+    const uint8_t *scores = gr_chunk_at(place, level, row, slot / GR_LANES) + slot % GR_LANES;
     uint32_t i = 0;
-    while (rows[i * place->stride + slot] != score) {
+    while (scores[i * GR_LANES] != score) {
         i++;
         assert(i < GR_FAN);
     }
-    return i;
+    return row + i;
 }
 
 // Leaves whose score is exactly `score` and which have enough memory: the first one, or UINT32_MAX;
@@ -431,7 +488,7 @@ static uint32_t search_exact(const struct gr_place *place, unsigned slot, uint32
             }
             continue;
         }
-        uint8_t byte = gr_row_at(place, (unsigned)level, row)[slot];
+        uint8_t byte = gr_score_at(place, (unsigned)level, row, slot);
         if (byte < score) {
             *ret_next = byte > *ret_next ? byte : *ret_next;
         } else if (level == 0) {
@@ -455,13 +512,13 @@ bool gr_index_best(const struct gr_place *place, unsigned slot, const struct gr_
     assert(place->dirty_count == 0 && !place->stale);
     unsigned level = place->levels - 1;
     uint8_t score;
-    uint32_t row = row_best(place, gr_row_at(place, level, 0), slot, &score);
+    uint32_t row = row_best(place, level, 0, slot, &score);
     if (score == 0) {
         return false;
     }
     while (level > 0) {
         level--;
-        row = row * GR_FAN + row_first(place, gr_row_at(place, level, row * GR_FAN), slot, score);
+        row = row_first(place, level, row * GR_FAN, slot, score);
     }
     if (gr_node_at(place, row)->memory_mib >= shape->memory_mib) {
         *ret_node = row;
@@ -525,10 +582,10 @@ const char *gr_index_audit(const struct gr_place *place)
     if (place->stale) {
         return NULL;
     }
-    const uint8_t *flags = gr_at(place, place->flags_at[0]);
+    const uint8_t *flags = gr_at(place, place->flags_at);
     for (uint32_t n = 0; n < place->node_count; n++) {
         for (uint32_t s = 0; s < place->slot_count && flags[n] == 0; s++) {
-            if (gr_row_at(place, 0, n)[s] !=
+            if (gr_score_at(place, 0, n, s) !=
                 gr_choose_score(place, n, &gr_slot_at(place, s)->shape)) {
                 return "a score in the index is not the policy's";
             }
@@ -538,8 +595,8 @@ const char *gr_index_audit(const struct gr_place *place)
         for (uint32_t r = 0; r < place->row_count[l - 1] / GR_FAN; r++) {
             for (uint32_t s = 0; s < place->slot_count; s++) {
                 uint8_t score;
-                (void)row_best(place, gr_row_at(place, l - 1, r * GR_FAN), s, &score);
-                if (score != gr_row_at(place, l, r)[s]) {
+                (void)row_best(place, l - 1, r * GR_FAN, s, &score);
+                if (score != gr_score_at(place, l, r, s)) {
                     return "an inner row of the index is not the maximum below";
                 }
             }

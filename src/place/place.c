@@ -35,14 +35,14 @@ static void layout(struct gr_place *place, const struct gr_place_limits *limits)
     place->hash_at = table(&end, 4u * limits->slots * sizeof(uint16_t));
     place->tables_at = table(&end, GR_POLICY_TABLES_SIZE);
     place->frag_at = table(&end, GR_FRAG_SIZE);
+    place->dirty_at = table(&end, limits->nodes * sizeof(uint32_t));
+    place->flags_at = table(&end, limits->nodes);
     uint64_t rows = limits->nodes;
     place->levels = 0;
     for (unsigned l = 0; l < GR_LEVELS; l++) {
         uint64_t padded = (rows + GR_FAN - 1) / GR_FAN * GR_FAN;
         place->row_count[l] = padded;
         place->rows_at[l] = table(&end, padded * limits->slots);
-        place->dirty_at[l] = table(&end, padded * sizeof(uint32_t));
-        place->flags_at[l] = table(&end, padded);
         place->levels = l + 1;
         if (padded == GR_FAN) {
             break;
@@ -234,11 +234,19 @@ int gr_place_mask_add(struct gr_place *place, const struct gr_mask *mask)
     if (known >= 0) {
         return known;
     }
+    int index = gr_place_mask_try(place, mask);
+    place->mask_count += index >= 0;
+    return index;
+}
+
+int gr_place_mask_try(struct gr_place *place, const struct gr_mask *mask)
+{
+    assert(place != NULL && mask != NULL);
     if (place->mask_count == place->limits.masks) {
         return -ENOSPC;
     }
     *gr_mask_at(place, place->mask_count) = *mask;
-    return (int)place->mask_count++;
+    return (int)place->mask_count;
 }
 
 const struct gr_mask *gr_place_mask_get(const struct gr_place *place, unsigned index)

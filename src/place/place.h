@@ -81,6 +81,10 @@ const struct gr_node *gr_place_domain_first(const struct gr_place *place, unsign
 
 // Finds or adds a mask; returns its index, or -ENOSPC when the pool holds no more masks.
 int gr_place_mask_add(struct gr_place *place, const struct gr_mask *mask);
+// Puts a mask where the next one would be added, so that questions can name it before it is part of
+// the state; it holds until the next call of this or of gr_place_mask_add. Returns the index, or
+// -ENOSPC when the pool holds no more masks. The caller knows that it was not added before.
+int gr_place_mask_try(struct gr_place *place, const struct gr_mask *mask);
 // Index of a mask, or -1 if it was never added.
 int gr_place_mask_find(const struct gr_place *place, const struct gr_mask *mask);
 // Borrows a mask.
@@ -89,8 +93,9 @@ const struct gr_mask *gr_place_mask_get(const struct gr_place *place, unsigned i
 unsigned gr_place_mask_count(const struct gr_place *place);
 
 // Tells the policy which demands to expect and keeps slots for the commonest. Items with count 0
-// are left out; equal counts keep the order given. Rebuilds the policy's tables and the whole
-// index: cost in proportion to nodes x slots. The caller has checked count <= GR_MIX_MAX.
+// are left out; of equal counts the larger cpu, then milli, then devices come first, then the order
+// given. Rebuilds the policy's tables and the whole index: cost in proportion to nodes x slots. The
+// caller has checked count <= GR_MIX_MAX.
 void gr_place_mix_set(struct gr_place *place, const struct gr_mix_item *items, size_t count);
 
 // Takes or gives back one piece; the caller has checked, asserted.

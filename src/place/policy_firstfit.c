@@ -11,12 +11,19 @@ static uint8_t score(const struct gr_place *place, uint32_t node, const struct g
     return 1;
 }
 
+static void chunk_ones(const uint8_t *restrict fits, uint8_t *restrict ret_scores)
+{
+    for (size_t i = 0; i < GR_LANES; i++) {
+        ret_scores[i] = fits[i] & 1;
+    }
+}
+
 static void score_slots(const struct gr_place *place, uint32_t node, const uint8_t *fits,
                         uint8_t *ret_scores)
 {
     (void)node;
-    for (uint32_t i = 0; i < place->stride; i++) {
-        ret_scores[i] = fits[i] & 1;
+    for (uint32_t at = 0; at < place->stride; at += GR_LANES) {
+        chunk_ones(fits + at, ret_scores + at);
     }
 }
 

@@ -3,12 +3,16 @@
 // Offsets instead of pointers; each table starts on a cache line. Index words:
 //   slot   a shape that scores are kept for; `stride` bytes a row, one byte a slot
 //   row    the scores of all slots for one node (level 0) or for a group of rows (levels above)
+//   chunk  GR_LANES bytes of a row; the same chunk of GR_FAN neighbouring rows lies together, so
+//   that
+//          their maximum is taken over consecutive bytes
 //   level  level l + 1 has a row for every GR_FAN rows of level l: their byte-wise maximum
 #pragma once
 
 #include "place/policy.h"
 
 #define GR_FAN 16         // rows below one row
+#define GR_LANES 32       // bytes a chunk
 #define GR_LEVELS 6       // GR_NODES_MAX <= 16^5, and the top level is scanned
 #define GR_THRESHOLDS 254 // distinct cpu (or memory, or milli) needs among the slots
 #define GR_PAIRS 256      // (site, variant) pairs that have a row of their own of what is allowed
@@ -64,7 +68,7 @@ struct gr_place {
     uint64_t tables_at; // the policy's
     uint64_t frag_at;   // frag.h
     uint64_t rows_at[GR_LEVELS], row_count[GR_LEVELS]; // row_count is padded to GR_FAN
-    uint64_t dirty_at[GR_LEVELS], flags_at[GR_LEVELS]; // lists of rows behind, and a byte a row
+    uint64_t dirty_at, flags_at; // list of nodes whose row is behind, and a byte a node
     uint64_t size;
 };
 
@@ -110,10 +114,20 @@ static inline void *gr_tables_at(const struct gr_place *place)
     return gr_at(place, place->tables_at);
 }
 
-// A row of scores.
-static inline uint8_t *gr_row_at(const struct gr_place *place, unsigned level, uint32_t row)
+// Chunk `chunk` of row `row` of a level.
+static inline uint8_t *gr_chunk_at(const struct gr_place *place, unsigned level, uint32_t row,
+                                   uint32_t chunk)
 {
-    return (uint8_t *)gr_at(place, place->rows_at[level]) + (uint64_t)row * place->stride;
+    uint64_t chunks = place->stride / GR_LANES;
+    uint64_t at = ((row / GR_FAN) * chunks + chunk) * GR_FAN + row % GR_FAN;
+    return (uint8_t *)gr_at(place, place->rows_at[level]) + at * GR_LANES;
+}
+
+// The score of one slot in a row.
+static inline uint8_t gr_score_at(const struct gr_place *place, unsigned level, uint32_t row,
+                                  unsigned slot)
+{
+    return gr_chunk_at(place, level, row, slot / GR_LANES)[slot % GR_LANES];
 }
 
 // The domain `id` of outer level `level` (0-based).
@@ -138,8 +152,11 @@ static inline bool gr_shape_is_fraction(const struct gr_shape *shape)
 // The policy a pool was made with.
 const struct gr_policy *gr_place_policy(const struct gr_place *place);
 
-// Memory need that a slot stands for: rounded down to a power of two, so that shapes that differ
-// little in memory share one.
+// Memory needs below this, in MiB, make no slot; nodes with accelerators rarely have less free.
+#define GR_SLOT_MEMORY 131072
+
+// Memory need that a slot stands for: nothing below GR_SLOT_MEMORY, else rounded down to a power of
+// two, so that shapes that differ little in memory share one.
 uint32_t gr_slot_memory(uint32_t memory_mib);
 
 // --- index.c
