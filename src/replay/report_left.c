@@ -54,6 +54,18 @@ static void open_text(struct gr_html *html, const char *class, double x, double 
     gr_html_put(html, "\">");
 }
 
+// A vertical line through the row at `y`.
+static void put_mark(struct gr_html *html, const char *class, double x, double y)
+{
+    gr_html_put(html, "<path class=\"%s\" d=\"M", class);
+    gr_html_coordinate(html, x);
+    gr_html_put(html, " ");
+    gr_html_coordinate(html, y - (ROW - BAR) / 2);
+    gr_html_put(html, "v");
+    gr_html_coordinate(html, ROW);
+    gr_html_put(html, "\"/>");
+}
+
 static void put_row(struct gr_page *page, size_t p, double y, double scale)
 {
     struct gr_html *html = &page->html;
@@ -71,13 +83,8 @@ static void put_row(struct gr_page *page, size_t p, double y, double scale)
     gr_html_decimal(html, left, 2);
     gr_html_put(html, "%%</text>");
     if (isfinite(least)) {
-        gr_html_put(html, "<path class=\"c\" d=\"M");
-        gr_html_coordinate(html, LEFT + least * scale);
-        gr_html_put(html, " ");
-        gr_html_coordinate(html, y - (ROW - BAR) / 2);
-        gr_html_put(html, "v");
-        gr_html_coordinate(html, ROW);
-        gr_html_put(html, "\"/>");
+        put_mark(html, "o", LEFT + least * scale, y); // a rim, to stand out from every colour
+        put_mark(html, "c", LEFT + least * scale, y);
     }
     gr_html_put(html, "\n");
 }

@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "replay/html.h"
 #include "replay/report.h"
+#include "replay/svg.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -49,6 +50,19 @@ double gr_report_ceiling(const struct gr_report *what, size_t i);
 
 // The colour of result `i`.
 size_t gr_report_series(const struct gr_page *page, size_t i);
+
+// The frame of a chart that fills a column of the page. Margins may be changed afterwards. `title`
+// and the labels are static text.
+struct gr_svg_chart gr_report_chart(const char *title, struct gr_svg_axis x, struct gr_svg_axis y);
+
+// Opens a figure with the heading `heading` (static text).
+void gr_report_open_figure(struct gr_page *page, const char *heading);
+
+// Closes the figure.
+void gr_report_close_figure(struct gr_page *page);
+
+// Widens [*low, *high] to hold `value`, unless that is not known.
+void gr_report_widen(double value, double *low, double *high);
 
 // Writes the name of run `i`: its policy, and its seed where that tells runs apart.
 void gr_report_put_run(struct gr_page *page, size_t i);

@@ -72,6 +72,7 @@ const char gr_report_style[] =
     "svg .j{font-weight:650;fill:var(--soft)}svg .n{fill:var(--ink)}\n"
     "path{fill:none}\n"
     ".q{stroke:var(--rule)}.b,.t{stroke:var(--axis)}\n"
+    ".o{stroke:var(--page);stroke-width:3.4}\n"
     ".c{stroke:var(--ink);stroke-dasharray:5 3;stroke-width:1.2}\n"
     ".l{stroke:var(--c);stroke-width:1.6;stroke-linejoin:round;stroke-linecap:round;"
     "transition:opacity .15s}\n"
