@@ -283,6 +283,7 @@ int gr_csv_next(struct gr_csv *csv, struct gr_err *err)
 {
     assert(csv != NULL);
     if (is_blank_end(csv)) {
+        csv->next = csv->size; // so that progress reaches its end
         return 0;
     }
     csv->record = csv->next;
