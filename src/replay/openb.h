@@ -27,11 +27,11 @@
 
 // One run that is to be done for each policy.
 struct gr_openb_run {
-    uint32_t trace; // index into gr_openb.traces
-    uint64_t seed;
-    uint32_t arrivals; // entries of the order that count
-    char order_file[GR_OPENB_NAME_SIZE];
-    char rank_file[GR_OPENB_NAME_SIZE];
+    uint32_t trace;                      // index into gr_openb.traces
+    uint64_t seed;                       // of the recorded order
+    uint32_t arrivals;                   // entries of the order that count
+    char order_file[GR_OPENB_NAME_SIZE]; // within the folder
+    char rank_file[GR_OPENB_NAME_SIZE];  // the same
 };
 
 // One published curve.
@@ -44,12 +44,12 @@ struct gr_openb_curve {
 
 // A folder. Arrays are heap memory given back by gr_openb_close.
 struct gr_openb {
-    char *path;
+    char *path;                         // of the folder
     char (*traces)[GR_OPENB_NAME_SIZE]; // in order of first mention
     size_t trace_count;
     struct gr_openb_run *runs; // those of one trace together, in order of mention
     size_t run_count;
-    struct gr_openb_curve *curves;
+    struct gr_openb_curve *curves; // in the order of the file
     size_t curve_count;
 };
 

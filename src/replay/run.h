@@ -16,9 +16,9 @@ struct gr_run_config {
     uint64_t seed;      // for the policy's own draws
     enum gr_order order;
     bool learn_mix; // the demand mix is learned from the arrivals so far, not taken from the trace
-    bool measure_fragmentation;
-    bool keep_fills; // fill result->fills
-    bool verify;     // record the facts, apply them to a fresh core, compare digests, audit both
+    bool measure_fragmentation; // fill the curve's `frag`; costs time at every step
+    bool keep_fills;            // fill result->fills
+    bool verify; // record the facts, apply them to a fresh core, compare digests, audit both
     // Called now and then with the arrivals and departures so far; NULL: nobody asks.
     void (*progress)(void *context, uint64_t done);
     void *context;
