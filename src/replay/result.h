@@ -47,7 +47,8 @@ struct gr_result {
     bool has_departures;                         // of the trace: a queue instead of drops
     bool has_fragmentation;                      // it was measured
     // The figures of the summary, in percent of capacity. Without departures: the curve at 100 %
-    // arrived load, or at the highest load below it that was reached. With: means over time.
+    // arrived load, or at the highest load below it that was reached. With: means over the time in
+    // which jobs waited (over all time, if none ever did); utilisation is the mean over all time.
     double allocation, fragmentation;
     struct gr_curve_point curve[GR_CURVE_POINTS]; // [p]: at p % arrived load
     // Delay of started jobs from submission to start, milliseconds.

@@ -63,14 +63,24 @@ void gr_run_measure_pieces(struct gr_run *run, const struct gr_piece *pieces, si
     }
 }
 
+static void add_time(const struct gr_run *run, double passed_ms, struct gr_run_time *time)
+{
+    time->passed_ms += passed_ms;
+    time->used += (double)gr_core_used_milli(run->core) * passed_ms;
+    time->frag += run->frag * passed_ms;
+}
+
 void gr_run_measure_time(struct gr_run *run, int64_t at_ms)
 {
     double passed_ms = (double)(at_ms - run->before_ms);
-    if (passed_ms > 0) {
-        run->used_time += (double)gr_core_used_milli(run->core) * passed_ms;
-        run->frag_time += run->frag * passed_ms;
-        run->before_ms = at_ms;
+    if (passed_ms <= 0) {
+        return;
     }
+    add_time(run, passed_ms, &run->all);
+    if (gr_core_waiting(run->core) > 0) {
+        add_time(run, passed_ms, &run->pressed);
+    }
+    run->before_ms = at_ms;
 }
 
 // Remembers how full each node is.
@@ -226,15 +236,16 @@ static void end_curve(struct gr_result *result)
 static void end_times(struct gr_run *run)
 {
     struct gr_result *result = &run->result;
-    double existed = (double)result->capacity_milli * (double)run->before_ms;
+    const struct gr_run_time *time = run->pressed.passed_ms > 0 ? &run->pressed : &run->all;
+    double existed = (double)result->capacity_milli * time->passed_ms;
     result->makespan_ms = run->before_ms;
     if (existed > 0) {
-        result->allocation = run->used_time * 100 / existed;
-        result->fragmentation = run->frag_time * 100 / existed;
+        result->allocation = time->used * 100 / existed;
+        result->fragmentation = time->frag * 100 / existed;
     }
-    struct gr_device_time time = gr_core_device_time(run->core);
-    unsigned __int128 all = time.used + time.idle + time.maintenance + time.broken;
-    result->utilisation_ppm = all > 0 ? (uint32_t)(time.used * 1000000 / all) : 0;
+    struct gr_device_time books = gr_core_device_time(run->core);
+    unsigned __int128 all = books.used + books.idle + books.maintenance + books.broken;
+    result->utilisation_ppm = all > 0 ? (uint32_t)(books.used * 1000000 / all) : 0;
 }
 
 int gr_run_measure_end(struct gr_run *run, struct gr_err *err)

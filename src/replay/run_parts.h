@@ -5,25 +5,31 @@
 
 // One departure to come.
 struct gr_run_end {
-    int64_t at_ms;
+    int64_t at_ms;     // virtual time
     uint64_t sequence; // of the fact that started the job: breaks ties
     uint64_t job;      // the core's id
 };
 
+// Integrals over time.
+struct gr_run_time {
+    double passed_ms;  // the time itself
+    double used, frag; // milli x ms
+};
+
 // One replay in progress. All memory is its own.
 struct gr_run {
-    const struct gr_trace *trace;
-    const struct gr_run_config *config;
-    struct gr_core *core;
+    const struct gr_trace *trace;       // borrowed
+    const struct gr_run_config *config; // borrowed
+    struct gr_core *core;               // owned
     struct gr_result result;
-    uint16_t *masks; // [model_set_count] the core's mask of each set
-    bool has_queue;  // the trace has departures
-    uint64_t steps;  // arrivals and departures so far
-    uint64_t arrived_milli;
+    uint16_t *masks;        // [model_set_count] the core's mask of each set
+    bool has_queue;         // the trace has departures
+    uint64_t steps;         // arrivals and departures so far
+    uint64_t arrived_milli; // device milli asked for so far
 
-    struct gr_piece *pieces; // [GR_TASKS_MAX] of the fact at hand
-    struct gr_run_end *ends; // a heap: the earliest departure first
-    size_t end_count, end_room;
+    struct gr_piece *pieces;    // [GR_TASKS_MAX] of the fact at hand
+    struct gr_run_end *ends;    // a heap: the earliest departure first
+    size_t end_count, end_room; // in use, allocated
 
     // Facts as bytes, for verification.
     uint8_t *facts;
@@ -35,9 +41,9 @@ struct gr_run {
     int64_t *delays; // of started jobs, ms
     size_t delay_count, delay_room;
     int64_t sample_step_ms, sample_next_ms;
-    int64_t before_ms;           // time of the last change
-    double used_time, frag_time; // integrals over time: milli x ms
-    uint64_t most_used;          // at the samples, for the fills
+    int64_t before_ms;               // time of the last change
+    struct gr_run_time all, pressed; // over all time; over the time in which jobs waited
+    uint64_t most_used;              // at the samples, for the fills
 };
 
 // Checks, records and applies a fact, and measures what it touched. 0, or -EPROTO with a text.
