@@ -102,7 +102,7 @@ static int name_policies(struct gr_page *page, struct gr_err *err)
         }
         if (p == page->policy_count) {
             size_t series = strcmp(name, "granary") == 0 ? 0 : colour++;
-            page->policies[page->policy_count++] = (struct gr_report_policy){name, series};
+            page->policies[page->policy_count++] = (struct gr_report_policy){name, series, i};
         } else {
             page->seeds = true;
         }
@@ -181,8 +181,7 @@ static void put_facts(struct gr_page *page)
 // What the headline compares runs by, in percent.
 static double get_headline(const struct gr_page *page, size_t run)
 {
-    const struct gr_result *result = &page->what->results[run];
-    return page->departs ? result->utilisation_ppm / 1e4 : result->allocation;
+    return page->what->results[run].allocation;
 }
 
 static double get_ceiling(const struct gr_page *page, size_t run)
@@ -242,7 +241,9 @@ static void put_lead(struct gr_page *page)
     gr_html_put(html, page->departs ? " kept " : " had ");
     put_percent(page, gr_report_mean(page, best, get_headline));
     if (page->departs) {
-        gr_html_put(html, "</b> of the device-time in use");
+        bool waited = page->what->results[page->policies[best].first].delay_max_ms > 0;
+        gr_html_put(html, "</b> of the accelerators allocated%s",
+                    waited ? " while jobs waited" : ", and no job waited");
     } else {
         gr_html_put(html, "</b> of the accelerators allocated at %zu&#160;%% load", page->load);
     }
@@ -253,7 +254,9 @@ static void put_lead(struct gr_page *page)
     }
     double ceiling = gr_report_mean(page, best, get_ceiling);
     if (page->departs) {
-        gr_html_put(html, ". Its jobs waited ");
+        gr_html_put(html, ". With ");
+        gr_html_name(html, page->policies[best].name);
+        gr_html_put(html, ", jobs waited ");
         gr_html_duration(html, (int64_t)gr_report_mean(page, best, get_delay_mean));
         gr_html_put(html, " on average");
     } else if (isfinite(ceiling)) {
@@ -274,6 +277,22 @@ static void put_brand(struct gr_page *page)
     gr_html_put(&page->html, "</svg>granary replay</p>\n");
 }
 
+// What the table's first columns mean.
+static void put_policies_intro(struct gr_page *page)
+{
+    if (page->departs) {
+        gr_html_put(&page->html,
+                    "<p>Allocated, unallocated, fragmented: means over the time in which "
+                    "jobs waited, as shares of all accelerators. Utilisation: of all "
+                    "device-time. The best of each column is bold.</p>\n");
+    } else if (page->load > 0) {
+        gr_html_put(&page->html,
+                    "<p>Shares of all accelerators, at %zu&#160;%% arrived load. The best "
+                    "of each column is bold.</p>\n",
+                    page->load);
+    }
+}
+
 static int put_body(struct gr_page *page, struct gr_err *err)
 {
     gr_html_put(&page->html, "<header>\n");
@@ -284,6 +303,7 @@ static int put_body(struct gr_page *page, struct gr_err *err)
     put_lead(page);
     put_facts(page);
     gr_html_put(&page->html, "</header>\n<main>\n<section><h2>Policies</h2>\n");
+    put_policies_intro(page);
     gr_report_put_table(page);
     gr_html_put(&page->html, "</section>\n");
     int rc = page->departs ? gr_report_put_times(page, err) : gr_report_put_curves(page, err);

@@ -13,6 +13,7 @@
 struct gr_report_policy {
     const char *name; // borrowed from the first of its results
     size_t series;    // its colour: granary has 0 on every page
+    size_t first;     // its first result
 };
 
 // A page on its way. Caller's memory; `policies` and `policy_of` are heap, owned by report.c.

@@ -35,9 +35,9 @@ static double get_utilisation(const struct gr_page *page, size_t run)
     return departing(page, result_of(page, run)->utilisation_ppm / 1e4);
 }
 
-static double get_idle(const struct gr_page *page, size_t run)
+static double get_pressed(const struct gr_page *page, size_t run)
 {
-    return departing(page, 100 - result_of(page, run)->utilisation_ppm / 1e4);
+    return departing(page, result_of(page, run)->allocation);
 }
 
 static double get_allocated(const struct gr_page *page, size_t run)
@@ -47,7 +47,7 @@ static double get_allocated(const struct gr_page *page, size_t run)
 
 static double get_unallocated(const struct gr_page *page, size_t run)
 {
-    return 100 - get_allocated(page, run);
+    return page->departs || page->load > 0 ? 100 - result_of(page, run)->allocation : NAN;
 }
 
 static double get_fragmented(const struct gr_page *page, size_t run)
@@ -138,19 +138,20 @@ static double get_dropped(const struct gr_page *page, size_t run)
 
 // The first known column is drawn as a bar too.
 static const struct column columns[] = {
-    {"Utilisation", "device-time in use, of the device-time that existed", PERCENT, HIGH,
-     get_utilisation},
-    {"Unallocated", "device-time that nothing used", PERCENT, LOW, get_idle},
     {"Allocated", "of all accelerators, when as much had arrived as fits, or all there was",
      PERCENT, HIGH, get_allocated},
-    {"Unallocated", "of all accelerators, when as much had arrived as fits, or all there was",
-     PERCENT, LOW, get_unallocated},
+    {"Allocated", "of all accelerators, mean over the time in which jobs waited", PERCENT, HIGH,
+     get_pressed},
+    {"Unallocated", "the rest: free while work was turned away or waited", PERCENT, LOW,
+     get_unallocated},
     {"Fragmented", "free, but in pieces that the usual demands cannot use", PERCENT, LOW,
      get_fragmented},
     {"Ceiling", "no policy can have allocated more than this at 100 % load", PERCENT, NEITHER,
      get_ceiling},
     {"Below ceiling", "what is missing to the ceiling", PERCENT, LOW, get_below_ceiling},
     {"At the end", "allocated when the last job had arrived", PERCENT, HIGH, get_end},
+    {"Utilisation", "device-time in use, of all device-time from the first arrival to the last end",
+     PERCENT, HIGH, get_utilisation},
     {"Mean wait", "from submission to start", TIME, LOW, get_delay_mean},
     {"Median wait", "half of the jobs waited no longer", TIME, LOW, get_delay_p50},
     {"95 % wait", "95 of 100 jobs waited no longer", TIME, LOW, get_delay_p95},

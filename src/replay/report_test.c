@@ -61,6 +61,8 @@ static void fill_samples(struct gr_result *result, size_t count)
         };
     }
     result->utilisation_ppm = 912345;
+    result->allocation = 93.5;
+    result->delay_max_ms = 9000000;
     result->delay_mean_ms = 725000;
     result->finished = 100;
 }
@@ -203,9 +205,10 @@ static void a_workload_that_ends_is_told_by_time(void **state)
     struct fixture f;
     make(&f, 60, 2, 1000);
     char *page = page_of(&f);
-    assert_true(says(page, "granary kept 91.23&#160;%</b> of the device-time in use"));
+    assert_true(says(page, "granary kept 93.50&#160;%</b> of the accelerators allocated while jobs "
+                           "waited; just as much with fgd. With granary, jobs waited "));
     assert_true(says(page, "12 min 5 s on average"));
-    assert_true(says(page, "Utilisation"));
+    assert_true(says(page, "<td>91.23&#160;%"));
     assert_true(says(page, "<figcaption>Waiting</figcaption>"));
     assert_false(says(page, "Below ceiling"));
     free(page);
