@@ -162,7 +162,7 @@ static void put_facts(struct gr_page *page)
     gr_html_put(&page->html, "<dl class=\"facts\">\n");
     put_fact(page, "Nodes", trace->node_count);
     put_fact(page, "Accelerators", devices);
-    put_fact(page, "Models", trace->model_count);
+    put_fact(page, "Kinds", trace->model_count);
     if (trace->site_count > 1) {
         put_fact(page, "Sites", trace->site_count);
     }

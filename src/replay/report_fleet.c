@@ -5,7 +5,7 @@
 
 static void put_fleet_intro(struct gr_page *page, const struct gr_heatmap *map)
 {
-    gr_html_put(&page->html, "<section><h2>The fleet</h2>\n<p>");
+    gr_html_put(&page->html, "<section><h2>The pool</h2>\n<p>");
     if (map->nodes_per_cell == 1) {
         gr_html_put(&page->html, "One cell is a node");
     } else {

@@ -193,7 +193,7 @@ static void the_figures_are_those_of_the_results(void **state)
     assert_true(says(page, "<td><b>0.93&#160;%</b></td>")); // below the ceiling
     assert_true(says(page, "ceiling 97.93%"));
     assert_false(says(page, "Utilisation"));
-    assert_false(says(page, "Mean wait"));
+    assert_false(says(page, "Mean delay"));
     assert_false(says(page, "seed 42"));
     free(page);
     drop(&f);
@@ -260,7 +260,7 @@ static void a_replay_of_nothing_is_still_a_page(void **state)
     char *page = page_of(&f);
     assert_true(says(page, "<dt>Nodes</dt><dd>0</dd>"));
     assert_false(says(page, "<h2>Allocation over load</h2>"));
-    assert_false(says(page, "<h2>The fleet</h2>"));
+    assert_false(says(page, "<h2>The pool</h2>"));
     free(page);
     drop(&f);
     make(&f, 0, 1, 1); // one sample, at time 0
