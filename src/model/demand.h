@@ -51,10 +51,12 @@ struct gr_demand {
     struct gr_shape shape;
     uint32_t tasks;        // 1..GR_TASKS_MAX
     uint32_t domain_tasks; // so many tasks share each domain; 0: all of them share one
-    uint8_t domain_level;  // 1..GR_DOMAIN_LEVELS: the level they must share; 0: none
-    uint8_t priority;      // higher first
-    uint8_t use;           // enum gr_use
-    uint8_t reserved;      // zero
+    uint8_t domain_level; // 1..GR_DOMAIN_LEVELS: the level they must share, an outer one where more
+                          // than one task shares a domain; 0: none. A task that shares it with
+                          // no other lies within the narrower of this and shape.level
+    uint8_t priority;     // higher first
+    uint8_t use;          // enum gr_use
+    uint8_t reserved;     // zero
 };
 
 // NULL if the demand is well formed, else one phrase that says what is wrong with it ("milli below

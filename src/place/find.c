@@ -251,6 +251,12 @@ static uint32_t node_tasks(const struct gr_place *place, uint32_t number,
     return count;
 }
 
+// The level of a task that shares its domain with no other: the narrower of the two.
+static uint8_t alone_level(const struct gr_demand *demand)
+{
+    return demand->domain_level > demand->shape.level ? demand->domain_level : demand->shape.level;
+}
+
 static uint32_t tasks_count(const struct gr_place *place, const struct gr_demand *demand,
                             enum as as)
 {
@@ -258,7 +264,7 @@ static uint32_t tasks_count(const struct gr_place *place, const struct gr_demand
     struct gr_shape shape = demand->shape;
     uint32_t count = 0;
     if (demand->domain_level == 0 || block == 1) {
-        shape.level = demand->domain_level != 0 ? demand->domain_level : shape.level;
+        shape.level = alone_level(demand);
         for (uint32_t n = 0; n < place->node_count && count < demand->tasks; n++) {
             count += node_tasks(place, n, &shape, demand->tasks - count, as);
         }
@@ -308,10 +314,8 @@ bool gr_place_find_gang(struct gr_place *place, const struct gr_demand *demand, 
         return gang_in_domains(place, demand, ret_pieces);
     }
     struct gr_demand alone = *demand;
-    if (demand->domain_level != 0) {
-        alone.shape.level = demand->domain_level;
-        alone.domain_level = 0;
-        alone.domain_tasks = 0;
-    }
+    alone.shape.level = alone_level(demand);
+    alone.domain_level = 0;
+    alone.domain_tasks = 0;
     return gang_spread(place, &alone, salt, ret_pieces);
 }
