@@ -31,6 +31,17 @@ static bool country_good(const char country[3], bool may_be_unknown)
            country[2] == '\0';
 }
 
+// What may get a meaning later must be zero until then.
+static bool zeros(const uint8_t *bytes, size_t size)
+{
+    for (size_t i = 0; i < size; i++) {
+        if (bytes[i] != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static enum gr_refusal check_org(const struct gr_core *core, const struct gr_org *org)
 {
     if (core->org_count == core->limits.orgs) {
@@ -40,7 +51,8 @@ static enum gr_refusal check_org(const struct gr_core *core, const struct gr_org
         return GR_REFUSED_ORG;
     }
     return name_good(org->name) && org->role < GR_ROLES && country_good(org->seat, true) &&
-                   country_good(org->ultimate_parent, true)
+                   country_good(org->ultimate_parent, true) &&
+                   zeros(org->reserved, sizeof org->reserved)
                ? GR_REFUSED_NOTHING
                : GR_REFUSED_FIELD;
 }
@@ -53,8 +65,10 @@ static enum gr_refusal check_site(const struct gr_core *core, const struct gr_si
     if (site->owner >= core->org_count) {
         return GR_REFUSED_ORG;
     }
-    return name_good(site->name) && country_good(site->country, true) ? GR_REFUSED_NOTHING
-                                                                      : GR_REFUSED_FIELD;
+    return name_good(site->name) && country_good(site->country, true) &&
+                   zeros(site->reserved, sizeof site->reserved)
+               ? GR_REFUSED_NOTHING
+               : GR_REFUSED_FIELD;
 }
 
 // Outer domains before inner ones, inner groups that divide the node and each other, numbers within
@@ -104,7 +118,7 @@ static enum gr_refusal check_node(const struct gr_core *core, const struct gr_ev
     }
     if (!name_good(event->node.name) || node->devices > GR_NODE_DEVICES_MAX ||
         node->state >= GR_NODE_STATES || node->cpu_milli > GR_CPU_MILLI_MAX ||
-        node->memory_mib > GR_MEMORY_MIB_MAX) {
+        node->memory_mib > GR_MEMORY_MIB_MAX || node->reserved != 0) {
         return GR_REFUSED_FIELD;
     }
     for (unsigned i = 0; i < GR_NODE_DEVICES_MAX; i++) { // a new node is wholly free
@@ -263,7 +277,8 @@ static enum gr_refusal check_dropped(const struct gr_core *core, const struct gr
     if (refusal != GR_REFUSED_NOTHING) {
         return refusal;
     }
-    return event->dropped.why < GR_REFUSALS ? GR_REFUSED_NOTHING : GR_REFUSED_FIELD;
+    return event->dropped.why < GR_REFUSALS && event->dropped.reserved == 0 ? GR_REFUSED_NOTHING
+                                                                            : GR_REFUSED_FIELD;
 }
 
 enum gr_refusal gr_core_check(const struct gr_core *core, const struct gr_event *event)
@@ -279,8 +294,11 @@ enum gr_refusal gr_core_check(const struct gr_core *core, const struct gr_event 
     if (event->version != GR_EVENT_VERSION) {
         return GR_REFUSED_TYPE;
     }
-    if (core->sequence > 0 && event->at_ms < core->now_ms) {
+    if (event->at_ms < core->now_ms) { // 0 before the first fact: there are no times before it
         return GR_REFUSED_TIME;
+    }
+    if (event->since_ms < 0) {
+        return GR_REFUSED_FIELD;
     }
     switch ((enum gr_event_type)event->type) {
     case GR_ORG_ADDED:

@@ -1,0 +1,323 @@
+// Tests of gr_core_check: every refusal it knows, one row each, and that good facts pass.
+#include "core/fixture.h"
+
+// A pool with two organisations' room, two nodes, a job that waits (two tasks of two devices), and
+// one that runs.
+struct pool {
+    struct fixture f;
+    uint64_t waiting, running;
+    struct gr_piece pieces[3];
+    struct gr_mix_item item;
+    struct gr_mask mask;
+};
+
+static void pool_make(struct pool *pool)
+{
+    struct gr_core_config config = fixture_config(GR_ORDER_FIFO);
+    memset(pool, 0, sizeof *pool);
+    fixture_init(&pool->f, &config);
+    struct gr_event event = fixture_node_fact(&pool->f, 8);
+    event.node.row.domain[0] = 1;
+    event.node.row.domain[1] = 2;
+    event.node.row.domain[2] = GR_DOMAIN_INNER | 4;
+    (void)fixture_apply(&pool->f, &event, NULL);
+    fixture_node(&pool->f, 4);
+    pool->running = fixture_submit(&pool->f, fixture_demand(1, 1), 0);
+    assert_int_equal(fixture_start(&pool->f), pool->running); // device 0 of node 0
+    pool->waiting = fixture_submit(&pool->f, fixture_demand(2, 2), 0);
+    gr_mask_fill(&pool->mask);
+    gr_mask_remove_site(&pool->mask, 1);
+    pool->item = (struct gr_mix_item){.shape = fixture_demand(1, 1).shape, .count = 5};
+    for (unsigned p = 0; p < 2; p++) {
+        pool->pieces[p] = (struct gr_piece){
+            .node = p, .devices = 6, .milli = 1000, .cpu_milli = 1000, .memory_mib = 0};
+    }
+}
+
+// A good fact of each type.
+static struct gr_event good(struct pool *pool, enum gr_event_type type)
+{
+    struct gr_event event = fixture_fact(&pool->f, type);
+    switch (type) {
+    case GR_ORG_ADDED:
+        event.org.parent = 0;
+        strcpy(event.org.seat, "DE");
+        strcpy(event.org.name, "customer");
+        break;
+    case GR_SITE_ADDED:
+        strcpy(event.site.country, "FR");
+        strcpy(event.site.name, "other");
+        break;
+    case GR_VARIANT_ADDED:
+        strcpy(event.variant, "mi300x");
+        break;
+    case GR_MASK_ADDED:
+        event.mask = &pool->mask;
+        break;
+    case GR_NODE_ADDED:
+        event = fixture_node_fact(&pool->f, 8);
+        break;
+    case GR_NODE_STATE_SET:
+        event.node_state.node = 1;
+        event.node_state.state = GR_NODE_BROKEN;
+        break;
+    case GR_MIX_SET:
+        event.items = &pool->item;
+        event.item_count = 1;
+        break;
+    case GR_JOB_SUBMITTED:
+        event.submitted.demand = fixture_demand(1, 1);
+        break;
+    case GR_JOB_PLACED:
+    case GR_ROOM_RESERVED:
+        event.placed.job = pool->waiting;
+        if (type == GR_JOB_PLACED) {
+            event.placed.attempt = 1;
+        }
+        event.pieces = pool->pieces;
+        event.piece_count = 2;
+        break;
+    case GR_JOB_FINISHED:
+        return gr_decide_finish(pool->f.core, pool->f.at, pool->f.at, pool->running,
+                                GR_OUTCOME_DONE);
+    case GR_JOB_DROPPED:
+        return gr_decide_drop(pool->f.core, pool->f.at, pool->waiting, GR_REFUSED_BY_USER);
+    }
+    return event;
+}
+
+static void good_facts_of_every_type_pass(void **state)
+{
+    (void)state;
+    for (unsigned type = 1; type < GR_EVENT_TYPES; type++) {
+        struct pool pool;
+        pool_make(&pool);
+        struct gr_event event = good(&pool, (enum gr_event_type)type);
+        (void)fixture_apply(&pool.f, &event, NULL);
+        fixture_done(&pool.f);
+    }
+}
+
+// Damages a good fact, or the pool before it, and expects one answer.
+#define REFUSED(type, change, refusal)                                                             \
+    do {                                                                                           \
+        struct pool pool;                                                                          \
+        pool_make(&pool);                                                                          \
+        struct gr_event e = good(&pool, type);                                                     \
+        change;                                                                                    \
+        assert_string_equal(gr_refusal_name(gr_core_check(pool.f.core, &e)),                       \
+                            gr_refusal_name(refusal));                                             \
+        fixture_done(&pool.f);                                                                     \
+    } while (0)
+
+static void headers_must_continue_the_history(void **state)
+{
+    (void)state;
+    REFUSED(GR_NODE_ADDED, e.sequence++, GR_REFUSED_SEQUENCE);
+    REFUSED(GR_NODE_ADDED, e.sequence--, GR_REFUSED_SEQUENCE);
+    REFUSED(GR_NODE_ADDED, (pool.f.core->epoch = 3, e.epoch = 2), GR_REFUSED_EPOCH);
+    REFUSED(GR_NODE_ADDED, e.version = 0, GR_REFUSED_TYPE);
+    REFUSED(GR_NODE_ADDED, e.version = 2, GR_REFUSED_TYPE);
+    REFUSED(GR_NODE_ADDED, e.type = 0, GR_REFUSED_TYPE);
+    REFUSED(GR_NODE_ADDED, e.type = GR_EVENT_TYPES, GR_REFUSED_TYPE);
+    REFUSED(GR_NODE_ADDED, e.at_ms--, GR_REFUSED_TIME);
+    REFUSED(GR_NODE_ADDED, e.since_ms = -1, GR_REFUSED_FIELD);
+}
+
+static void the_first_fact_is_not_before_time_begins(void **state)
+{
+    (void)state;
+    struct gr_core_config config = fixture_config(GR_ORDER_FIFO);
+    struct gr_core *core;
+    struct gr_err err;
+    assert_int_equal(gr_core_new(&config, &core, &err), 0);
+    struct gr_event event = gr_decide_fact(core, -1, GR_VARIANT_ADDED);
+    strcpy(event.variant, "h20");
+    assert_int_equal(gr_core_check(core, &event), GR_REFUSED_TIME);
+    gr_core_free(core);
+}
+
+static void organisations_sites_and_variants_are_checked(void **state)
+{
+    (void)state;
+    REFUSED(GR_ORG_ADDED, e.org.parent = 1, GR_REFUSED_ORG);
+    REFUSED(GR_ORG_ADDED, e.org.role = GR_ROLES, GR_REFUSED_FIELD);
+    REFUSED(GR_ORG_ADDED, e.org.name[0] = 0, GR_REFUSED_FIELD);
+    REFUSED(GR_ORG_ADDED, e.org.name[1] = '\n', GR_REFUSED_FIELD);
+    REFUSED(GR_ORG_ADDED, e.org.name[1] = 0x7f, GR_REFUSED_FIELD);
+    REFUSED(GR_ORG_ADDED, e.org.name[GR_NAME_SIZE - 1] = 'x', GR_REFUSED_FIELD); // behind the NUL
+    REFUSED(GR_ORG_ADDED, memset(e.org.name, 'x', GR_NAME_SIZE), GR_REFUSED_FIELD);
+    REFUSED(GR_ORG_ADDED, memcpy(e.org.seat, "de", 3), GR_REFUSED_FIELD);
+    REFUSED(GR_ORG_ADDED, memcpy(e.org.seat, "D", 2), GR_REFUSED_FIELD);
+    REFUSED(GR_ORG_ADDED, e.org.seat[2] = 'U', GR_REFUSED_FIELD);
+    REFUSED(GR_ORG_ADDED, e.org.ultimate_parent[1] = 'A', GR_REFUSED_FIELD);
+    REFUSED(GR_ORG_ADDED, e.org.reserved[4] = 1, GR_REFUSED_FIELD);
+    REFUSED(GR_ORG_ADDED, pool.f.core->org_count = 2, GR_REFUSED_LIMIT_OTHER);
+    REFUSED(GR_SITE_ADDED, e.site.owner = 1, GR_REFUSED_ORG);
+    REFUSED(GR_SITE_ADDED, e.site.name[0] = 0, GR_REFUSED_FIELD);
+    REFUSED(GR_SITE_ADDED, e.site.country[0] = '1', GR_REFUSED_FIELD);
+    REFUSED(GR_SITE_ADDED, e.site.reserved[0] = 1, GR_REFUSED_FIELD);
+    REFUSED(GR_SITE_ADDED, pool.f.core->site_count = 2, GR_REFUSED_LIMIT_OTHER);
+    REFUSED(GR_VARIANT_ADDED, e.variant[0] = 0, GR_REFUSED_FIELD);
+    REFUSED(GR_VARIANT_ADDED, pool.f.core->variant_count = 2, GR_REFUSED_LIMIT_OTHER);
+}
+
+static void masks_and_mixes_are_checked(void **state)
+{
+    (void)state;
+    REFUSED(GR_MASK_ADDED, e.mask = NULL, GR_REFUSED_FIELD);
+    REFUSED(GR_MASK_ADDED, gr_mask_fill(&pool.mask), GR_REFUSED_MASK);
+    REFUSED(GR_MIX_SET, e.items = NULL, GR_REFUSED_FIELD);
+    REFUSED(GR_MIX_SET, e.item_count = GR_MIX_MAX + 1, GR_REFUSED_FIELD);
+    REFUSED(GR_MIX_SET, pool.item.shape.mask = 1, GR_REFUSED_MASK);
+    REFUSED(GR_MIX_SET, pool.item.shape.milli = 0, GR_REFUSED_FIELD);
+    REFUSED(GR_MIX_SET, pool.item.count = (UINT64_C(1) << 40) + 1, GR_REFUSED_FIELD);
+    struct pool pool;
+    pool_make(&pool);
+    for (unsigned m = 0; m < 3; m++) {
+        struct gr_event event = good(&pool, GR_MASK_ADDED);
+        (void)fixture_apply(&pool.f, &event, NULL);
+        gr_mask_remove_site(&pool.mask, 10 + m);
+    }
+    struct gr_event event = good(&pool, GR_MASK_ADDED);
+    assert_int_equal(gr_core_check(pool.f.core, &event), GR_REFUSED_LIMIT_OTHER);
+    fixture_done(&pool.f);
+}
+
+static void nodes_are_checked(void **state)
+{
+    (void)state;
+    REFUSED(GR_NODE_ADDED, e.node.row.site = 1, GR_REFUSED_SITE);
+    REFUSED(GR_NODE_ADDED, e.node.row.variant = 1, GR_REFUSED_VARIANT);
+    REFUSED(GR_NODE_ADDED, e.node.name[0] = 0, GR_REFUSED_FIELD);
+    REFUSED(GR_NODE_ADDED, e.node.row.devices = 17, GR_REFUSED_FIELD);
+    REFUSED(GR_NODE_ADDED, e.node.row.state = GR_NODE_STATES, GR_REFUSED_FIELD);
+    REFUSED(GR_NODE_ADDED, e.node.row.cpu_milli = GR_CPU_MILLI_MAX + 1, GR_REFUSED_FIELD);
+    REFUSED(GR_NODE_ADDED, e.node.row.memory_mib = GR_MEMORY_MIB_MAX + 1, GR_REFUSED_FIELD);
+    REFUSED(GR_NODE_ADDED, e.node.row.reserved = 1, GR_REFUSED_FIELD);
+    REFUSED(GR_NODE_ADDED, e.node.row.free[7] = 999, GR_REFUSED_FIELD);
+    REFUSED(GR_NODE_ADDED, e.node.row.free[8] = 1000, GR_REFUSED_FIELD);
+    REFUSED(GR_NODE_STATE_SET, e.node_state.node = 2, GR_REFUSED_NODE);
+    REFUSED(GR_NODE_STATE_SET, e.node_state.state = GR_NODE_STATES, GR_REFUSED_FIELD);
+    struct pool pool;
+    pool_make(&pool);
+    for (unsigned n = 2; n < 8; n++) {
+        fixture_node(&pool.f, 1);
+    }
+    struct gr_event event = good(&pool, GR_NODE_ADDED);
+    assert_int_equal(gr_core_check(pool.f.core, &event), GR_REFUSED_LIMIT_OTHER);
+    fixture_done(&pool.f);
+}
+
+// Node 0 of the pool lies in domain 1 of level 1 and in domain 2 of level 2.
+static void domains_must_nest(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t domain[GR_DOMAIN_LEVELS];
+        enum gr_refusal refusal;
+    } cases[] = {
+#define NONE GR_DOMAIN_NONE
+#define IN(size) (GR_DOMAIN_INNER | (size))
+        {{1, 2, NONE, NONE}, GR_REFUSED_NOTHING},
+        {{0, 1, IN(4), IN(2)}, GR_REFUSED_NOTHING},
+        {{IN(8), IN(4), IN(2), IN(1)}, GR_REFUSED_NOTHING},
+        {{NONE, 3, NONE, IN(8)}, GR_REFUSED_NOTHING},
+        {{0, 2, NONE, NONE}, GR_REFUSED_DOMAIN},         // level 2's domain 2 is in domain 1
+        {{NONE, 2, NONE, NONE}, GR_REFUSED_DOMAIN},      // the same
+        {{2, NONE, NONE, NONE}, GR_REFUSED_DOMAIN},      // beyond the limit
+        {{NONE, NONE, 0, NONE}, GR_REFUSED_DOMAIN},      // no domains at this level
+        {{IN(4), 0, NONE, NONE}, GR_REFUSED_DOMAIN},     // outer behind inner
+        {{NONE, NONE, IN(3), NONE}, GR_REFUSED_DOMAIN},  // does not divide 8
+        {{NONE, NONE, IN(0), NONE}, GR_REFUSED_DOMAIN},  // nothing
+        {{NONE, NONE, IN(16), NONE}, GR_REFUSED_DOMAIN}, // more than there are
+        {{NONE, NONE, IN(2), IN(4)}, GR_REFUSED_DOMAIN}, // wider behind narrower
+    };
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        REFUSED(GR_NODE_ADDED, memcpy(e.node.row.domain, cases[c].domain, sizeof cases[c].domain),
+                cases[c].refusal);
+    }
+    REFUSED(GR_NODE_ADDED,
+            (e.node.row.devices = 0, memset(e.node.row.free, 0, sizeof e.node.row.free),
+             e.node.row.domain[3] = IN(1)),
+            GR_REFUSED_DOMAIN);
+}
+
+static void jobs_are_checked(void **state)
+{
+    (void)state;
+    REFUSED(GR_JOB_SUBMITTED, e.submitted.org = 1, GR_REFUSED_ORG);
+    REFUSED(GR_JOB_SUBMITTED, e.submitted.demand.shape.mask = 1, GR_REFUSED_MASK);
+    REFUSED(GR_JOB_SUBMITTED, e.submitted.limit_ms = -1, GR_REFUSED_FIELD);
+    REFUSED(GR_JOB_SUBMITTED, e.submitted.demand.tasks = 0, GR_REFUSED_FIELD);
+    REFUSED(GR_JOB_FINISHED, e.finished.job = 999, GR_REFUSED_JOB);
+    REFUSED(GR_JOB_FINISHED, e.finished.job = pool.waiting, GR_REFUSED_STATE);
+    REFUSED(GR_JOB_FINISHED, e.finished.attempt = 2, GR_REFUSED_FIELD);
+    REFUSED(GR_JOB_FINISHED, e.finished.outcome = GR_OUTCOMES, GR_REFUSED_FIELD);
+    REFUSED(GR_JOB_DROPPED, e.dropped.job = 0, GR_REFUSED_JOB);
+    REFUSED(GR_JOB_DROPPED, e.dropped.job = pool.running, GR_REFUSED_STATE);
+    REFUSED(GR_JOB_DROPPED, e.dropped.why = GR_REFUSALS, GR_REFUSED_FIELD);
+    REFUSED(GR_JOB_DROPPED, e.dropped.reserved = 1, GR_REFUSED_FIELD);
+    struct pool pool;
+    pool_make(&pool);
+    for (unsigned j = 2; j < 8; j++) {
+        fixture_submit(&pool.f, fixture_demand(1, 1), 0);
+    }
+    struct gr_event event = good(&pool, GR_JOB_SUBMITTED);
+    assert_int_equal(gr_core_check(pool.f.core, &event), GR_REFUSED_LIMIT_JOBS);
+    fixture_done(&pool.f);
+}
+
+static void a_start_takes_what_was_asked_for_and_is_free(void **state)
+{
+    (void)state;
+    REFUSED(GR_JOB_PLACED, e.placed.job = 999, GR_REFUSED_JOB);
+    REFUSED(GR_JOB_PLACED, e.placed.job = pool.running, GR_REFUSED_STATE);
+    REFUSED(GR_JOB_PLACED, e.placed.attempt = 2, GR_REFUSED_FIELD);
+    REFUSED(GR_JOB_PLACED, e.piece_count = 1, GR_REFUSED_PIECES);
+    REFUSED(GR_JOB_PLACED, e.piece_count = 3, GR_REFUSED_PIECES);
+    REFUSED(GR_JOB_PLACED, e.piece_count = 0, GR_REFUSED_PIECES);
+    REFUSED(GR_JOB_PLACED, e.pieces = NULL, GR_REFUSED_PIECES);
+    REFUSED(GR_JOB_PLACED, pool.pieces[1].node = 2, GR_REFUSED_NODE);
+    REFUSED(GR_JOB_PLACED, pool.pieces[1].devices = 2, GR_REFUSED_PIECES);
+    REFUSED(GR_JOB_PLACED, pool.pieces[1].milli = 999, GR_REFUSED_PIECES);
+    REFUSED(GR_JOB_PLACED, pool.pieces[1].cpu_milli = 0, GR_REFUSED_PIECES);
+    REFUSED(GR_JOB_PLACED, pool.pieces[1].memory_mib = 1, GR_REFUSED_PIECES);
+    REFUSED(GR_JOB_PLACED, (pool.pieces[0].node = 1, pool.pieces[1].node = 0), GR_REFUSED_PIECES);
+    REFUSED(GR_JOB_PLACED, (pool.pieces[1].node = 0, pool.pieces[1].devices = 5),
+            GR_REFUSED_PIECES);                                             // not sorted by device
+    REFUSED(GR_JOB_PLACED, pool.pieces[0].devices = 3, GR_REFUSED_HELD);    // device 0 runs
+    REFUSED(GR_JOB_PLACED, pool.pieces[1].devices = 0x30, GR_REFUSED_HELD); // node 1 has four
+    REFUSED(GR_JOB_PLACED, pool.pieces[1].node = 0, GR_REFUSED_HELD);       // the same twice
+    REFUSED(GR_JOB_PLACED, fixture_node_state(&pool.f, 1, GR_NODE_DRAINED);
+            e.sequence++, GR_REFUSED_HELD);
+    REFUSED(GR_JOB_PLACED, pool.f.core->limits.pieces = 0, GR_REFUSED_LIMIT_PIECES);
+}
+
+static void reserved_room_need_not_be_free(void **state)
+{
+    (void)state;
+    REFUSED(GR_ROOM_RESERVED, pool.pieces[0].devices = 3, GR_REFUSED_NOTHING);
+    REFUSED(GR_ROOM_RESERVED, e.piece_count = 0, GR_REFUSED_NOTHING); // no room in sight
+    REFUSED(GR_ROOM_RESERVED, e.piece_count = 1, GR_REFUSED_PIECES);
+    REFUSED(GR_ROOM_RESERVED, pool.pieces[0].node = 2, GR_REFUSED_NODE);
+    REFUSED(GR_ROOM_RESERVED, e.reserved.job = 999, GR_REFUSED_JOB);
+    REFUSED(GR_ROOM_RESERVED, e.reserved.job = pool.running, GR_REFUSED_STATE);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(good_facts_of_every_type_pass),
+        cmocka_unit_test(headers_must_continue_the_history),
+        cmocka_unit_test(the_first_fact_is_not_before_time_begins),
+        cmocka_unit_test(organisations_sites_and_variants_are_checked),
+        cmocka_unit_test(masks_and_mixes_are_checked),
+        cmocka_unit_test(nodes_are_checked),
+        cmocka_unit_test(domains_must_nest),
+        cmocka_unit_test(jobs_are_checked),
+        cmocka_unit_test(a_start_takes_what_was_asked_for_and_is_free),
+        cmocka_unit_test(reserved_room_need_not_be_free),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
