@@ -16,15 +16,22 @@ struct held {
 
 struct counting {
     struct held *held;
-    uint64_t milli;
+    uint32_t nodes;
     uint32_t pieces;
+    uint64_t milli;
+    bool outside; // a piece names a node or device that is not there
 };
 
 static void piece_count(void *context, const struct gr_piece *piece)
 {
     struct counting *counting = context;
-    struct held *held = &counting->held[piece->node];
     unsigned width = 0;
+    counting->pieces++;
+    if (piece->node >= counting->nodes) {
+        counting->outside = true;
+        return;
+    }
+    struct held *held = &counting->held[piece->node];
     held->cpu_milli += piece->cpu_milli;
     held->memory_mib += piece->memory_mib;
     for (unsigned i = 0; i < GR_NODE_DEVICES_MAX; i++) {
@@ -37,7 +44,6 @@ static void piece_count(void *context, const struct gr_piece *piece)
     if (width > 0) {
         held->hosted[width == 1 && piece->milli < GR_DEVICE_MILLI ? 0 : width]++;
     }
-    counting->pieces++;
 }
 
 // Walks all jobs; sums what they hold. Returns NULL or what does not hold.
@@ -60,6 +66,9 @@ static const char *jobs_count(const struct gr_core *core, struct counting *count
             continue;
         }
         running++;
+        if (job->allocation >= core->allocation_top) {
+            return "a running job has no allocation";
+        }
         const struct gr_allocation *allocation = gr_allocation_at(core, job->allocation);
         uint32_t before = counting->pieces;
         if (allocation->job != s || allocation->piece_count != job->demand.tasks) {
@@ -68,6 +77,9 @@ static const char *jobs_count(const struct gr_core *core, struct counting *count
         gr_jobs_pieces(core, allocation, piece_count, counting);
         if (counting->pieces - before != allocation->piece_count) {
             return "an allocation has more or fewer pieces than it says";
+        }
+        if (counting->outside) {
+            return "a piece lies on a node that is not there";
         }
         more += allocation->piece_count - 1;
     }
@@ -132,6 +144,36 @@ static const char *books_compare(const struct gr_core *core, uint64_t held_milli
     if (held_milli != core->used_milli || sum != totals.all_milli) {
         return "used and free devices do not add up to all devices";
     }
+    uint64_t broken = 0;
+    for (uint32_t n = 0; n < gr_place_node_count(gr_pool(core)); n++) {
+        const struct gr_node *node = gr_place_node_get(gr_pool(core), n);
+        broken += node->state == GR_NODE_BROKEN ? (uint64_t)node->devices * GR_DEVICE_MILLI : 0;
+    }
+    if (broken != core->broken_milli) {
+        return "the devices of broken nodes are miscounted";
+    }
+    const struct gr_device_time *time = &core->time;
+    if (time->used + time->idle + time->maintenance + time->broken != core->time_all) {
+        return "device-time does not add up to all device-time";
+    }
+    return NULL;
+}
+
+// The room that is kept is for a waiting job, and its nodes are counted.
+static const char *room_count(const struct gr_core *core)
+{
+    uint32_t kept = 0;
+    for (uint32_t n = 0; n < gr_place_node_count(gr_pool(core)); n++) {
+        kept += gr_kept_at(core)[n] != 0;
+    }
+    if (kept != core->room_kept.node_count) {
+        return "the nodes of the kept room are miscounted";
+    }
+    const struct gr_job *job =
+        core->room_kept.job == 0 ? NULL : gr_core_job_find(core, core->room_kept.job);
+    if (core->room_kept.job == 0 ? kept != 0 : job == NULL || job->state != GR_JOB_WAITING) {
+        return "room is kept for a job that does not wait";
+    }
     return NULL;
 }
 
@@ -139,7 +181,8 @@ const char *gr_core_audit(const struct gr_core *core)
 {
     assert(core != NULL);
     uint32_t nodes = gr_place_node_count(gr_pool(core));
-    struct counting counting = {.held = calloc(nodes == 0 ? 1 : nodes, sizeof(struct held))};
+    struct counting counting = {.held = calloc(nodes == 0 ? 1 : nodes, sizeof(struct held)),
+                                .nodes = nodes};
     if (counting.held == NULL) {
         return "no memory for the audit";
     }
@@ -147,6 +190,7 @@ const char *gr_core_audit(const struct gr_core *core)
     wrong = wrong != NULL ? wrong : queue_count(core);
     wrong = wrong != NULL ? wrong : nodes_compare(core, counting.held);
     wrong = wrong != NULL ? wrong : books_compare(core, counting.milli);
+    wrong = wrong != NULL ? wrong : room_count(core);
     free(counting.held);
     return wrong != NULL ? wrong : gr_place_audit(gr_pool(core));
 }

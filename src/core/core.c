@@ -35,7 +35,7 @@ static void layout(struct gr_core *core, const struct gr_core_limits *limits)
     core->jobs_at = table(&end, (uint64_t)limits->jobs * sizeof(struct gr_job));
     core->allocations_at = table(&end, (uint64_t)limits->jobs * sizeof(struct gr_allocation));
     core->more_at = table(&end, (uint64_t)limits->pieces * sizeof(struct gr_more));
-    core->index_at = table(&end, (uint64_t)core->index_size * sizeof(uint32_t));
+    core->index_at = table(&end, (uint64_t)core->index_size * sizeof(uint64_t));
     core->scratch_at = table(&end, (uint64_t)limits->jobs * sizeof(uint32_t));
     core->place_at = table(&end, gr_place_size(&limits->place));
     core->size = end;
@@ -200,10 +200,12 @@ static void advance(struct gr_core *core, int64_t at_ms)
     unsigned __int128 passed = (unsigned __int128)((uint64_t)at_ms - (uint64_t)core->now_ms);
     if (passed != 0) {
         struct gr_place_totals totals = gr_place_totals_get(gr_pool(core));
-        core->time.used += core->used_milli * passed;
+        uint64_t held_broken = core->broken_milli - totals.free_milli[GR_NODE_BROKEN];
+        core->time.used += (core->used_milli - held_broken) * passed;
         core->time.idle += totals.free_milli[GR_NODE_UP] * passed;
         core->time.maintenance += totals.free_milli[GR_NODE_DRAINED] * passed;
-        core->time.broken += totals.free_milli[GR_NODE_BROKEN] * passed;
+        core->time.broken += core->broken_milli * passed;
+        core->time_all += totals.all_milli * passed;
         core->now_ms = at_ms;
     }
 }
@@ -239,6 +241,15 @@ static void room_forget(struct gr_core *core)
     core->room++;
 }
 
+// Room may have grown: what found none is tried again, and so is a start of which no end was known.
+static void room_grew(struct gr_core *core)
+{
+    core->room++;
+    if (core->room_kept.job != 0 && core->room_kept.start_ms == INT64_MAX) {
+        room_forget(core);
+    }
+}
+
 static void room_keep(struct gr_core *core, const struct gr_event *event)
 {
     room_forget(core);
@@ -259,12 +270,32 @@ static void job_leaves(struct gr_core *core, uint64_t job)
     }
 }
 
+static uint64_t capacity_if_broken(const struct gr_node *node)
+{
+    return node->state == GR_NODE_BROKEN ? (uint64_t)node->devices * GR_DEVICE_MILLI : 0;
+}
+
 static void node_added(struct gr_core *core, const struct gr_event *event)
 {
     uint32_t number = gr_place_node_add(gr_pool(core), &event->node.row, event->node.name);
     assert(number < core->limits.place.nodes);
     (void)number;
-    core->room++;
+    core->broken_milli += capacity_if_broken(&event->node.row);
+    room_grew(core);
+}
+
+// The room kept on a node is worth nothing any more, or more than before.
+static void node_state_set(struct gr_core *core, const struct gr_event *event)
+{
+    uint32_t number = event->node_state.node;
+    const struct gr_node *node = gr_place_node_get(gr_pool(core), number);
+    core->broken_milli -= capacity_if_broken(node);
+    gr_place_node_set_state(gr_pool(core), number, (enum gr_node_state)event->node_state.state);
+    core->broken_milli += capacity_if_broken(node);
+    if (gr_kept_at(core)[number] != 0) {
+        room_forget(core);
+    }
+    room_grew(core);
 }
 
 static unsigned job_placed(struct gr_core *core, const struct gr_event *event,
@@ -287,6 +318,7 @@ static unsigned job_finished(struct gr_core *core, const struct gr_event *event,
                              struct gr_effect *ret_effects)
 {
     job_leaves(core, event->finished.job);
+    room_grew(core);
     if (ret_effects != NULL) {
         ret_effects[0] = (struct gr_effect){.type = GR_RELEASE_JOB,
                                             .epoch = event->epoch,
@@ -321,9 +353,7 @@ static unsigned apply_body(struct gr_core *core, const struct gr_event *event,
         node_added(core, event);
         return 0;
     case GR_NODE_STATE_SET:
-        gr_place_node_set_state(gr_pool(core), event->node_state.node,
-                                (enum gr_node_state)event->node_state.state);
-        core->room++;
+        node_state_set(core, event);
         return 0;
     case GR_MIX_SET:
         gr_place_mix_set(gr_pool(core), event->items, event->item_count);

@@ -107,7 +107,7 @@ uint32_t gr_core_job_pieces(const struct gr_core *core, uint64_t job, struct gr_
 // Device-milli held by allocations now.
 uint64_t gr_core_used_milli(const struct gr_core *core);
 // Device-time since the first fact, in milli x milliseconds, by state. The four add up to all
-// device-time that existed.
+// device-time that existed. What an allocation holds of a broken node is broken, not used.
 struct gr_device_time {
     unsigned __int128 used, idle, maintenance, broken; // the words of the glossary
 };

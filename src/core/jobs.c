@@ -231,7 +231,6 @@ void gr_jobs_remove(struct gr_core *core, uint32_t slot)
         assert(job->state == GR_JOB_RUNNING);
         allocation_give(core, job->allocation);
         core->running--;
-        core->room++;
     }
     index_remove(core, job->id);
     *job = (struct gr_job){.next = core->job_free, .prev = NONE, .allocation = NONE};

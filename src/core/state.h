@@ -62,15 +62,17 @@ struct gr_core {
     uint64_t sequence; // of the last fact
     int64_t first_ms, now_ms;
     struct gr_device_time time;
-    uint64_t used_milli;
+    unsigned __int128 time_all; // all device-time; the four of `time` add up to it
+    uint64_t used_milli;        // held by allocations
+    uint64_t broken_milli;      // of nodes that are broken, held or not
     uint32_t order, learn_mix;
     uint32_t org_count, site_count, variant_count;
     uint32_t waiting, running;
     uint32_t job_top, job_free;               // slots ever used; free list
     uint32_t allocation_top, allocation_free; // see job_*
     uint32_t more_top, more_free, more_used;  // see job_*; used: not in the free list
-    uint32_t reserved_count;
-    uint32_t head[256], tail[256]; // queue by priority; slots
+    uint32_t reserved[2];                     // zero; makes the padding of what is hashed explicit
+    uint32_t head[256], tail[256];            // queue by priority; slots
     struct gr_reserved_room room_kept;
     // --- what follows from it, or only makes it fast
     uint64_t room; // grows whenever room may have grown
@@ -81,7 +83,7 @@ struct gr_core {
     uint32_t padding;
     uint64_t orgs_at, sites_at, variants_at, jobs_at, allocations_at, more_at, learned_at;
     uint64_t kept_at;    // a byte a node: in the reserved room
-    uint64_t index_at;   // job id -> slot + 1, open addressing
+    uint64_t index_at;   // job id -> slot, open addressing; entries as in jobs.c
     uint64_t scratch_at; // a slot a job, for sorting; holds nothing between calls
     uint64_t place_at;
     uint64_t size;

@@ -1,0 +1,144 @@
+// Tests of the auditor: each phrase it has is said when a copy of the block is damaged so.
+#include "core/fixture.h"
+
+#include "place/state.h"
+
+// A pool with a gang that runs (slots 0), one more that runs, two that wait, and room kept.
+struct books {
+    struct fixture f;
+    struct gr_core *copy;
+    uint64_t gang, first, second;
+};
+
+static void books_make(struct books *books)
+{
+    struct gr_core_config config = fixture_config(GR_ORDER_BACKFILL);
+    memset(books, 0, sizeof *books);
+    fixture_init(&books->f, &config);
+    for (unsigned n = 0; n < 2; n++) {
+        struct gr_event event = fixture_node_fact(&books->f, 8);
+        event.node.row.domain[0] = n;
+        (void)fixture_apply(&books->f, &event, NULL);
+    }
+    books->gang = fixture_submit(&books->f, fixture_demand(3, 2), 500);
+    assert_int_equal(fixture_start(&books->f), books->gang);
+    books->first = fixture_submit(&books->f, fixture_demand(2, 8), 0);
+    books->second = fixture_submit(&books->f, fixture_demand(1, 8), 0);
+    assert_int_equal(fixture_start(&books->f), 0);
+    assert_int_equal(books->f.core->room_kept.job, books->first);
+    books->f.at += 10;
+    fixture_node_state(&books->f, 1, GR_NODE_UP); // and the room is kept anew
+    assert_int_equal(fixture_start(&books->f), 0);
+    gr_place_refresh(gr_pool(books->f.core));
+    struct gr_shape shape = fixture_demand(1, 8).shape;
+    struct gr_piece piece;
+    for (unsigned i = 0; i < 4; i++) { // a shape with a slot
+        (void)gr_place_find(gr_pool(books->f.core), &shape, 0, &piece);
+    }
+}
+
+static void says(const char *expected, void (*damage)(struct gr_core *core))
+{
+    struct books books;
+    struct gr_err err;
+    books_make(&books);
+    assert_null(gr_core_audit(books.f.core));
+    assert_int_equal(gr_core_clone(books.f.core, &books.copy, &err), 0);
+    assert_null(gr_core_audit(books.copy));
+    damage(books.copy);
+    const char *phrase = gr_core_audit(books.copy);
+    assert_non_null(phrase);
+    assert_string_equal(phrase, expected);
+    gr_core_free(books.copy);
+    fixture_done(&books.f);
+}
+
+#define DAMAGE(name, statement)                                                                    \
+    static void name(struct gr_core *core)                                                         \
+    {                                                                                              \
+        statement;                                                                                 \
+    }
+
+// Slots: 0 the gang, 1 the first that waits, 2 the second.
+DAMAGE(id_changed, gr_job_at(core, 1)->id += 100)
+DAMAGE(allocation_of_a_waiting_job, gr_job_at(core, 1)->allocation = 0)
+DAMAGE(allocation_lost, gr_job_at(core, 0)->allocation = UINT32_MAX)
+DAMAGE(allocation_of_another, gr_allocation_at(core, 0)->job = 1)
+DAMAGE(piece_lost, gr_allocation_at(core, 0)->more = UINT32_MAX)
+DAMAGE(piece_nowhere, gr_allocation_at(core, 0)->piece.node = 7)
+DAMAGE(waiting_miscounted, core->waiting++)
+DAMAGE(more_miscounted, core->more_used--)
+DAMAGE(queue_twice, core->head[0] = 1)
+DAMAGE(queue_misses, (core->head[100] = 2, gr_job_at(core, 2)->prev = UINT32_MAX))
+DAMAGE(cpu_lost, gr_node_at(gr_pool(core), 0)->cpu_milli--)
+DAMAGE(memory_lost, gr_node_at(gr_pool(core), 0)->memory_mib--)
+DAMAGE(device_lost, gr_node_at(gr_pool(core), 1)->free[3] = 999)
+DAMAGE(device_twice, gr_allocation_at(core, 0)->piece.devices = 0x30)
+DAMAGE(hosted_miscounted, gr_cold_at(gr_pool(core), 1)->hosted[2]++)
+DAMAGE(used_miscounted, core->used_milli -= 1000)
+DAMAGE(broken_miscounted, core->broken_milli += 1000)
+DAMAGE(time_lost, core->time.idle -= 1)
+DAMAGE(kept_miscounted, gr_kept_at(core)[0] = 0)
+DAMAGE(kept_for_nobody, core->room_kept.job = 0)
+DAMAGE(kept_for_one_that_runs, core->room_kept.job = gr_job_at(core, 0)->id)
+DAMAGE(summary_behind, gr_node_at(gr_pool(core), 0)->whole++)
+DAMAGE(totals_behind, (gr_pool(core)->totals.free_milli[GR_NODE_UP] -= 1000,
+                       gr_pool(core)->totals.free_milli[GR_NODE_DRAINED] += 1000))
+DAMAGE(linked_wrongly, gr_node_at(gr_pool(core), 1)->domain[0] = 0)
+DAMAGE(sums_behind, gr_domain_at(gr_pool(core), 0, 1)->whole++)
+
+// Two that wait change places.
+static void queue_out_of_order(struct gr_core *core)
+{
+    struct gr_job *one = gr_job_at(core, 1), *two = gr_job_at(core, 2);
+    core->head[100] = 2;
+    core->tail[100] = 1;
+    two->prev = one->next = UINT32_MAX;
+    two->next = 1;
+    one->prev = 2;
+}
+
+static void each_phrase_is_said_when_it_is_true(void **state)
+{
+    (void)state;
+    says("the job index does not lead to a job", id_changed);
+    says("a waiting job has an allocation", allocation_of_a_waiting_job);
+    says("a running job has no allocation", allocation_lost);
+    says("an allocation is not its job's", allocation_of_another);
+    says("an allocation has more or fewer pieces than it says", piece_lost);
+    says("a piece lies on a node that is not there", piece_nowhere);
+    says("the counts of jobs or pieces are wrong", waiting_miscounted);
+    says("the counts of jobs or pieces are wrong", more_miscounted);
+    says("the queue holds a job that does not wait, or one twice", queue_twice);
+    says("the queue is out of order", queue_out_of_order);
+    says("the queue misses a job", queue_misses);
+    says("cpu or memory of a node is lost or held twice", cpu_lost);
+    says("cpu or memory of a node is lost or held twice", memory_lost);
+    says("a device is lost or held twice", device_lost);
+    says("a device is lost or held twice", device_twice);
+    says("a node miscounts the tasks it hosts", hosted_miscounted);
+    says("used and free devices do not add up to all devices", used_miscounted);
+    says("the devices of broken nodes are miscounted", broken_miscounted);
+    says("device-time does not add up to all device-time", time_lost);
+    says("the nodes of the kept room are miscounted", kept_miscounted);
+    says("room is kept for a job that does not wait", kept_for_nobody);
+    says("room is kept for a job that does not wait", kept_for_one_that_runs);
+}
+
+static void the_pools_own_phrases_are_said_too(void **state)
+{
+    (void)state;
+    says("a node's summary is behind its devices", summary_behind);
+    says("the totals are behind the nodes", totals_behind);
+    says("a node is linked into another domain", linked_wrongly);
+    says("a domain's sums are behind its nodes", sums_behind);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_phrase_is_said_when_it_is_true),
+        cmocka_unit_test(the_pools_own_phrases_are_said_too),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
