@@ -48,7 +48,7 @@ static bool fleet_fits(struct gr_core *core, const struct gr_demand *demand)
     return known->fits;
 }
 
-// True if some node's site and variant are in the mask.
+// True if a site and a variant of the pool are in the mask.
 static bool mask_anywhere(const struct gr_core *core, const struct gr_mask *mask)
 {
     for (unsigned s = 0; s < core->site_count; s++) {
@@ -61,11 +61,11 @@ static bool mask_anywhere(const struct gr_core *core, const struct gr_mask *mask
     return false;
 }
 
-enum gr_refusal gr_decide_submit(struct gr_core *core, const struct gr_hooks *hooks, int64_t at_ms,
-                                 struct gr_submission *submission, struct gr_event ret_events[2],
-                                 unsigned *ret_count)
+// What stands against a submission, but for admit. Narrows its mask and sets the demand's; true in
+// `ret_new_mask` if no job asked for this mask before.
+static enum gr_refusal submission_check(struct gr_core *core, const struct gr_hooks *hooks,
+                                        struct gr_submission *submission, bool *ret_new_mask)
 {
-    assert(core != NULL && submission != NULL && ret_events != NULL && ret_count != NULL);
     struct gr_demand *demand = &submission->demand;
     demand->shape.mask = 0;
     if (gr_demand_wrong(demand) != NULL || submission->limit_ms < 0) {
@@ -80,34 +80,55 @@ enum gr_refusal gr_decide_submit(struct gr_core *core, const struct gr_hooks *ho
     if (!mask_anywhere(core, &submission->mask)) {
         return GR_REFUSED_NOWHERE;
     }
-    unsigned count = 0;
     int mask = gr_place_mask_find(gr_pool(core), &submission->mask);
+    *ret_new_mask = mask < 0;
     if (mask < 0) {
-        mask = (int)gr_place_mask_count(gr_pool(core));
-        if ((uint32_t)mask == core->limits.place.masks) {
-            return GR_REFUSED_LIMIT_OTHER;
-        }
+        mask = gr_place_mask_try(gr_pool(core), &submission->mask);
+    }
+    if (mask < 0) {
+        return GR_REFUSED_LIMIT_OTHER;
+    }
+    demand->shape.mask = (uint16_t)mask;
+    bool fits = *ret_new_mask // nothing is remembered about a mask that may never be added
+                    ? gr_place_fleet_tasks(gr_pool(core), demand) == demand->tasks
+                    : fleet_fits(core, demand);
+    if (!fits) {
+        return GR_REFUSED_NEVER;
+    }
+    return core->waiting + core->running == core->limits.jobs ? GR_REFUSED_LIMIT_JOBS
+                                                              : GR_REFUSED_NOTHING;
+}
+
+enum gr_refusal gr_decide_submit(struct gr_core *core, const struct gr_hooks *hooks, int64_t at_ms,
+                                 struct gr_submission *submission, struct gr_event ret_events[2],
+                                 unsigned *ret_count)
+{
+    assert(core != NULL && submission != NULL && ret_events != NULL && ret_count != NULL);
+    bool new_mask;
+    enum gr_refusal refusal = submission_check(core, hooks, submission, &new_mask);
+    if (refusal != GR_REFUSED_NOTHING) {
+        return refusal;
+    }
+    struct gr_event event = gr_decide_fact(core, at_ms, GR_JOB_SUBMITTED);
+    event.sequence += new_mask;
+    event.submitted.tag = submission->tag;
+    event.submitted.limit_ms = submission->limit_ms;
+    event.submitted.demand = submission->demand;
+    event.submitted.org = submission->org;
+    if (hooks != NULL && hooks->admit != NULL) {
+        refusal = hooks->admit(hooks->context, core, &event);
+    }
+    if (refusal != GR_REFUSED_NOTHING) {
+        return refusal;
+    }
+    unsigned count = 0;
+    if (new_mask) {
         ret_events[count] = gr_decide_fact(core, at_ms, GR_MASK_ADDED);
         ret_events[count++].mask = &submission->mask;
     }
-    demand->shape.mask = (uint16_t)mask;
-    if (count == 0 && !fleet_fits(core, demand)) {
-        return GR_REFUSED_NEVER;
-    }
-    if (core->waiting + core->running == core->limits.jobs) {
-        return GR_REFUSED_LIMIT_JOBS;
-    }
-    ret_events[count] = gr_decide_fact(core, at_ms, GR_JOB_SUBMITTED);
-    ret_events[count].sequence += count;
-    ret_events[count].submitted.tag = submission->tag;
-    ret_events[count].submitted.limit_ms = submission->limit_ms;
-    ret_events[count].submitted.demand = *demand;
-    ret_events[count].submitted.org = submission->org;
-    enum gr_refusal refusal = hooks != NULL && hooks->admit != NULL
-                                  ? hooks->admit(hooks->context, core, &ret_events[count])
-                                  : GR_REFUSED_NOTHING;
-    *ret_count = count + 1;
-    return refusal;
+    ret_events[count++] = event;
+    *ret_count = count;
+    return GR_REFUSED_NOTHING;
 }
 
 // --- starts
@@ -194,7 +215,7 @@ static int64_t end_of(const struct gr_job *job, int64_t at_ms)
         return INT64_MAX;
     }
     int64_t end = job->started_ms + job->limit_ms;
-    return end > at_ms ? end : at_ms + 1;
+    return end > at_ms ? end : at_ms + (at_ms < INT64_MAX);
 }
 
 static bool ends_before(const struct gr_core *core, int64_t at_ms, uint32_t a, uint32_t b)
@@ -324,8 +345,14 @@ static bool backfill(struct gr_core *core, const struct gr_hooks *hooks, int64_t
             hide(core, must_hide);
             hidden = must_hide;
         }
-        found = find_room(core, job, hidden, pieces) &&
-                start_fact(core, hooks, at_ms, job, pieces, ret_event) == GR_REFUSED_NOTHING;
+        if (!find_room(core, job, hidden, pieces)) {
+            continue;
+        }
+        if (hidden) { // admit sees the pool as it is
+            hide(core, false);
+            hidden = false;
+        }
+        found = start_fact(core, hooks, at_ms, job, pieces, ret_event) == GR_REFUSED_NOTHING;
     }
     if (hidden) {
         hide(core, false);
