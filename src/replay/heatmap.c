@@ -387,7 +387,7 @@ int gr_heatmap_draw(const struct gr_heatmap *map, const struct gr_result *result
     struct drawing d = {.map = map, .used = used, .html = html, .pitch = pitch_of(map)};
     gr_html_put(html,
                 "<svg class=\"fleet\" role=\"img\" aria-label=\"fill of the nodes by site and "
-                "model\" viewBox=\"0 0 ");
+                "kind\" viewBox=\"0 0 ");
     gr_html_coordinate(html, WIDTH);
     gr_html_put(html, " ");
     gr_html_coordinate(html, height_of(map, d.pitch));

@@ -7,7 +7,7 @@
 
 // Height of a line of text and width of a character, in chart units.
 #define TEXT_HEIGHT 14.0
-#define NAME_CHARS 14
+#define NAME_CHARS 11
 // Lines may be this much thicker than the plot's edge before they are cut.
 #define EDGE 2.0
 // Coordinates beyond this are cut: far outside of any plot.
