@@ -3,12 +3,14 @@
 
 #include "cli/catalogue.h"
 #include "cli/command.h"
+#include "cli/replay.h"
 
 #include <stdio.h>
 #include <string.h>
 
 static const struct gr_command *const commands[] = {
     &gr_cli_catalogue,
+    &gr_cli_replay,
     NULL,
 };
 

@@ -17,6 +17,7 @@ int gr_cli_fail(const char *command, const struct gr_err *err)
     case EPIPE:
     case EIO:
     case EBADF:
+    case EPROTO:
         return GR_EXIT_FAILED;
     default:
         return GR_EXIT_USAGE;

@@ -17,7 +17,8 @@ bool gr_cli_start(const struct gr_options *options, int argc, char **argv, size_
 
 // Writes "granary COMMAND: TEXT" to standard error and returns the exit code that suits the error:
 // GR_EXIT_FAILED where something of this machine failed (memory, a full disk, a closed pipe, an
-// I/O error), GR_EXIT_USAGE for everything that the user's input can cause.
+// I/O error) or a check of granary's own did not hold (EPROTO), GR_EXIT_USAGE for everything that
+// the user's input can cause.
 int gr_cli_fail(const char *command, const struct gr_err *err);
 
 // Ends a command that has written its results: flushes standard output. Returns GR_EXIT_OK, or says
