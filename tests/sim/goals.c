@@ -1,0 +1,86 @@
+// The list of what must be reached: see goals.h.
+#include "goals.h"
+
+#include "core/event.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DETAILS 32
+
+// Each goal with the details that can be reached, as bits.
+static struct {
+    const char *name;
+    uint32_t details;
+    uint64_t counts[DETAILS];
+} goals[] = {
+    {.name = "applied", .details = 0x1ffe},            // by event type
+    {.name = "check says", .details = (1u << 19) - 1}, // up to GR_REFUSED_LIMIT_OTHER
+    {.name = "submission answered",                    //
+     .details = 1u << GR_REFUSED_NOTHING | 1u << GR_REFUSED_FIELD | 1u << GR_REFUSED_ORG |
+                1u << GR_REFUSED_LIMIT_JOBS | 1u << GR_REFUSED_LIMIT_OTHER |
+                1u << GR_REFUSED_NOWHERE | 1u << GR_REFUSED_NEVER | 1u << GR_REFUSED_RULES},
+    {.name = "start of one job answered",
+     .details = 1u << GR_REFUSED_NOTHING | 1u << GR_REFUSED_JOB | 1u << GR_REFUSED_STATE |
+                1u << GR_REFUSED_LIMIT_PIECES | 1u << GR_REFUSED_NO_ROOM | 1u << GR_REFUSED_RULES},
+    {.name = "node went", .details = 0x1ff}, // 3 * from + to
+    {.name = "job ended", .details = 0x7},   // by outcome
+    {.name = "job dropped", .details = 1u << GR_REFUSED_BY_USER | 1u << GR_REFUSED_NO_ROOM},
+    {.name = "first in the queue started", .details = 0x3}, // by order
+    {.name = "queue blocked", .details = 0x3},              // by order
+    {.name = "room reserved", .details = 0x3},              // 0: no end makes room, 1: kept
+    {.name = "job backfilled", .details = 0x3},             // 0: before the start, 1: beside
+    {.name = "promise of a start held", .details = 0x1},
+    {.name = "shape placed", .details = 0x1f}, // by width: see width_of in drive.c
+    {.name = "gang placed", .details = 0xf},   // spread, one domain, blocks, inner
+    {.name = "mix learned", .details = 0x3},
+    {.name = "clone agreed", .details = 0x1},
+    {.name = "history replayed", .details = 0x1},
+    {.name = "index asked", .details = 0x3}, // 0: fits nowhere, 1: found
+    {.name = "epoch raised", .details = 0x1},
+    {.name = "effect", .details = 0x6}, // by type
+};
+
+void goal_reach(const char *name, uint32_t detail)
+{
+    for (size_t g = 0; g < sizeof goals / sizeof *goals; g++) {
+        if (strcmp(goals[g].name, name) == 0) {
+            if (detail >= DETAILS || (goals[g].details >> detail & 1) == 0) {
+                break;
+            }
+            goals[g].counts[detail]++;
+            return;
+        }
+    }
+    fprintf(stderr, "sim: '%s' %u is no goal\n", name, detail);
+    abort();
+}
+
+static const char *detail_name(const char *goal, uint32_t detail)
+{
+    if (strcmp(goal, "applied") == 0) {
+        return gr_event_type_name(detail);
+    }
+    if (strstr(goal, "says") != NULL || strstr(goal, "answered") != NULL ||
+        strcmp(goal, "job dropped") == 0) {
+        return gr_refusal_name((enum gr_refusal)detail);
+    }
+    return "";
+}
+
+unsigned goals_print(bool all)
+{
+    unsigned missed = 0;
+    for (size_t g = 0; g < sizeof goals / sizeof *goals; g++) {
+        for (uint32_t d = 0; d < DETAILS; d++) {
+            bool wanted = (goals[g].details >> d & 1) != 0;
+            missed += wanted && goals[g].counts[d] == 0;
+            if (wanted && (all || goals[g].counts[d] == 0)) {
+                printf("%12llu  %s %u %s\n", (unsigned long long)goals[g].counts[d], goals[g].name,
+                       d, detail_name(goals[g].name, d));
+            }
+        }
+    }
+    return missed;
+}

@@ -1,0 +1,559 @@
+// The simulator's books: what facts change, what stands against them, and the comparison with the
+// core. See world.h.
+#include "world.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct world_job *world_job(const struct world *world, uint64_t id)
+{
+    for (uint32_t j = 0; j < world->jobs; j++) {
+        if (world->job[j].id == id) {
+            return (struct world_job *)(uintptr_t)&world->job[j];
+        }
+    }
+    return NULL;
+}
+
+uint32_t world_queue(const struct world *world, const struct world_job *ret_jobs[WORLD_JOBS])
+{
+    uint32_t count = 0;
+    uint64_t last = 0;
+    for (int priority = 255; priority >= 0; priority--, last = 0) {
+        for (;;) { // the lowest id above the last one
+            const struct world_job *next = NULL;
+            for (uint32_t j = 0; j < world->jobs; j++) {
+                const struct world_job *job = &world->job[j];
+                if (!job->running && job->demand.priority == priority && job->id > last &&
+                    (next == NULL || job->id < next->id)) {
+                    next = job;
+                }
+            }
+            if (next == NULL) {
+                break;
+            }
+            last = next->id;
+            ret_jobs[count++] = next;
+        }
+    }
+    return count;
+}
+
+// --- objections
+
+static bool text_good(const char text[GR_NAME_SIZE])
+{
+    bool ended = false;
+    for (int i = 0; i < GR_NAME_SIZE; i++) {
+        if (text[i] == 0) {
+            ended = true;
+        } else if (ended || (text[i] > 0 && text[i] < ' ') || text[i] == 127) {
+            return false;
+        }
+    }
+    return ended && text[0] != 0;
+}
+
+static bool letters_good(const char c[3])
+{
+    return memcmp(c, "\0\0", 3) == 0 || (strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZ", c[0]) != NULL &&
+                                         strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZ", c[1]) != NULL &&
+                                         c[0] != 0 && c[1] != 0 && c[2] == 0);
+}
+
+static world_set when(bool wrong, enum gr_refusal refusal)
+{
+    return wrong ? WORLD_NO(refusal) : 0;
+}
+
+static bool zeros(const uint8_t *bytes, size_t size)
+{
+    for (size_t i = 0; i < size; i++) {
+        if (bytes[i] != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+world_set world_demand_objections(const struct gr_demand *demand)
+{
+    const struct gr_shape *s = &demand->shape;
+    bool milli_good = s->devices == 0   ? s->milli == 0
+                      : s->devices == 1 ? s->milli >= 1 && s->milli <= 1000
+                                        : s->milli == 1000;
+    bool blocks_good = demand->domain_tasks == 0 ||
+                       (demand->domain_level != 0 && demand->domain_tasks <= demand->tasks &&
+                        demand->tasks % demand->domain_tasks == 0);
+    return when(demand->tasks < 1 || demand->tasks > GR_TASKS_MAX || s->devices > 16 ||
+                    !milli_good || s->cpu_milli > GR_CPU_MILLI_MAX ||
+                    s->memory_mib > GR_MEMORY_MIB_MAX || s->level > 4 || demand->domain_level > 4 ||
+                    !blocks_good || demand->use > 4 || s->reserved != 0 || demand->reserved != 0,
+                GR_REFUSED_FIELD);
+}
+
+static world_set node_objections(const struct world *world, const struct gr_event *event)
+{
+    const struct gr_node *row = &event->node.row;
+    world_set set = when(world->nodes >= world->limits.place.nodes, GR_REFUSED_LIMIT_OTHER) |
+                    when(row->site >= world->sites, GR_REFUSED_SITE) |
+                    when(row->variant >= world->variants, GR_REFUSED_VARIANT) |
+                    when(!text_good(event->node.name) || row->devices > 16 || row->state > 2 ||
+                             row->cpu_milli > GR_CPU_MILLI_MAX ||
+                             row->memory_mib > GR_MEMORY_MIB_MAX || row->reserved != 0,
+                         GR_REFUSED_FIELD);
+    for (uint32_t i = 0; i < 16; i++) {
+        set |= when(row->free[i] != (i < row->devices ? 1000 : 0), GR_REFUSED_FIELD);
+    }
+    bool inside = false;
+    uint32_t within = row->devices;
+    for (int l = 0; l < 4; l++) {
+        uint32_t d = row->domain[l];
+        if (d == GR_DOMAIN_NONE) {
+            continue;
+        }
+        if (d >= GR_DOMAIN_INNER) {
+            uint32_t size = d - GR_DOMAIN_INNER;
+            set |= when(size == 0 || size > within || within % (size == 0 ? 1 : size) != 0,
+                        GR_REFUSED_DOMAIN);
+            within = size == 0 ? within : size;
+            inside = true;
+            continue;
+        }
+        set |= when(inside || d >= world->limits.place.domains[l], GR_REFUSED_DOMAIN);
+        for (uint32_t n = 0; n < world->nodes; n++) { // who shares this one shares the wider ones
+            for (int wider = 0; wider < l && world->node[n].domain[l] == d; wider++) {
+                set |= when(world->node[n].domain[wider] != row->domain[wider], GR_REFUSED_DOMAIN);
+            }
+        }
+    }
+    return set;
+}
+
+static world_set pieces_objections(const struct world *world, const struct gr_event *event,
+                                   const struct gr_demand *demand, bool now)
+{
+    struct world_view view;
+    world_view_now(world, &view);
+    world_set set = when(event->piece_count != demand->tasks, GR_REFUSED_PIECES);
+    for (uint32_t p = 0; p < event->piece_count; p++) {
+        const struct gr_piece *piece = &event->pieces[p];
+        if (piece->node >= world->nodes) {
+            return set | WORLD_NO(GR_REFUSED_NODE);
+        }
+        int count = 0;
+        for (int i = 0; i < 16; i++) {
+            bool named = (piece->devices & (1 << i)) != 0;
+            count += named;
+            view.milli[piece->node][i] -= named ? piece->milli : 0;
+            set |= when(now && view.milli[piece->node][i] < 0, GR_REFUSED_HELD);
+        }
+        view.cpu[piece->node] -= piece->cpu_milli;
+        view.memory[piece->node] -= piece->memory_mib;
+        set |= when(now && (!view.usable[piece->node] || view.cpu[piece->node] < 0 ||
+                            view.memory[piece->node] < 0),
+                    GR_REFUSED_HELD);
+        const struct gr_piece *before = p == 0 ? NULL : &event->pieces[p - 1];
+        bool sorted = before == NULL || before->node < piece->node ||
+                      (before->node == piece->node && before->devices <= piece->devices);
+        set |=
+            when(!sorted || count != demand->shape.devices || piece->milli != demand->shape.milli ||
+                     piece->cpu_milli != demand->shape.cpu_milli ||
+                     piece->memory_mib != demand->shape.memory_mib,
+                 GR_REFUSED_PIECES);
+    }
+    return set;
+}
+
+static uint32_t more_held(const struct world *world)
+{
+    uint32_t more = 0;
+    for (uint32_t j = 0; j < world->jobs; j++) {
+        more += world->job[j].running ? world->job[j].piece_count - 1 : 0;
+    }
+    return more;
+}
+
+static world_set job_objections(const struct world_job *job, bool running)
+{
+    return job == NULL ? WORLD_NO(GR_REFUSED_JOB) : when(job->running != running, GR_REFUSED_STATE);
+}
+
+static world_set mix_objections(const struct world *world, const struct gr_event *event)
+{
+    world_set set = when(event->item_count > GR_MIX_MAX, GR_REFUSED_FIELD);
+    for (uint32_t i = 0; i < event->item_count && set == 0; i++) {
+        struct gr_demand demand = {.shape = event->items[i].shape, .tasks = 1};
+        set |= world_demand_objections(&demand);
+        set |= when(demand.shape.mask >= world->masks, GR_REFUSED_MASK);
+        set |= when(event->items[i].count > UINT64_C(1099511627776), GR_REFUSED_FIELD);
+    }
+    return set;
+}
+
+static world_set body_objections(const struct world *world, const struct gr_event *event)
+{
+    const struct world_job *job;
+    world_set set;
+    switch (event->type) {
+    case GR_ORG_ADDED:
+        return when(world->orgs >= world->limits.orgs, GR_REFUSED_LIMIT_OTHER) |
+               when(event->org.parent != UINT32_MAX && event->org.parent >= world->orgs,
+                    GR_REFUSED_ORG) |
+               when(!text_good(event->org.name) || event->org.role > 2 ||
+                        !letters_good(event->org.seat) ||
+                        !letters_good(event->org.ultimate_parent) ||
+                        !zeros(event->org.reserved, sizeof event->org.reserved),
+                    GR_REFUSED_FIELD);
+    case GR_SITE_ADDED:
+        return when(world->sites >= world->limits.sites, GR_REFUSED_LIMIT_OTHER) |
+               when(event->site.owner >= world->orgs, GR_REFUSED_ORG) |
+               when(!text_good(event->site.name) || !letters_good(event->site.country) ||
+                        !zeros(event->site.reserved, sizeof event->site.reserved),
+                    GR_REFUSED_FIELD);
+    case GR_VARIANT_ADDED:
+        return when(world->variants >= world->limits.variants, GR_REFUSED_LIMIT_OTHER) |
+               when(!text_good(event->variant), GR_REFUSED_FIELD);
+    case GR_MASK_ADDED:
+        set = when(world->masks >= world->limits.place.masks, GR_REFUSED_LIMIT_OTHER);
+        for (uint32_t m = 0; event->mask != NULL && m < world->masks; m++) {
+            set |= when(memcmp(&world->mask[m], event->mask, sizeof *event->mask) == 0,
+                        GR_REFUSED_MASK);
+        }
+        return set | when(event->mask == NULL, GR_REFUSED_FIELD);
+    case GR_NODE_ADDED:
+        return node_objections(world, event);
+    case GR_NODE_STATE_SET:
+        return when(event->node_state.node >= world->nodes, GR_REFUSED_NODE) |
+               when(event->node_state.state > 2, GR_REFUSED_FIELD);
+    case GR_MIX_SET:
+        return mix_objections(world, event);
+    case GR_JOB_SUBMITTED:
+        return when(world->jobs >= world->limits.jobs, GR_REFUSED_LIMIT_JOBS) |
+               when(event->submitted.org >= world->orgs, GR_REFUSED_ORG) |
+               when(event->submitted.demand.shape.mask >= world->masks, GR_REFUSED_MASK) |
+               when(event->submitted.limit_ms < 0, GR_REFUSED_FIELD) |
+               world_demand_objections(&event->submitted.demand);
+    case GR_JOB_PLACED:
+        job = world_job(world, event->placed.job);
+        set = job_objections(job, false);
+        return set != 0
+                   ? set
+                   : when(event->placed.attempt != job->attempt + 1, GR_REFUSED_FIELD) |
+                         when(event->piece_count > 0 &&
+                                  more_held(world) + event->piece_count - 1 > world->limits.pieces,
+                              GR_REFUSED_LIMIT_PIECES) |
+                         pieces_objections(world, event, &job->demand, true);
+    case GR_ROOM_RESERVED:
+        job = world_job(world, event->reserved.job);
+        set = job_objections(job, false);
+        return set != 0 || event->piece_count == 0
+                   ? set
+                   : pieces_objections(world, event, &job->demand, false);
+    case GR_JOB_FINISHED:
+        job = world_job(world, event->finished.job);
+        set = job_objections(job, true);
+        return set != 0
+                   ? set
+                   : when(event->finished.attempt != job->attempt || event->finished.outcome > 2,
+                          GR_REFUSED_FIELD);
+    case GR_JOB_DROPPED:
+        return job_objections(world_job(world, event->dropped.job), false) |
+               when(event->dropped.why >= GR_REFUSALS || event->dropped.reserved != 0,
+                    GR_REFUSED_FIELD);
+    default:
+        return WORLD_NO(GR_REFUSED_TYPE);
+    }
+}
+
+world_set world_objections(const struct world *world, const struct gr_event *event)
+{
+    return body_objections(world, event) |
+           when(event->sequence != world->sequence + 1, GR_REFUSED_SEQUENCE) |
+           when(event->epoch < world->epoch, GR_REFUSED_EPOCH) |
+           when(event->version != 1, GR_REFUSED_TYPE) |
+           when(event->at_ms < world->now || event->at_ms < 0, GR_REFUSED_TIME) |
+           when(event->since_ms < 0, GR_REFUSED_FIELD);
+}
+
+// --- facts
+
+static void time_pass(struct world *world, int64_t at)
+{
+    struct world_view view;
+    int64_t passed = world->sequence == 0 ? 0 : at - world->now;
+    world->now = at;
+    if (passed == 0) {
+        return;
+    }
+    world_view_now(world, &view);
+    for (uint32_t n = 0; n < world->nodes; n++) {
+        for (uint32_t i = 0; i < world->node[n].devices; i++) {
+            int free = view.milli[n][i];
+            unsigned __int128 free_time = (unsigned __int128)passed * (unsigned)free;
+            unsigned __int128 held_time = (unsigned __int128)passed * (unsigned)(1000 - free);
+            if (world->node[n].state == GR_NODE_BROKEN) {
+                world->broken += free_time + held_time;
+                continue;
+            }
+            world->used += held_time;
+            *(world->node[n].state == GR_NODE_UP ? &world->idle : &world->maintenance) += free_time;
+        }
+    }
+}
+
+static void keep_nothing(struct world *world)
+{
+    world->kept_job = 0;
+    world->kept_start = 0;
+    memset(world->kept, 0, sizeof world->kept);
+}
+
+// Who was told that no end is known asks again when room grew.
+static void room_grew(struct world *world)
+{
+    if (world->kept_start == INT64_MAX) {
+        keep_nothing(world);
+    }
+}
+
+static void job_gone(struct world *world, uint64_t id)
+{
+    struct world_job *job = world_job(world, id);
+    *job = world->job[--world->jobs];
+    if (world->kept_job == id) {
+        keep_nothing(world);
+    }
+}
+
+static void node_added(struct world *world, const struct gr_event *event)
+{
+    struct world_node *node = &world->node[world->nodes++];
+    node->site = event->node.row.site;
+    node->variant = event->node.row.variant;
+    node->devices = event->node.row.devices;
+    node->state = event->node.row.state;
+    node->cpu = event->node.row.cpu_milli;
+    node->memory = event->node.row.memory_mib;
+    memcpy(node->domain, event->node.row.domain, sizeof node->domain);
+    memcpy(node->name, event->node.name, sizeof node->name);
+    room_grew(world);
+}
+
+static void job_placed(struct world *world, const struct gr_event *event)
+{
+    struct world_job *job = world_job(world, event->placed.job);
+    job->running = true;
+    job->attempt = event->placed.attempt;
+    job->started = event->since_ms;
+    job->piece_count = event->piece_count;
+    memcpy(job->pieces, event->pieces, event->piece_count * sizeof *event->pieces);
+    if (world->kept_job == job->id) {
+        keep_nothing(world);
+    }
+}
+
+void world_apply(struct world *world, const struct gr_event *event)
+{
+    time_pass(world, event->at_ms);
+    world->sequence = event->sequence;
+    world->epoch = event->epoch;
+    switch (event->type) {
+    case GR_ORG_ADDED:
+        world->org[world->orgs++] = event->org;
+        break;
+    case GR_SITE_ADDED:
+        world->site[world->sites++] = event->site;
+        break;
+    case GR_VARIANT_ADDED:
+        memcpy(world->variant[world->variants++], event->variant, GR_NAME_SIZE);
+        break;
+    case GR_MASK_ADDED:
+        world->mask[world->masks++] = *event->mask;
+        break;
+    case GR_NODE_ADDED:
+        node_added(world, event);
+        break;
+    case GR_NODE_STATE_SET:
+        world->node[event->node_state.node].state = event->node_state.state;
+        world->promise = false;
+        if (world->kept[event->node_state.node]) {
+            keep_nothing(world);
+        }
+        room_grew(world);
+        break;
+    case GR_JOB_SUBMITTED:
+        world->job[world->jobs++] = (struct world_job){.id = event->sequence,
+                                                       .tag = event->submitted.tag,
+                                                       .submitted = event->since_ms,
+                                                       .limit = event->submitted.limit_ms,
+                                                       .demand = event->submitted.demand,
+                                                       .org = event->submitted.org};
+        break;
+    case GR_JOB_PLACED:
+        job_placed(world, event);
+        break;
+    case GR_JOB_FINISHED:
+        job_gone(world, event->finished.job);
+        room_grew(world);
+        break;
+    case GR_JOB_DROPPED:
+        job_gone(world, event->dropped.job);
+        break;
+    case GR_ROOM_RESERVED:
+        keep_nothing(world);
+        world->kept_job = event->reserved.job;
+        world->kept_start = event->reserved.start_ms;
+        world->promise = event->piece_count > 0;
+        for (uint32_t p = 0; p < event->piece_count; p++) {
+            world->kept[event->pieces[p].node] = true;
+        }
+        break;
+    default: // a mix changes no books
+        break;
+    }
+}
+
+// --- comparison
+
+static const char *nodes_compare(const struct world *world, const struct gr_core *core)
+{
+    const struct gr_place *place = gr_core_place(core);
+    struct world_view view;
+    world_view_now(world, &view);
+    if (gr_place_node_count(place) != world->nodes || gr_place_mask_count(place) != world->masks) {
+        return "another number of nodes or masks";
+    }
+    for (uint32_t n = 0; n < world->nodes; n++) {
+        const struct gr_node *row = gr_place_node_get(place, n);
+        const struct gr_node_cold *cold = gr_place_cold_get(place, n);
+        const struct world_node *node = &world->node[n];
+        uint32_t whole = 0, widest = 0, hosted[17] = {0};
+        for (uint32_t i = 0; i < 16; i++) {
+            uint32_t free = (uint32_t)view.milli[n][i];
+            whole += free == 1000;
+            widest = free > widest ? free : widest;
+            if (row->free[i] != free) {
+                return "another number of free milli";
+            }
+        }
+        for (uint32_t j = 0; j < world->jobs; j++) {
+            const struct world_job *job = &world->job[j];
+            for (uint32_t p = 0; job->running && p < job->piece_count; p++) {
+                if (job->pieces[p].node == n && job->demand.shape.devices > 0) {
+                    hosted[job->demand.shape.milli < 1000 ? 0 : job->demand.shape.devices]++;
+                }
+            }
+        }
+        for (int k = 0; k < 17; k++) {
+            if (cold->hosted[k] != hosted[k]) {
+                return "another number of hosted tasks";
+            }
+        }
+        if (row->whole != whole || row->widest != widest || row->cpu_milli != view.cpu[n] ||
+            row->memory_mib != view.memory[n] || row->state != node->state ||
+            row->site != node->site || row->variant != node->variant ||
+            row->devices != node->devices || cold->cpu_milli != node->cpu ||
+            cold->memory_mib != node->memory || strcmp(cold->name, node->name) != 0 ||
+            memcmp(row->domain, node->domain, sizeof row->domain) != 0) {
+            return "a node looks different";
+        }
+    }
+    return NULL;
+}
+
+static const char *jobs_compare(const struct world *world, const struct gr_core *core)
+{
+    const struct world_job *queue[WORLD_JOBS];
+    uint32_t waiting = world_queue(world, queue);
+    uint64_t at = 0;
+    if (gr_core_waiting(core) != waiting || gr_core_running(core) != world->jobs - waiting) {
+        return "another number of jobs";
+    }
+    for (uint32_t i = 0; i <= waiting; i++) {
+        at = gr_core_waiting_next(core, at);
+        if (at != (i < waiting ? queue[i]->id : 0)) {
+            return "the queue is in another order";
+        }
+    }
+    for (uint32_t j = 0; j < world->jobs; j++) {
+        const struct world_job *job = &world->job[j];
+        const struct gr_job *row = gr_core_job_find(core, job->id);
+        struct gr_piece pieces[WORLD_TASKS];
+        if (row == NULL || row->id != job->id || row->tag != job->tag || row->org != job->org ||
+            row->submitted_ms != job->submitted || row->limit_ms != job->limit ||
+            row->attempt != job->attempt || row->started_ms != job->started ||
+            (row->state == GR_JOB_RUNNING) != job->running ||
+            memcmp(&row->demand, &job->demand, sizeof job->demand) != 0) {
+            return "a job looks different";
+        }
+        if (job->running &&
+            (gr_core_job_pieces(core, job->id, pieces, WORLD_TASKS) != job->piece_count ||
+             memcmp(pieces, job->pieces, job->piece_count * sizeof *pieces) != 0)) {
+            return "a job holds other pieces";
+        }
+    }
+    return NULL;
+}
+
+static const char *sums_compare(const struct world *world, const struct gr_core *core)
+{
+    struct gr_place_totals totals = gr_place_totals_get(gr_core_place(core));
+    struct gr_device_time time = gr_core_device_time(core);
+    struct world_view view;
+    uint64_t all = 0, used = 0, free[3] = {0};
+    world_view_now(world, &view);
+    for (uint32_t n = 0; n < world->nodes; n++) {
+        for (uint32_t i = 0; i < world->node[n].devices; i++) {
+            all += 1000;
+            used += 1000 - (uint64_t)view.milli[n][i];
+            free[world->node[n].state] += (uint64_t)view.milli[n][i];
+        }
+    }
+    if (totals.all_milli != all || memcmp(totals.free_milli, free, sizeof free) != 0 ||
+        gr_core_used_milli(core) != used) {
+        return "other sums of devices";
+    }
+    if (time.used != world->used || time.idle != world->idle ||
+        time.maintenance != world->maintenance || time.broken != world->broken) {
+        return "another device-time";
+    }
+    return NULL;
+}
+
+static const char *lists_compare(const struct world *world, const struct gr_core *core)
+{
+    if (gr_core_next_sequence(core) != world->sequence + 1 || gr_core_now(core) != world->now) {
+        return "another sequence or time";
+    }
+    for (uint32_t i = 0; i <= world->orgs; i++) {
+        const struct gr_org *org = gr_core_org_get(core, i);
+        if ((org != NULL) != (i < world->orgs) ||
+            (org != NULL && memcmp(org, &world->org[i], sizeof *org) != 0)) {
+            return "other organisations";
+        }
+    }
+    for (uint32_t i = 0; i <= world->sites; i++) {
+        const struct gr_site *site = gr_core_site_get(core, i);
+        if ((site != NULL) != (i < world->sites) ||
+            (site != NULL && memcmp(site, &world->site[i], sizeof *site) != 0)) {
+            return "other sites";
+        }
+    }
+    for (uint32_t i = 0; i <= world->variants; i++) {
+        const char *variant = gr_core_variant_get(core, i);
+        if ((variant != NULL) != (i < world->variants) ||
+            (variant != NULL && strcmp(variant, world->variant[i]) != 0)) {
+            return "other variants";
+        }
+    }
+    return NULL;
+}
+
+const char *world_compare(const struct world *world, const struct gr_core *core)
+{
+    const char *wrong = nodes_compare(world, core);
+    wrong = wrong != NULL ? wrong : jobs_compare(world, core);
+    wrong = wrong != NULL ? wrong : sums_compare(world, core);
+    return wrong != NULL ? wrong : lists_compare(world, core);
+}

@@ -1,0 +1,98 @@
+// The simulator's own books of a pool: plain arrays, everything counted anew whenever it is asked
+// for. It knows facts (core/event.h) and shares no code with src/place or src/core, so that a
+// mistake there is not made here too.
+#pragma once
+
+#include "core/core.h"
+
+#define WORLD_NODES 24
+#define WORLD_JOBS 24
+#define WORLD_MASKS 12
+#define WORLD_ORGS 6
+#define WORLD_SITES 3
+#define WORLD_VARIANTS 4
+#define WORLD_PIECES 40
+#define WORLD_TASKS 64
+
+// A node as it was added, and its state.
+struct world_node {
+    uint32_t site, variant, devices, state, cpu, memory;
+    uint32_t domain[GR_DOMAIN_LEVELS];
+    char name[GR_NAME_SIZE];
+};
+
+// A job from its submission to its end.
+struct world_job {
+    uint64_t id, tag;
+    int64_t submitted, started, limit;
+    struct gr_demand demand;
+    uint32_t org, attempt;
+    bool running;
+    uint32_t piece_count;
+    struct gr_piece pieces[WORLD_TASKS];
+};
+
+// What is free at some moment, real or supposed.
+struct world_view {
+    int64_t cpu[WORLD_NODES], memory[WORLD_NODES];
+    int milli[WORLD_NODES][GR_NODE_DEVICES_MAX];
+    bool usable[WORLD_NODES]; // up, and not out of bounds
+};
+
+// The books.
+struct world {
+    struct gr_core_limits limits;
+    bool backfill;
+    uint64_t sequence;
+    uint32_t epoch;
+    int64_t now;
+    unsigned __int128 used, idle, maintenance, broken; // device-time
+    uint32_t orgs, sites, variants, masks, nodes, jobs;
+    struct gr_org org[WORLD_ORGS];
+    struct gr_site site[WORLD_SITES];
+    char variant[WORLD_VARIANTS][GR_NAME_SIZE];
+    struct gr_mask mask[WORLD_MASKS];
+    struct world_node node[WORLD_NODES];
+    struct world_job job[WORLD_JOBS]; // in no order
+    // Room that is kept.
+    uint64_t kept_job; // 0: none
+    int64_t kept_start;
+    bool kept[WORLD_NODES];
+    bool promise; // nothing but limits can delay the start of kept_job
+};
+
+// A set of refusals: bit r for enum gr_refusal r.
+typedef uint32_t world_set;
+#define WORLD_NO(refusal) ((world_set)1 << (refusal))
+
+// Everything that stands against a fact; 0 if it may be applied.
+world_set world_objections(const struct world *world, const struct gr_event *event);
+// Everything that stands against a demand as such.
+world_set world_demand_objections(const struct gr_demand *demand);
+// Makes a fact part of the books.
+void world_apply(struct world *world, const struct gr_event *event);
+// Compares all that the core shows with the books. NULL or a phrase.
+const char *world_compare(const struct world *world, const struct gr_core *core);
+
+// Finds a job by id, or NULL.
+struct world_job *world_job(const struct world *world, uint64_t id);
+// The waiting jobs in queue order; returns how many.
+uint32_t world_queue(const struct world *world, const struct world_job *ret_jobs[WORLD_JOBS]);
+// When a running job ends at the latest, seen at `at`; INT64_MAX if nobody knows.
+int64_t world_end(const struct world_job *job, int64_t at);
+
+// What is free now.
+void world_view_now(const struct world *world, struct world_view *ret_view);
+// What would be free if all were up and empty.
+void world_view_empty(const struct world *world, struct world_view *ret_view);
+// What will be free when every running job with an end until `until` (seen at `at`) is gone.
+void world_view_later(const struct world *world, int64_t at, int64_t until,
+                      struct world_view *ret_view);
+// Would the demand fit, and wholly? `mask` instead of the demand's.
+bool world_fits(const struct world *world, const struct world_view *view,
+                const struct gr_demand *demand, const struct gr_mask *mask);
+// Are these pieces a proper answer to the demand: on usable nodes that the mask allows, within what
+// is free, together in the domains they must share? NULL or a phrase.
+const char *world_pieces_wrong(const struct world *world, const struct world_view *view,
+                               const struct gr_demand *demand, const struct gr_piece *pieces,
+                               uint32_t count);
