@@ -6,17 +6,33 @@
 
 #define NONE UINT32_MAX
 
-static uint32_t index_home(const struct gr_core *core, uint64_t job)
+// An entry of the job index: the slot and enough of the id to know its home and, almost always,
+// that it is another job's, without a look at the job.
+struct entry {
+    uint32_t slot; // plus 1; 0: nothing here
+    uint32_t low;  // of the id
+};
+
+static struct entry *index_at(const struct gr_core *core)
 {
-    return (uint32_t)((job * 0x9e3779b97f4a7c15u) >> 32) & (core->index_size - 1);
+    return gr_core_at(core, core->index_at);
+}
+
+// Ids are sequence numbers, given out here and not by users: as they are they spread evenly, and
+// those of jobs that come one after the other lie side by side.
+static uint32_t index_home(const struct gr_core *core, uint32_t low)
+{
+    return low & (core->index_size - 1);
 }
 
 uint32_t gr_core_job_slot(const struct gr_core *core, uint64_t job)
 {
-    const uint32_t *index = gr_core_at(core, core->index_at);
-    for (uint32_t i = index_home(core, job); index[i] != 0; i = (i + 1) & (core->index_size - 1)) {
-        if (gr_job_at(core, index[i] - 1)->id == job) {
-            return index[i] - 1;
+    const struct entry *index = index_at(core);
+    uint32_t low = (uint32_t)job;
+    for (uint32_t i = index_home(core, low); index[i].slot != 0;
+         i = (i + 1) & (core->index_size - 1)) {
+        if (index[i].low == low && gr_job_at(core, index[i].slot - 1)->id == job) {
+            return index[i].slot - 1;
         }
     }
     return NONE;
@@ -24,33 +40,33 @@ uint32_t gr_core_job_slot(const struct gr_core *core, uint64_t job)
 
 static void index_add(struct gr_core *core, uint64_t job, uint32_t slot)
 {
-    uint32_t *index = gr_core_at(core, core->index_at);
-    uint32_t i = index_home(core, job);
-    while (index[i] != 0) {
+    struct entry *index = index_at(core);
+    uint32_t i = index_home(core, (uint32_t)job);
+    while (index[i].slot != 0) {
         i = (i + 1) & (core->index_size - 1);
     }
-    index[i] = slot + 1;
+    index[i] = (struct entry){.slot = slot + 1, .low = (uint32_t)job};
 }
 
 // Removes an entry and moves later ones back, so that no search ends too early (Knuth, TAOCP
 // 3, 6.4, algorithm R).
-static void index_remove(struct gr_core *core, uint64_t job)
+static void index_remove(struct gr_core *core, uint32_t slot)
 {
-    uint32_t *index = gr_core_at(core, core->index_at);
+    struct entry *index = index_at(core);
     uint32_t mask = core->index_size - 1;
-    uint32_t hole = index_home(core, job);
-    while (gr_job_at(core, index[hole] - 1)->id != job) {
+    uint32_t hole = index_home(core, (uint32_t)gr_job_at(core, slot)->id);
+    while (index[hole].slot != slot + 1) {
+        assert(index[hole].slot != 0);
         hole = (hole + 1) & mask;
-        assert(index[hole] != 0);
     }
-    for (uint32_t i = (hole + 1) & mask; index[i] != 0; i = (i + 1) & mask) {
-        uint32_t home = index_home(core, gr_job_at(core, index[i] - 1)->id);
+    for (uint32_t i = (hole + 1) & mask; index[i].slot != 0; i = (i + 1) & mask) {
+        uint32_t home = index_home(core, index[i].low);
         if (((i - home) & mask) >= ((i - hole) & mask)) {
             index[hole] = index[i];
             hole = i;
         }
     }
-    index[hole] = 0;
+    index[hole] = (struct entry){0};
 }
 
 static void queue_add(struct gr_core *core, uint32_t slot)
@@ -232,7 +248,7 @@ void gr_jobs_remove(struct gr_core *core, uint32_t slot)
         allocation_give(core, job->allocation);
         core->running--;
     }
-    index_remove(core, job->id);
+    index_remove(core, slot);
     *job = (struct gr_job){.next = core->job_free, .prev = NONE, .allocation = NONE};
     core->job_free = slot;
 }
