@@ -14,6 +14,7 @@
 static const char *const formats[] = {"table", "json", "csv", NULL};
 static const char *const queues[] = {"fifo", "backfill", NULL};
 static const char *const mixes[] = {"given", "learned", NULL};
+static const char *const ceilings[] = {"offline", "protocol", "none", NULL};
 static const char *const benches[] = {"openb", NULL};
 
 // ---- policies and seeds -------------------------------------------------------------------------
@@ -132,9 +133,11 @@ static const char details[] =
     "seeds, and for a policy that nobody published (granary) that of FGD, its rival;\n"
     "max_difference the largest difference to the published curves over all points and seeds (for\n"
     "random, whose draws differ, of the mean over the seeds), null where nothing is published;\n"
-    "ceiling_at_100 the mean of the proven bounds; seeds_better on how many seeds it is above\n"
-    "published FGD at 100 %, both to 0.01 (where nothing is published: above our own fgd run, if\n"
-    "it is among the policies). A run above its ceiling is an error, exit code 1.\n"
+    "ceiling_at_100 the mean of the proven bounds on any packing, protocol_ceiling_at_100 that on\n"
+    "policies that reject only what fits nowhere (with --ceiling protocol); seeds_better on how\n"
+    "many seeds it is above published FGD at 100 %, both to 0.01 (where nothing is published:\n"
+    "above our own fgd run, if it is among the policies). A run above its ceiling is an error,\n"
+    "exit code 1.\n"
     "\n"
     "examples:\n"
     "  granary replay --pool 64x8xh100 --jobs jobs.csv --policy granary,fgd --queue backfill\n"
@@ -146,25 +149,37 @@ static const char details[] =
     "      --map cpu_per_device=default:4:cpus,memory_per_device=default:32:gib\n"
     "  granary replay --bench openb DIR --policy granary,fgd -o json\n";
 
-// That the options given belong to the form of the command.
+// That the options given belong to the benchmark.
+static int check_bench_form(const struct gr_cli_replay_request *request, size_t operands,
+                            struct gr_err *err)
+{
+    const struct gr_load *load = &request->load;
+    if (operands != 1) {
+        return gr_fail(err, -EINVAL, "--bench openb: expected one folder after it");
+    }
+    if (load->nodes != NULL || load->pool != NULL || load->jobs != NULL ||
+        request->maps.count > 0 || load->order != NULL || load->node_ranks != NULL ||
+        request->report != NULL || request->has_queue || request->verify || request->has_arrivals) {
+        return gr_fail(err, -EINVAL,
+                       "--bench openb: found an option of a single replay, expected only "
+                       "--policy, --trace, --seed, --mix, --threads, --ceiling, --certificates, "
+                       "--timing, -o");
+    }
+    if (request->certificates != NULL && request->ceiling == GR_CLI_REPLAY_NONE) {
+        return gr_fail(err, -EINVAL,
+                       "found --certificates with --ceiling none, expected a "
+                       "ceiling to certify");
+    }
+    return 0;
+}
+
+// That they belong to the form of the command.
 static int check_form(const struct gr_cli_replay_request *request, size_t operands,
                       struct gr_err *err)
 {
     const struct gr_load *load = &request->load;
     if (request->is_bench) {
-        if (operands != 1) {
-            return gr_fail(err, -EINVAL, "--bench openb: expected one folder after it");
-        }
-        if (load->nodes != NULL || load->pool != NULL || load->jobs != NULL ||
-            request->maps.count > 0 || load->order != NULL || load->node_ranks != NULL ||
-            request->report != NULL || request->has_queue || request->verify ||
-            request->has_arrivals) {
-            return gr_fail(err, -EINVAL,
-                           "--bench openb: found an option of a single replay, expected only "
-                           "--policy, --trace, --seed, --mix, --threads, --no-ceiling, --timing, "
-                           "-o");
-        }
-        return 0;
+        return check_bench_form(request, operands, err);
     }
     if (operands != 0) {
         return gr_fail(err, -EINVAL,
@@ -181,6 +196,10 @@ static int check_form(const struct gr_cli_replay_request *request, size_t operan
     if (request->traces.count > 0 || request->seeds.count > 1) {
         return gr_fail(err, -EINVAL, "found %s, expected it with --bench only",
                        request->traces.count > 0 ? "--trace" : "more than one --seed");
+    }
+    if (request->certificates != NULL || request->ceiling == GR_CLI_REPLAY_PROTOCOL) {
+        return gr_fail(err, -EINVAL, "found %s, expected it with --bench only",
+                       request->certificates != NULL ? "--certificates" : "--ceiling protocol");
     }
     if (load->order == NULL && request->has_arrivals) {
         return gr_fail(err, -EINVAL, "found --arrivals, expected it with --order only");
@@ -342,10 +361,19 @@ static int run(int argc, char **argv)
          .high = 256,
          .store = &request.threads,
          .help = "With --bench. Default: one a processor."},
-        {.name = "no-ceiling",
-         .type = GR_OPTION_FLAG,
-         .store = &request.no_ceiling,
-         .help = "Leaves out the proven upper bound of --bench and --report."},
+        {.name = "ceiling",
+         .type = GR_OPTION_WORD,
+         .value = "WORD",
+         .words = ceilings,
+         .store = &request.ceiling,
+         .help = "The proven upper bound of --bench and --report: offline (the default), of any "
+                 "packing; protocol, with --bench also that of policies that reject only what fits "
+                 "nowhere; none."},
+        {.name = "certificates",
+         .type = GR_OPTION_TEXT,
+         .value = "FOLDER",
+         .store = &request.certificates,
+         .help = "With --bench: a certificate of each run's ceiling, for ceiling_check."},
         {0},
     };
     const struct gr_options table = {

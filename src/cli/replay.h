@@ -14,6 +14,13 @@
 // The subcommand, for the table in cli.c.
 extern const struct gr_command gr_cli_replay;
 
+// Which ceilings are computed: indexes into the words of --ceiling.
+enum gr_cli_replay_ceiling {
+    GR_CLI_REPLAY_OFFLINE,
+    GR_CLI_REPLAY_PROTOCOL, // and the offline one
+    GR_CLI_REPLAY_NONE,
+};
+
 // How results are written: indexes into the words of -o.
 enum gr_cli_replay_format {
     GR_CLI_REPLAY_TABLE,
@@ -38,7 +45,9 @@ struct gr_cli_replay_request {
     size_t bench;                    // 0: openb
     bool is_bench;                   // --bench is given
     bool has_queue, has_arrivals;    // given
-    bool verify, no_ceiling, timing; // flags
+    size_t ceiling;                  // enum gr_cli_replay_ceiling
+    bool verify, timing;             // flags
+    const char *certificates;        // a folder, or NULL
     const char *report;              // a file, or NULL
 };
 

@@ -241,16 +241,44 @@ static json_t *result_json(const struct gr_result *result, bool timing)
 // ---- rows of the benchmark ----------------------------------------------------------------------
 
 static const struct gr_table_column row_columns[] = {
-    {"trace", GR_TABLE_LEFT},      {"policy", GR_TABLE_LEFT},
-    {"seeds", GR_TABLE_RIGHT},     {"allocated\nat 100 %", GR_TABLE_RIGHT},
-    {"published", GR_TABLE_RIGHT}, {"largest\ndifference", GR_TABLE_RIGHT},
-    {"ceiling", GR_TABLE_RIGHT},   {"seeds above\nFGD", GR_TABLE_RIGHT},
+    {"trace", GR_TABLE_LEFT},
+    {"policy", GR_TABLE_LEFT},
+    {"seeds", GR_TABLE_RIGHT},
+    {"allocated\nat 100 %", GR_TABLE_RIGHT},
+    {"published", GR_TABLE_RIGHT},
+    {"largest\ndifference", GR_TABLE_RIGHT},
+    {"ceiling", GR_TABLE_RIGHT},
+    {"protocol\nceiling", GR_TABLE_RIGHT}, // only where it is known
+    {"seeds above\nFGD", GR_TABLE_RIGHT},
     {"took\ns", GR_TABLE_RIGHT}, // last: only with timing
 };
+#define PROTOCOL_COLUMN 7
 #define ROW_COLUMNS (sizeof row_columns / sizeof row_columns[0])
 
+static bool has_protocol(const struct gr_bench_row *rows, size_t count)
+{
+    bool has = false;
+    for (size_t i = 0; i < count; i++) {
+        has |= rows[i].protocol_ceiling >= 0;
+    }
+    return has;
+}
+
+// Lists the columns that are shown. Returns how many.
+static size_t choose_columns(bool protocol, bool timing,
+                             struct gr_table_column columns[ROW_COLUMNS])
+{
+    size_t count = 0;
+    for (size_t i = 0; i < ROW_COLUMNS - !timing; i++) {
+        if (i != PROTOCOL_COLUMN || protocol) {
+            columns[count++] = row_columns[i];
+        }
+    }
+    return count;
+}
+
 static void add_row(struct gr_table *table, const struct gr_bench_row *row, bool is_new,
-                    bool timing)
+                    bool protocol, bool timing)
 {
     char buffer[FIGURE_SIZE];
     gr_table_add(table, is_new ? row->trace : "");
@@ -261,6 +289,9 @@ static void add_row(struct gr_table *table, const struct gr_bench_row *row, bool
     gr_table_add_styled(table, row->difference < 0 ? GR_STYLE_FAINT : GR_STYLE_PLAIN,
                         figure(row->difference, 3, buffer));
     add_figure(table, row->ceiling, 2);
+    if (protocol) {
+        add_figure(table, row->protocol_ceiling, 2);
+    }
     add_figure(table, row->seeds_better, 0);
     if (timing) {
         gr_table_addf(table, "%.2f", row->wall_s);
@@ -272,9 +303,11 @@ static int rows_table(const struct gr_bench_row *rows, size_t count, bool timing
 {
     struct gr_terminal terminal;
     gr_terminal_init(&terminal, stdout);
-    struct gr_table *table = gr_table_new(row_columns, ROW_COLUMNS - !timing);
+    bool protocol = has_protocol(rows, count);
+    struct gr_table_column columns[ROW_COLUMNS];
+    struct gr_table *table = gr_table_new(columns, choose_columns(protocol, timing, columns));
     for (size_t i = 0; table != NULL && i < count; i++) {
-        add_row(table, &rows[i], i == 0 || rows[i].trace != rows[i - 1].trace, timing);
+        add_row(table, &rows[i], i == 0 || rows[i].trace != rows[i - 1].trace, protocol, timing);
     }
     if (table == NULL) {
         return gr_fail(err, -ENOMEM, "not enough memory for a table");
@@ -302,6 +335,9 @@ static json_t *row_json(const struct gr_bench_row *row, bool timing)
     code |= set_figure(object, "published_at_100", row->published, 4);
     code |= set_figure(object, "max_difference", row->difference, 4);
     code |= set_figure(object, "ceiling_at_100", row->ceiling, 4);
+    if (row->protocol_ceiling >= 0) {
+        code |= set_figure(object, "protocol_ceiling_at_100", row->protocol_ceiling, 4);
+    }
     code |= set_figure(object, "seeds_better", row->seeds_better, 0);
     if (timing) {
         code |= set_figure(object, "wall_s", row->wall_s, 6);

@@ -77,7 +77,7 @@ static int write_report(const struct gr_cli_replay_request *request, const struc
 {
     double ceilings[GR_BENCH_POLICIES_MAX] = {0};
     double ceiling = NAN;
-    if (!request->no_ceiling && !gr_trace_has_departures(trace)) {
+    if (request->ceiling != GR_CLI_REPLAY_NONE && !gr_trace_has_departures(trace)) {
         int code = find_ceiling(trace, &ceiling, err);
         if (code < 0) {
             return code;
@@ -157,7 +157,9 @@ int gr_cli_replay_bench(const struct gr_cli_replay_request *request, const char 
         .seed_count = request->seeds.count,
         .threads = (unsigned)request->threads,
         .learn_mix = request->mix == 1,
-        .no_ceilings = request->no_ceiling,
+        .no_ceilings = request->ceiling == GR_CLI_REPLAY_NONE,
+        .protocol_ceilings = request->ceiling == GR_CLI_REPLAY_PROTOCOL,
+        .certificates = request->certificates,
         .progress = watch_runs,
         .context = &progress,
     };

@@ -10,10 +10,13 @@
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <math.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define THREADS_MAX 256
@@ -36,8 +39,10 @@ struct bench {
     uint32_t *traces; // the chosen ones, in order
     size_t trace_count;
     struct outcome *outcomes; // [run][policy]
-    int64_t *bounds;          // [run] milli, negative: not known
     uint64_t *capacities;     // [run] milli
+    // [kind][run] milli, negative: not known; the kinds from 0 that are wanted.
+    int64_t *bounds[GR_OPENB_CEILINGS];
+    size_t ceiling_kinds;
 
     pthread_mutex_t lock; // guards what follows
     size_t next_task;
@@ -151,13 +156,29 @@ static int choose_runs(struct bench *bench, struct gr_err *err)
         return gr_fail(err, -EINVAL, "%s: there is no run of this trace and seed", openb->path);
     }
     bench->outcomes = calloc(bench->run_count * bench->policy_count, sizeof *bench->outcomes);
-    bench->bounds = calloc(bench->run_count, sizeof *bench->bounds);
     bench->capacities = calloc(bench->run_count, sizeof *bench->capacities);
-    if (bench->outcomes == NULL || bench->bounds == NULL || bench->capacities == NULL) {
+    if (bench->outcomes == NULL || bench->capacities == NULL) {
         return gr_fail(err, -ENOMEM, "no memory for the benchmark");
     }
-    for (size_t i = 0; i < bench->run_count; i++) {
-        bench->bounds[i] = -1;
+    return 0;
+}
+
+// Which ceilings are wanted, and the folder for their certificates.
+static int choose_ceilings(struct bench *bench, struct gr_err *err)
+{
+    const struct gr_bench_config *config = bench->config;
+    bench->ceiling_kinds = config->no_ceilings ? 0 : config->protocol_ceilings ? 2 : 1;
+    for (size_t k = 0; k < GR_OPENB_CEILINGS; k++) {
+        bench->bounds[k] = calloc(bench->run_count, sizeof *bench->bounds[k]);
+        if (bench->bounds[k] == NULL) {
+            return gr_fail(err, -ENOMEM, "no memory for the benchmark");
+        }
+        for (size_t i = 0; i < bench->run_count; i++) {
+            bench->bounds[k][i] = -1;
+        }
+    }
+    if (config->certificates != NULL && mkdir(config->certificates, 0777) < 0 && errno != EEXIST) {
+        return gr_fail_errno(err, "%s", config->certificates);
     }
     return 0;
 }
@@ -215,37 +236,69 @@ static int do_run(struct bench *bench, size_t index, struct gr_err *err)
     return code;
 }
 
-// The ceilings of all chosen runs of one trace: the solver learns from run to run.
-static int do_ceilings(struct bench *bench, uint32_t trace_index, struct gr_err *err)
+// Writes the certificate of a run's ceiling: TRACE-SEED-KIND.cert.
+static int write_certificate(const struct bench *bench, const struct gr_openb_ceiling *ceiling,
+                             size_t index, enum gr_openb_ceiling_kind kind, struct gr_err *err)
+{
+    const struct gr_openb_run *run = &bench->openb->runs[bench->runs[index]];
+    char path[PATH_MAX];
+    int size = snprintf(path, sizeof path, "%s/%s-%" PRIu64 "-%s.cert", bench->config->certificates,
+                        bench->openb->traces[run->trace], run->seed, gr_openb_ceiling_name(kind));
+    if (size < 0 || (size_t)size >= sizeof path) {
+        return gr_fail(err, -ENAMETOOLONG, "%s: the path is too long", bench->config->certificates);
+    }
+    return gr_openb_ceiling_write(ceiling, kind, path, err);
+}
+
+// The ceiling of one run, whose trace's solver is made if there is none yet.
+static int do_ceiling(struct bench *bench, size_t index, enum gr_openb_ceiling_kind kind,
+                      struct gr_openb_ceiling **ceiling, struct gr_err *err)
+{
+    struct gr_trace trace;
+    int code = gr_openb_read_run(bench->openb, bench->runs[index], &trace, err);
+    if (code < 0) {
+        return code;
+    }
+    if (*ceiling == NULL) {
+        code = gr_openb_ceiling_new(&trace, ceiling, err);
+    }
+    if (code == 0) {
+        code = gr_openb_ceiling_run(*ceiling, &trace, kind, &bench->bounds[kind][index], err);
+    }
+    if (code == 1) {
+        code = bench->config->certificates != NULL
+                   ? write_certificate(bench, *ceiling, index, kind, err)
+                   : 0;
+    }
+    gr_trace_done(&trace);
+    return code;
+}
+
+// The ceilings of one kind of all chosen runs of a trace: the solver learns from run to run.
+static int do_ceilings(struct bench *bench, uint32_t trace, enum gr_openb_ceiling_kind kind,
+                       struct gr_err *err)
 {
     struct gr_openb_ceiling *ceiling = NULL;
     int code = 0;
     for (size_t i = 0; code == 0 && i < bench->run_count; i++) {
-        if (bench->openb->runs[bench->runs[i]].trace != trace_index) {
-            continue;
+        const struct gr_openb_run *run = &bench->openb->runs[bench->runs[i]];
+        if (run->trace == trace) {
+            code = do_ceiling(bench, i, kind, &ceiling, err);
+            if (code < 0) {
+                gr_err_prefix(err, "trace %s, seed %" PRIu64, bench->openb->traces[trace],
+                              run->seed);
+            }
         }
-        struct gr_trace trace;
-        code = gr_openb_read_run(bench->openb, bench->runs[i], &trace, err);
-        if (code < 0) {
-            break;
-        }
-        if (ceiling == NULL) {
-            code = gr_openb_ceiling_new(&trace, &ceiling, err);
-        }
-        if (code == 0) {
-            code = gr_openb_ceiling_run(ceiling, &trace, GR_OPENB_OFFLINE, &bench->bounds[i], err);
-            code = code == 1 ? 0 : code;
-        }
-        gr_trace_done(&trace);
     }
     gr_openb_ceiling_free(ceiling);
-    return code == -ENOTSUP ? 0 : code; // beyond the solver's limits: the ceiling stays unknown
+    // Beyond the solver's limits the ceiling stays unknown, unless its certificate was asked for.
+    return code == -ENOTSUP && bench->config->certificates == NULL ? 0 : code;
 }
 
 static void *work(void *context)
 {
     struct bench *bench = context;
-    size_t ceilings = bench->config->no_ceilings ? 0 : bench->trace_count;
+    size_t ceilings = bench->ceiling_kinds * bench->trace_count;
     for (;;) {
         pthread_mutex_lock(&bench->lock);
         size_t task = bench->code < 0 ? SIZE_MAX : bench->next_task++;
@@ -255,8 +308,10 @@ static void *work(void *context)
         }
         struct gr_err err;
         gr_err_init(&err);
-        int code = task < ceilings ? do_ceilings(bench, bench->traces[task], &err)
-                                   : do_run(bench, task - ceilings, &err);
+        int code = task < ceilings
+                       ? do_ceilings(bench, bench->traces[task % bench->trace_count],
+                                     (enum gr_openb_ceiling_kind)(task / bench->trace_count), &err)
+                       : do_run(bench, task - ceilings, &err);
         if (code < 0) {
             pthread_mutex_lock(&bench->lock);
             if (bench->code == 0) {
@@ -316,27 +371,37 @@ static double rival_at_100(const struct bench *bench, size_t run)
     return -1;
 }
 
-// No packing whatever exceeds its ceiling: if one seems to, policy or ceiling is wrong.
-static int check_ceiling(const struct bench *bench, size_t run, size_t policy, struct gr_err *err)
+// No packing whatever exceeds its ceiling, nor does a policy that of policies: if one seems to,
+// policy or ceiling is wrong.
+static int check_ceiling(const struct bench *bench, size_t run, size_t policy,
+                         enum gr_openb_ceiling_kind kind, struct gr_err *err)
 {
     const struct outcome *outcome = outcome_of(bench, run, policy);
-    if (bench->bounds[run] < 0 ||
-        (unsigned __int128)outcome->used_at_100 <=
-            (unsigned __int128)bench->bounds[run] * outcome->count_at_100) {
+    int64_t bound_milli = bench->bounds[kind][run];
+    if (bound_milli < 0 || (unsigned __int128)outcome->used_at_100 <=
+                               (unsigned __int128)bound_milli * outcome->count_at_100) {
         return 0;
     }
     const struct gr_openb_run *source = &bench->openb->runs[bench->runs[run]];
     return gr_fail(err, -EPROTO,
                    "trace %s, seed %" PRIu64 ", policy %s: %" PRIu64 " milli allocated on average "
-                   "at 100 %% load, above the proven ceiling of %" PRId64 ": one of them is wrong",
+                   "at 100 %% load, above the proven %s ceiling of %" PRId64 ": one of them is "
+                   "wrong",
                    bench->openb->traces[source->trace], source->seed, bench->policies[policy],
-                   outcome->used_at_100 / outcome->count_at_100, bench->bounds[run]);
+                   outcome->used_at_100 / outcome->count_at_100, gr_openb_ceiling_name(kind),
+                   bound_milli);
+}
+
+static int check_ceilings(const struct bench *bench, size_t run, size_t policy, struct gr_err *err)
+{
+    int code = check_ceiling(bench, run, policy, GR_OPENB_OFFLINE, err);
+    return code < 0 ? code : check_ceiling(bench, run, policy, GR_OPENB_PROTOCOL, err);
 }
 
 // Means over the seeds of one row while they are added up.
 struct sums {
-    double mean, published, ceiling;
-    unsigned means, published_count, ceilings, rivals;
+    double mean, published, ceilings[GR_OPENB_CEILINGS];
+    unsigned means, published_count, ceiling_count[GR_OPENB_CEILINGS], rivals;
     double curve[GR_OPENB_POINTS]; // ours - published, for `random`
     unsigned curve_count[GR_OPENB_POINTS];
 };
@@ -383,15 +448,23 @@ static void add_run(const struct bench *bench, size_t run, size_t policy, struct
         sums->published += shown->values[100];
         sums->published_count++;
     }
-    if (bench->bounds[run] >= 0) {
-        sums->ceiling += (double)bench->bounds[run] * 100 / (double)bench->capacities[run];
-        sums->ceilings++;
+    for (size_t k = 0; k < GR_OPENB_CEILINGS; k++) {
+        if (bench->bounds[k][run] >= 0) {
+            sums->ceilings[k] +=
+                (double)bench->bounds[k][run] * 100 / (double)bench->capacities[run];
+            sums->ceiling_count[k]++;
+        }
     }
     double rival = rival_at_100(bench, run);
     if (rival >= 0 && outcome->values[100] >= 0) {
         sums->rivals++;
         row->seeds_better += hundredths(outcome->values[100]) > hundredths(rival);
     }
+}
+
+static double mean_ceiling(const struct sums *sums, unsigned seeds, enum gr_openb_ceiling_kind kind)
+{
+    return sums->ceiling_count[kind] == seeds ? sums->ceilings[kind] / seeds : -1;
 }
 
 static int make_row(const struct bench *bench, uint32_t trace, size_t policy,
@@ -402,7 +475,7 @@ static int make_row(const struct bench *bench, uint32_t trace, size_t policy,
         .trace = bench->openb->traces[trace], .policy = bench->policies[policy], .difference = -1};
     for (size_t i = 0; i < bench->run_count; i++) {
         if (bench->openb->runs[bench->runs[i]].trace == trace) {
-            int code = check_ceiling(bench, i, policy, err);
+            int code = check_ceilings(bench, i, policy, err);
             if (code < 0) {
                 return code;
             }
@@ -412,7 +485,8 @@ static int make_row(const struct bench *bench, uint32_t trace, size_t policy,
     // A mean over some of the seeds only would be compared with one over all: unknown instead.
     row.mean_at_100 = sums.means == row.seeds ? sums.mean / row.seeds : -1;
     row.published = sums.published_count == row.seeds ? sums.published / row.seeds : -1;
-    row.ceiling = sums.ceilings == row.seeds ? sums.ceiling / row.seeds : -1;
+    row.ceiling = mean_ceiling(&sums, row.seeds, GR_OPENB_OFFLINE);
+    row.protocol_ceiling = mean_ceiling(&sums, row.seeds, GR_OPENB_PROTOCOL);
     row.seeds_better = sums.rivals == row.seeds ? row.seeds_better : -1;
     if (strcmp(row.policy, "random") == 0 && row.difference >= 0) {
         row.difference = 0;
@@ -456,6 +530,9 @@ int gr_bench_openb(const struct gr_openb *openb, const struct gr_bench_config *c
         code = choose_runs(&bench, err);
     }
     if (code == 0) {
+        code = choose_ceilings(&bench, err);
+    }
+    if (code == 0) {
         pthread_mutex_init(&bench.lock, NULL);
         work_all(&bench);
         pthread_mutex_destroy(&bench.lock);
@@ -470,7 +547,8 @@ int gr_bench_openb(const struct gr_openb *openb, const struct gr_bench_config *c
     free(bench.runs);
     free(bench.traces);
     free(bench.outcomes);
-    free(bench.bounds);
+    free(bench.bounds[GR_OPENB_OFFLINE]);
+    free(bench.bounds[GR_OPENB_PROTOCOL]);
     free(bench.capacities);
     return code;
 }

@@ -16,9 +16,13 @@ struct gr_bench_config {
     size_t trace_count;
     const uint64_t *seeds; // NULL: all
     size_t seed_count;
-    unsigned threads; // 0: one a processor
-    bool learn_mix;   // see gr_run_config
-    bool no_ceilings; // leave the ceilings unknown
+    unsigned threads;       // 0: one a processor
+    bool learn_mix;         // see gr_run_config
+    bool no_ceilings;       // leave the ceilings unknown
+    bool protocol_ceilings; // bound what policies can reach too, not only what any packing can
+    // A folder, made if it is not there, for a certificate of each ceiling of each run
+    // (docs/formats/certificate.md): TRACE-SEED-KIND.cert. NULL: none are written.
+    const char *certificates;
     // Called from any thread, one at a time, with the runs done so far; NULL: nobody asks.
     void (*progress)(void *context, uint64_t done, uint64_t total);
     void *context;
@@ -34,10 +38,11 @@ struct gr_bench_row {
     double difference; // largest difference to the published curves, over all points and seeds,
                        // in points; for `random`, whose draws differ, of the mean over the seeds;
                        // unknown for policies that nobody published
-    double ceiling;    // mean of the proven bounds, %
-    int seeds_better;  // seeds on which it beats published FGD at 100 %, both to 0.01; where
-                       // nothing was published, our own `fgd` run, if it is among the policies
-    double wall_s;     // sum over the runs
+    double ceiling;    // mean of the proven bounds on any packing, %
+    double protocol_ceiling; // mean of those on policies that reject only what fits nowhere, %
+    int seeds_better;        // seeds on which it beats published FGD at 100 %, both to 0.01; where
+                      // nothing was published, our own `fgd` run, if it is among the policies
+    double wall_s; // sum over the runs
 };
 
 // Runs it all. Rows are ordered by trace (as in the folder), then policy (as given); the caller

@@ -92,7 +92,7 @@ def the_benchmark_says_how_near_each_policy_comes():
     assert fgd["published_at_100"] == 95.14 and fgd["max_difference"] <= 0.011
     assert fgd["mean_at_100"] < fgd["ceiling_at_100"] < 100 and fgd["seeds_better"] == 0
     assert random["published_at_100"] is None and random["max_difference"] is None
-    table = succeeds("--bench", "openb", OPENB, "--threads", 1, "--no-ceiling", "--seed", 42)
+    table = succeeds("--bench", "openb", OPENB, "--threads", 1, "--ceiling", "none", "--seed", 42)
     assert max(map(len, table.splitlines())) <= 100
     assert "bestfit" in table and "firstfit" not in table
 
