@@ -5,7 +5,7 @@ BUILD ?= build
 SETUP ?= tools/setup
 ONLY ?=
 
-.PHONY: help run build test test-slow bench clean setup
+.PHONY: help setup configure build run test test-slow bench clean
 .DEFAULT_GOAL := help
 
 help:
@@ -20,9 +20,13 @@ help:
 setup:
 	@$(SETUP)
 
-build: setup
-	@test -f $(BUILD)/build.ninja || CC=gcc meson setup $(BUILD) -Dwerror=true
-	@ninja -C $(BUILD)
+# What meson says is shown only if it fails.
+configure: setup
+	@test -f $(BUILD)/build.ninja || { echo 'configuring $(BUILD): gcc, release'; \
+	    out=$$(CC=gcc meson setup $(BUILD) -Dwerror=true 2>&1) || { echo "$$out"; exit 1; }; }
+
+build: configure
+	@ninja -C $(BUILD) granary
 
 run: build
 	$(BUILD)/granary replay --nodes examples/pool/nodes.csv --jobs examples/pool/jobs.csv \
@@ -35,7 +39,8 @@ test: setup
 test-slow: setup
 	@tests/run --slow --build $(BUILD)
 
-bench: build
+bench: configure
+	@ninja -C $(BUILD)
 	@tools/bench --build $(BUILD) --only '$(ONLY)'
 
 clean:
