@@ -19,10 +19,6 @@
 // How near to the best duals known a pricing is done; halved where that finds no column.
 #define WEIGHT_START 0.5
 #define WEIGHT_LEAST 0.1
-// Largest price of a cut.
-#define PRICE_MAX 1e9
-// Largest y asked for.
-#define Y_MAX 1e12
 
 // ---- one set of types ---------------------------------------------------------------------------
 
@@ -221,103 +217,6 @@ void gr_ceiling_free(struct gr_ceiling *ceiling)
     free(ceiling);
 }
 
-// ---- duals --------------------------------------------------------------------------------------
-
-static const int64_t *weights_of(const struct gr_ceiling *ceiling, int cut)
-{
-    return ceiling->weights + (size_t)cut * (size_t)ceiling->demand_count;
-}
-
-// What a demand pays in all, before memory: y and the prices of its cuts.
-static int64_t demand_pays(const struct gr_ceiling *ceiling, int demand)
-{
-    int64_t pays = ceiling->duals.y[demand];
-    for (int c = 0; c < ceiling->cut_count; c++) {
-        __int128 price = (__int128)ceiling->duals.price[c] * weights_of(ceiling, c)[demand];
-        pays += (int64_t)(price >> GR_CEILING_PRICE_SHIFT);
-    }
-    return pays;
-}
-
-// A point `weight` of the way from the program's dual, in milli, to the best one known, in 1/unit.
-static int64_t mix(double weight, int64_t best, double lp, double unit, double most)
-{
-    return llround(fmin(weight * (double)best + (1 - weight) * lp * unit, most));
-}
-
-// Sets the duals to be priced, `weight` of the way from the program's to the best known.
-static void mix_duals(struct gr_ceiling *ceiling, double weight)
-{
-    const struct gr_ceiling_lp_duals *lp = &ceiling->lp_duals;
-    const struct gr_ceiling_duals *best = &ceiling->best;
-    struct gr_ceiling_duals *duals = &ceiling->duals;
-    for (int c = 0; c < ceiling->cut_count; c++) {
-        double unit = (double)GR_CEILING_SCALE * (1 << GR_CEILING_PRICE_SHIFT);
-        duals->price[c] = mix(weight, best->price[c], lp->price[c], unit, PRICE_MAX);
-    }
-    for (int j = 0; j < ceiling->demand_count; j++) {
-        duals->y[j] = mix(weight, best->y[j], lp->y[j], GR_CEILING_SCALE, Y_MAX);
-        int64_t pays = demand_pays(ceiling, j);
-        int64_t worth = gr_ceiling_worth(&ceiling->demands[j]);
-        int64_t excess = worth - pays - GR_CEILING_LIFT * worth;
-        excess = excess > 0 ? excess : 0; // raising y is always sound
-        duals->y[j] += excess;
-        ceiling->paid[j] = pays + excess;
-    }
-    for (int t = 0; t < ceiling->type_count; t++) {
-        double unit = (double)GR_CEILING_SCALE * (1 << GR_CEILING_MEMORY_SHIFT);
-        int64_t most = GR_CEILING_MEMORY_PAID_MAX / (ceiling->types[t].memory_mib + 1);
-        most = most < GR_CEILING_DUAL_MAX ? most : GR_CEILING_DUAL_MAX;
-        int64_t mu = mix(weight, best->mu[t], lp->mu[t], unit, (double)most);
-        duals->mu[t] = mu < most ? mu : most;
-    }
-}
-
-static bool are_writable(const struct gr_ceiling *ceiling)
-{
-    bool are_small = true;
-    for (int j = 0; j < ceiling->demand_count; j++) {
-        are_small = are_small && ceiling->duals.y[j] <= GR_CEILING_DUAL_MAX;
-    }
-    for (int t = 0; t < ceiling->type_count; t++) {
-        are_small = are_small && ceiling->duals.z[t] <= GR_CEILING_DUAL_MAX;
-    }
-    return are_small;
-}
-
-// Keeps the duals that were priced if they bound lower than the best, or none is known.
-static void keep_best(struct gr_ceiling *ceiling, __int128 sum)
-{
-    if ((ceiling->best_sum >= 0 && sum >= ceiling->best_sum) || !are_writable(ceiling)) {
-        return;
-    }
-    const struct gr_ceiling_duals *from = &ceiling->duals;
-    struct gr_ceiling_duals *to = &ceiling->best;
-    memcpy(to->y, from->y, (size_t)ceiling->demand_count * sizeof *to->y);
-    memcpy(to->mu, from->mu, (size_t)ceiling->type_count * sizeof *to->mu);
-    memcpy(to->z, from->z, (size_t)ceiling->type_count * sizeof *to->z);
-    memcpy(to->price, from->price, GR_CEILING_CUTS_MAX * sizeof *to->price);
-    ceiling->best_sum = sum;
-}
-
-// What duals bound the sum over the events by, in 1/SCALE milli.
-static __int128 sum_of(const struct gr_ceiling *ceiling, const struct gr_ceiling_duals *duals,
-                       const struct gr_ceiling_question *question)
-{
-    __int128 sum = 0;
-    for (int j = 0; j < ceiling->demand_count; j++) {
-        sum += (__int128)duals->y[j] * question->count_sums[j];
-    }
-    for (int c = 0; c < ceiling->cut_count; c++) {
-        __int128 price = (__int128)duals->price[c] * ceiling->cuts[c].limit_sum;
-        sum += price >> GR_CEILING_PRICE_SHIFT;
-    }
-    for (int t = 0; t < ceiling->type_count; t++) {
-        sum += (__int128)duals->z[t] * ceiling->types[t].count * question->event_count;
-    }
-    return sum;
-}
-
 // ---- column generation --------------------------------------------------------------------------
 
 // What a node filled with `pick` earns beyond the program's duals, milli: above 0 it belongs there.
@@ -333,7 +232,7 @@ static double pick_earns(const struct gr_ceiling *ceiling, int type)
         double one = (double)demand->devices * demand->milli - lp->y[j] -
                      lp->mu[type] * (double)demand->memory_mib;
         for (int c = 0; c < ceiling->cut_count; c++) {
-            one -= lp->price[c] * (double)weights_of(ceiling, c)[j];
+            one -= lp->price[c] * (double)gr_ceiling_weights(ceiling, c)[j];
         }
         earned += ceiling->pick[j] * one;
     }
@@ -372,13 +271,13 @@ static int generate(struct gr_ceiling *ceiling, const struct gr_ceiling_question
     double weight = ceiling->best_sum >= 0 ? WEIGHT_START : 0;
     bool is_solved = gr_ceiling_lp_solve(ceiling);
     while (is_solved && ceiling->rounds < question->rounds_max) {
-        mix_duals(ceiling, weight);
+        gr_ceiling_duals_mix(ceiling, weight);
         int added = price_types(ceiling);
         if (added < 0) {
             return gr_fail(err, added, "no memory for a ceiling");
         }
         ceiling->rounds++;
-        keep_best(ceiling, sum_of(ceiling, &ceiling->duals, question));
+        gr_ceiling_duals_keep(ceiling, gr_ceiling_duals_sum(ceiling, &ceiling->duals, question));
         is_solved = added == 0 || gr_ceiling_lp_solve(ceiling);
         if (!is_solved || is_close(ceiling, question) || (added == 0 && weight == 0)) {
             break;
@@ -445,7 +344,7 @@ static void begin(struct gr_ceiling *ceiling, const struct gr_ceiling_question *
     for (int j = 0; j < ceiling->demand_count; j++) {
         ceiling->count_sums[j] = question->count_sums[j];
     }
-    ceiling->best_sum = is_known ? sum_of(ceiling, &ceiling->best, question) : -1;
+    ceiling->best_sum = is_known ? gr_ceiling_duals_sum(ceiling, &ceiling->best, question) : -1;
     gr_ceiling_columns_trim(ceiling);
 }
 

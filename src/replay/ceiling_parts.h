@@ -36,21 +36,21 @@ struct gr_ceiling_lp_duals {
 // One way to fill a node of a type.
 struct gr_ceiling_column {
     int type;
-    int count;    // of pairs
-    int *demands; // [count], one allocation with `copies`
-    int *copies;  // [count] how many of that demand, at least 1
-    int status;   // GLPK's, kept between programs; 0: not known
-    int idle;     // solves since it was last basic
-    bool is_basic;
+    int count;     // of pairs
+    int *demands;  // [count], one allocation with `copies`
+    int *copies;   // [count] how many of that demand, at least 1
+    int status;    // GLPK's, kept between programs; 0: not known
+    int idle;      // solves since it was last basic
+    bool is_basic; // in the last program's answer
 };
 
 // A demand as the pricing of one node type sees it.
 struct gr_ceiling_item {
-    int demand;
-    int devices;
-    int grains; // milli of each device in grains
-    int steps;  // cpu in units, rounded down
-    int32_t value;
+    int demand;    // index
+    int devices;   // whole ones, 1 for a fraction
+    int grains;    // milli of each device in grains
+    int steps;     // cpu in units, rounded down
+    int32_t value; // worth of one copy at the prices of the round
 };
 
 // What pricing works in.
@@ -60,13 +60,13 @@ struct gr_ceiling_tables {
     int32_t *node;                 // [GR_CEILING_DEVICES_MAX + 1][steps_max + 1]
     int *rises;                    // steps at which the last row of `device` rises
     int rise_count;
-    int steps_max;
+    int steps_max; // most steps of cpu of any node type
 };
 
 // A solver. All memory is its own; `blocks` are all arrays of fixed size.
 struct gr_ceiling {
-    struct gr_ceiling_node_type *types;
-    struct gr_ceiling_demand *demands;
+    struct gr_ceiling_node_type *types; // [type_count]
+    struct gr_ceiling_demand *demands;  // [demand_count]
     int type_count, demand_count, cut_count;
     int grain;         // milli: divides 1000 and every demand's
     int device_grains; // of a whole device
@@ -78,12 +78,12 @@ struct gr_ceiling {
     int64_t event_count;
 
     struct gr_ceiling_lp_duals lp_duals;
-    struct gr_ceiling_duals duals, best;
-    int64_t *paid; // [demand] y and the prices of its cuts together
+    struct gr_ceiling_duals duals, best; // of this round; of the lowest bound so far
+    int64_t *paid;                       // [demand] y and the prices of its cuts together
 
-    struct gr_ceiling_column *columns;
-    int column_count, column_room;
-    int *pick; // [demand] copies in the filling that was priced last
+    struct gr_ceiling_column *columns; // in the order found
+    int column_count, column_room;     // in use, allocated
+    int *pick;                         // [demand] copies in the filling that was priced last
 
     struct gr_ceiling_tables tables;
 
@@ -93,11 +93,11 @@ struct gr_ceiling {
     double *lp_value;   // the same
     char lp_words[160]; // what GLPK said last
 
-    __int128 best_sum; // of `best`, in 1/(SCALE * event_count) milli; -1: there is none
-    double lp_milli;
-    int rounds;
-    int64_t bound_milli;
-    bool is_solved, is_converged;
+    __int128 best_sum;            // of `best`, in 1/(SCALE * event_count) milli; -1: there is none
+    double lp_milli;              // the last program's value
+    int rounds;                   // of pricing
+    int64_t bound_milli;          // the proven bound, rounded up
+    bool is_solved, is_converged; // a bound stands; the gap asked for was reached
 
     void *blocks[GR_CEILING_BLOCKS_MAX];
     int block_count;
@@ -114,6 +114,20 @@ int64_t gr_ceiling_worth(const struct gr_ceiling_demand *demand);
 // Prices type `type` at `duals`: sets duals.z[type] to the exact most that a node of it can earn
 // beyond what is paid, and `pick` to a filling that earns it.
 void gr_ceiling_price(struct gr_ceiling *ceiling, int type);
+
+// The coefficients of a cut, one a demand.
+const int64_t *gr_ceiling_weights(const struct gr_ceiling *ceiling, int cut);
+
+// Sets `duals`, but for z, and `paid`: `weight` (0..1) of the way from the program's duals to the
+// best ones known.
+void gr_ceiling_duals_mix(struct gr_ceiling *ceiling, double weight);
+// What `duals` bound the sum over the events by, in 1/SCALE milli.
+__int128 gr_ceiling_duals_sum(const struct gr_ceiling *ceiling,
+                              const struct gr_ceiling_duals *duals,
+                              const struct gr_ceiling_question *question);
+// Keeps `duals`, which were priced and bound by `sum`, if that is lower than the best one, or none
+// is known.
+void gr_ceiling_duals_keep(struct gr_ceiling *ceiling, __int128 sum);
 
 // Keeps `pick` as a column of `type`: 1 if it is new, 0 if it is known or empty, or -ENOMEM.
 int gr_ceiling_columns_add(struct gr_ceiling *ceiling, int type);
