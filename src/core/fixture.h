@@ -13,9 +13,9 @@
 
 // A pool of the tests and where its clock stands.
 struct fixture {
-    struct gr_core *core;
+    struct gr_core *core; // owned
     struct gr_core_config config;
-    int64_t at;
+    int64_t at;              // ms, of the next fact
     struct gr_piece *pieces; // GR_TASKS_MAX
 };
 
