@@ -143,8 +143,9 @@ static int put_together(struct gr_page *page, const char *heading, const char *l
     gr_report_open_figure(page, heading);
     gr_svg_open(&page->html, &chart);
     for (size_t i = what->result_count; i-- > 0;) {
-        gr_svg_line(&page->html, &chart, points + i * TIME_POINTS, counts[i],
-                    gr_report_series(page, i), GR_SVG_LINE, what->results[i].policy);
+        gr_svg_line(
+            &page->html, &chart, points + i * TIME_POINTS, counts[i], gr_report_series(page, i),
+            gr_report_series(page, i) == 0 ? GR_SVG_STRONG : GR_SVG_LINE, what->results[i].policy);
     }
     gr_svg_close(&page->html);
     gr_report_close_figure(page);
