@@ -16,7 +16,8 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 PAGE = ROOT / "docs/formats/trace.md"
 SHARED = ROOT.parent / "shared/data"
 # Where each command's files are, by a word in it, and how many jobs must start.
-COMMANDS = {"philly_jobs.csv": (ROOT, 82247), "openb_pod_list_default.csv": (SHARED / "openb", 8152)}
+COMMANDS = {"philly_jobs.csv": (SHARED / "philly", 82247),
+            "openb_pod_list_default.csv": (SHARED / "openb", 8152)}
 
 
 def commands():
