@@ -536,11 +536,68 @@ bool gr_index_best(const struct gr_place *place, unsigned slot, const struct gr_
     return false;
 }
 
+// Makes the rows of what is allowed right for one slot.
+static void allow_column(struct gr_place *place, uint32_t slot)
+{
+    const struct gr_mask *mask = gr_mask_at(place, gr_slot_at(place, slot)->shape.mask);
+    uint8_t *rows = gr_at(place, place->allow_at);
+    for (unsigned site = 0; site < GR_SITES_MAX; site++) {
+        for (unsigned variant = 0; variant < GR_POOL_VARIANTS_MAX; variant++) {
+            uint64_t pair = place->pair[site][variant];
+            if (pair != 0) {
+                rows[pair * place->stride + slot] = gr_mask_has(mask, site, variant) ? 0xff : 0;
+            }
+        }
+    }
+}
+
+// Scores of one slot for all nodes, and what lies above them. All other rows are up to date.
+static void slot_column(struct gr_place *place, uint32_t slot)
+{
+    const struct gr_policy *policy = gr_place_policy(place);
+    uint32_t chunk = slot / GR_LANES;
+    hash_rebuild(place);
+    needs_build(place);
+    allow_column(place, slot);
+    if (policy->prepare_slots != NULL) {
+        policy->prepare_slots(place);
+    } else if (policy->prepare != NULL) {
+        policy->prepare(place);
+    }
+    for (uint32_t n = 0; n < place->node_count; n++) {
+        gr_chunk_at(place, 0, n, chunk)[slot % GR_LANES] =
+            gr_choose_score(place, n, &gr_slot_at(place, slot)->shape);
+    }
+    for (unsigned l = 1; l < place->levels; l++) {
+        for (uint32_t r = 0; r < place->row_count[l - 1] / GR_FAN; r++) {
+            chunk_maximum(gr_chunk_at(place, l - 1, r * GR_FAN, chunk),
+                          gr_chunk_at(place, l, r, chunk));
+        }
+    }
+}
+
 // Asked for this often without a slot: worth one.
 #define LEARN_ASKS 3
 
+// The slot that was not asked for the longest, if that is long ago: a slot costs a pass over all
+// nodes, and shapes that come in turn must not chase each other out. -1: none.
+static int slot_idle(const struct gr_place *place)
+{
+    uint32_t oldest = 0;
+    for (uint32_t s = 1; s < place->slot_count; s++) {
+        if (gr_slot_at(place, s)->last_asked < gr_slot_at(place, oldest)->last_asked) {
+            oldest = s;
+        }
+    }
+    return place->slot_count > 0 &&
+                   place->asked - gr_slot_at(place, oldest)->last_asked >= 16u * place->limits.slots
+               ? (int)oldest
+               : -1;
+}
+
 int gr_index_slot_learn(struct gr_place *place, const struct gr_shape *shape)
 {
+    assert(place->dirty_count == 0 && !place->stale);
     struct gr_shape wanted = slot_shape(shape);
     struct gr_miss *miss = &place->misses[shape_hash(&wanted) % GR_MISSES];
     if (memcmp(&miss->shape, &wanted, sizeof wanted) != 0) {
@@ -550,31 +607,25 @@ int gr_index_slot_learn(struct gr_place *place, const struct gr_shape *shape)
         return -1;
     }
     if (slot_add(place, &wanted)) {
-        gr_index_stale(place);
-        gr_index_flush(place);
+        slot_column(place, place->slot_count - 1);
         return (int)place->slot_count - 1;
     }
-    uint32_t oldest = 0;
-    for (uint32_t s = 1; s < place->slot_count; s++) {
-        if (gr_slot_at(place, s)->last_asked < gr_slot_at(place, oldest)->last_asked) {
-            oldest = s;
-        }
-    }
-    // A slot costs a pass over all nodes: it must have been idle for a good while.
-    if (place->slot_count == 0 ||
-        place->asked - gr_slot_at(place, oldest)->last_asked < 16u * place->limits.slots) {
+    int idle = slot_idle(place);
+    if (idle < 0) {
         return -1;
     }
-    struct gr_slot was = *gr_slot_at(place, oldest);
-    *gr_slot_at(place, oldest) = (struct gr_slot){.shape = wanted, .last_asked = place->asked};
+    struct gr_slot was = *gr_slot_at(place, (uint32_t)idle);
+    *gr_slot_at(place, (uint32_t)idle) =
+        (struct gr_slot){.shape = wanted, .last_asked = place->asked};
     if (!thresholds_collect(place)) {
-        *gr_slot_at(place, oldest) = was;
+        *gr_slot_at(place, (uint32_t)idle) = was;
+        bool fits = thresholds_collect(place);
+        assert(fits);
+        (void)fits;
         return -1;
     }
-    hash_rebuild(place);
-    gr_index_stale(place);
-    gr_index_flush(place);
-    return (int)oldest;
+    slot_column(place, (uint32_t)idle);
+    return idle;
 }
 
 const char *gr_index_audit(const struct gr_place *place)

@@ -15,6 +15,9 @@ struct gr_policy {
     size_t tables_size;  // bytes of tables, 0..GR_POLICY_TABLES_SIZE
     // Fills the tables from fleet and mix; NULL if there are none. Called when either changed.
     void (*prepare)(struct gr_place *place);
+    // Called when the slots changed and neither fleet nor mix did: what is kept a slot is made
+    // anew. NULL: `prepare` is called instead.
+    void (*prepare_slots)(struct gr_place *place);
     // Score of a shape that fits the node: 1..255.
     uint8_t (*score)(const struct gr_place *place, uint32_t node, const struct gr_shape *shape);
     // Scores of all slots on one node, given which fit (0 or 0xff a slot); writes 0 where it does
