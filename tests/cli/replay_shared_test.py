@@ -30,13 +30,14 @@ def main():
     if not SHARED.is_dir():
         print("SKIP: ../shared/data is not beside the checkout")
         sys.exit(77)
+    program = str(Path(sys.argv[1]).resolve())  # each command runs in a folder of its own
     left = dict(COMMANDS)
     for line in commands():
         word = next(word for word in COMMANDS if word in line)
         folder, jobs = left.pop(word)
         # backfill of a queue of tens of thousands takes a minute; the order does not matter here
         words = shlex.split(line.replace("--queue backfill", ""))
-        done = subprocess.run([sys.argv[1], *words, "-p", "bestfit", "--verify", "-o", "json"],
+        done = subprocess.run([program, *words, "-p", "bestfit", "--verify", "-o", "json"],
                               cwd=folder, stdout=subprocess.PIPE, check=True, timeout=300)
         (row,) = json.loads(done.stdout)
         print(word, {k: v for k, v in row.items() if k not in ("curve", "digest")})
