@@ -3,6 +3,8 @@
 
 #include "place/policy.h"
 
+// Least loss of what the expected demand will still buy: the default.
+extern const struct gr_policy gr_policy_granary;
 // A feasible node drawn uniformly; the floor of every comparison.
 extern const struct gr_policy gr_policy_random;
 // Small alignment of demand and what is free.

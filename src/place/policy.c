@@ -7,8 +7,9 @@
 #include <string.h>
 
 const struct gr_policy *const gr_policies[] = {
-    &gr_policy_random,  &gr_policy_dotprod, &gr_policy_clustering, &gr_policy_packing,
-    &gr_policy_bestfit, &gr_policy_fgd,     &gr_policy_firstfit,   NULL,
+    &gr_policy_granary,    &gr_policy_random,   &gr_policy_dotprod,
+    &gr_policy_clustering, &gr_policy_packing,  &gr_policy_bestfit,
+    &gr_policy_fgd,        &gr_policy_firstfit, NULL,
 };
 
 const struct gr_policy *gr_policy_find(const char *name)
