@@ -69,6 +69,7 @@ def a_recorded_openb_run_gives_the_published_number():
                                             "-o", "json")))
     assert [row["policy"] for row in rows] == ["fgd", "bestfit"]
     assert [round(row["allocation"], 2) for row in rows] == [95.14, 92.94], rows
+    assert [round(row["fragmentation"], 2) for row in rows] == [4.83, 6.99], rows
     assert rows[0]["arrived"] == 10866 == rows[0]["started"] + rows[0]["dropped"]
     assert rows[0]["delay_mean_s"] is None and rows[0]["utilisation"] is None
     assert len(rows[0]["digest"]) == 64 and rows[0]["digest"] != rows[1]["digest"]
