@@ -1,0 +1,359 @@
+// Requests to the core, and what the books say must come of them. See parts.h.
+#include "goals.h"
+#include "parts.h"
+#include "story.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+// --- hooks
+
+static void allow(void *context, const struct gr_core *core, uint32_t org,
+                  const struct gr_demand *demand, struct gr_mask *mask)
+{
+    struct rules *rules = context;
+    (void)core;
+    (void)org;
+    (void)demand;
+    if (rules->no_site >= 0) {
+        memset(mask->bits[rules->no_site], 0, sizeof mask->bits[0]);
+    }
+}
+
+static bool refused(const struct rules *rules, uint64_t what)
+{
+    return rules->no_every != 0 && what % rules->no_every == 0;
+}
+
+static enum gr_refusal admit(void *context, const struct gr_core *core, struct gr_event *event)
+{
+    struct rules *rules = context;
+    (void)core;
+    if (event->type == GR_JOB_SUBMITTED) {
+        return refused(rules, event->submitted.tag) ? GR_REFUSED_RULES : GR_REFUSED_NOTHING;
+    }
+    event->placed.verdict = 7;
+    event->placed.rules_version = 70;
+    return refused(rules, event->placed.job) ? GR_REFUSED_RULES : GR_REFUSED_NOTHING;
+}
+
+static struct gr_hooks hooks_of(struct drive *drive)
+{
+    return (struct gr_hooks){.context = &drive->rules, .allow = allow, .admit = admit};
+}
+
+// --- requests, and what must come of them
+
+static bool sites_and_variants(const struct world *world, const struct gr_mask *mask)
+{
+    for (uint32_t s = 0; s < world->sites; s++) {
+        if ((mask->bits[s][0] & ((UINT64_C(1) << world->variants) - 1)) != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static world_set submission_objections(struct drive *drive, const struct gr_submission *submission)
+{
+    const struct world *world = &drive->world;
+    struct gr_mask mask = submission->mask;
+    struct world_view empty;
+    world_set set = world_demand_objections(&submission->demand);
+    if (set != 0) {
+        return set;
+    }
+    bool known = false;
+    if (drive->rules.no_site >= 0) {
+        memset(mask.bits[drive->rules.no_site], 0, sizeof mask.bits[0]);
+    }
+    for (uint32_t m = 0; m < world->masks; m++) {
+        known |= memcmp(&world->mask[m], &mask, sizeof mask) == 0;
+    }
+    world_view_empty(world, &empty);
+    set |= submission->limit_ms < 0 ? WORLD_NO(GR_REFUSED_FIELD) : 0;
+    set |= submission->org >= world->orgs ? WORLD_NO(GR_REFUSED_ORG) : 0;
+    set |= !sites_and_variants(world, &mask) ? WORLD_NO(GR_REFUSED_NOWHERE) : 0;
+    set |=
+        !known && world->masks == world->limits.place.masks ? WORLD_NO(GR_REFUSED_LIMIT_OTHER) : 0;
+    set |= !world_fits(world, &empty, &submission->demand, &mask) ? WORLD_NO(GR_REFUSED_NEVER) : 0;
+    set |= world->jobs == world->limits.jobs ? WORLD_NO(GR_REFUSED_LIMIT_JOBS) : 0;
+    set |= refused(&drive->rules, submission->tag) ? WORLD_NO(GR_REFUSED_RULES) : 0;
+    return set;
+}
+
+void answer_submit(struct drive *drive)
+{
+    struct gr_hooks hooks = hooks_of(drive);
+    struct gr_event events[2];
+    unsigned count = 99;
+    struct gr_submission submission = {.org = below(drive, drive->world.orgs),
+                                       .demand = make_demand(drive),
+                                       .tag = draw(drive),
+                                       .limit_ms = chance(drive, 70) ? 1 + below(drive, 3000) : 0};
+    bool known = chance(drive, 70);
+    submission.mask =
+        known ? drive->world.mask[below(drive, drive->world.masks)] : make_mask(drive);
+    if (chance(drive, 3)) {
+        submission.demand.shape.milli = 1001;
+    }
+    if (chance(drive, 2)) {
+        submission.org = drive->world.orgs;
+    }
+    if (chance(drive, 2)) {
+        submission.mask = (struct gr_mask){0};
+    }
+    world_set objections = submission_objections(drive, &submission);
+    enum gr_refusal answer =
+        gr_decide_submit(drive->core, &hooks, drive->at, &submission, events, &count);
+    goal_reach("submission answered", (uint32_t)answer);
+    if (answer == GR_REFUSED_NOTHING ? objections != 0 : (objections & WORLD_NO(answer)) == 0) {
+        story_wrong("a submission is answered '%s', the books object with %x",
+                    gr_refusal_name(answer), objections);
+    }
+    if (answer != GR_REFUSED_NOTHING && count != 99) {
+        story_wrong("a refusal wrote its outputs");
+    }
+    for (unsigned i = 0; answer == GR_REFUSED_NOTHING && i < count; i++) {
+        drive_apply(drive, &events[i]);
+    }
+}
+
+static uint32_t more_held(const struct world *world)
+{
+    uint32_t more = 0;
+    for (uint32_t j = 0; j < world->jobs; j++) {
+        more += world->job[j].running ? world->job[j].piece_count - 1 : 0;
+    }
+    return more;
+}
+
+// Everything but room that stands against a start.
+static world_set start_objections(struct drive *drive, const struct world_job *job)
+{
+    const struct world *world = &drive->world;
+    return (more_held(world) + job->demand.tasks - 1 > world->limits.pieces
+                ? WORLD_NO(GR_REFUSED_LIMIT_PIECES)
+                : 0) |
+           (refused(&drive->rules, job->id) ? WORLD_NO(GR_REFUSED_RULES) : 0);
+}
+
+static bool fits_in(struct drive *drive, const struct world_view *view, const struct world_job *job)
+{
+    return world_fits(&drive->world, view, &job->demand,
+                      &drive->world.mask[job->demand.shape.mask]);
+}
+
+static void pieces_verify(struct drive *drive, const struct world_view *view,
+                          const struct gr_event *event, const struct world_job *job)
+{
+    const char *phrase =
+        world_pieces_wrong(&drive->world, view, &job->demand, event->pieces, event->piece_count);
+    if (phrase != NULL) {
+        story_wrong("job %llu gets %s", (unsigned long long)job->id, phrase);
+    }
+    if (event->type == GR_JOB_PLACED &&
+        (event->placed.job != job->id || event->placed.verdict != 7 ||
+         event->placed.rules_version != 70 || event->placed.attempt != job->attempt + 1)) {
+        story_wrong("another start than asked for");
+    }
+}
+
+void answer_start_job(struct drive *drive)
+{
+    struct gr_hooks hooks = hooks_of(drive);
+    struct world_view view;
+    struct gr_event event;
+    uint64_t id = drive->world.jobs > 0 && chance(drive, 95)
+                      ? drive->world.job[below(drive, drive->world.jobs)].id
+                      : draw(drive);
+    const struct world_job *job = world_job(&drive->world, id);
+    world_view_now(&drive->world, &view);
+    world_set objections = job == NULL    ? WORLD_NO(GR_REFUSED_JOB)
+                           : job->running ? WORLD_NO(GR_REFUSED_STATE)
+                                          : start_objections(drive, job);
+    if (job != NULL && !job->running && !fits_in(drive, &view, job)) {
+        objections |= WORLD_NO(GR_REFUSED_NO_ROOM);
+    }
+    enum gr_refusal answer =
+        gr_decide_start_job(drive->core, &hooks, drive->at, id, drive->pieces, &event);
+    goal_reach("start of one job answered", (uint32_t)answer);
+    if (answer == GR_REFUSED_NOTHING ? objections != 0 : (objections & WORLD_NO(answer)) == 0) {
+        story_wrong("the start of job %llu is answered '%s', the books object with %x",
+                    (unsigned long long)id, gr_refusal_name(answer), objections);
+    }
+    if (answer == GR_REFUSED_NOTHING) {
+        pieces_verify(drive, &view, &event, job);
+        drive_apply(drive, &event);
+        drive->world.promise = false; // it may take the room that was kept
+    } else if (answer == GR_REFUSED_NO_ROOM && chance(drive, 20)) {
+        event = gr_decide_drop(drive->core, drive->at, id, answer);
+        drive_apply(drive, &event);
+    }
+}
+
+// The first moment at which ends make room for a job; INT64_MAX if none does.
+static int64_t start_at_the_latest(struct drive *drive, const struct world_job *job)
+{
+    int64_t best = INT64_MAX;
+    for (uint32_t j = 0; j < drive->world.jobs; j++) {
+        const struct world_job *other = &drive->world.job[j];
+        int64_t end = other->running ? world_end(other, drive->at) : INT64_MAX;
+        struct world_view view;
+        if (end < best) {
+            world_view_later(&drive->world, drive->at, end, &view);
+            best = fits_in(drive, &view, job) ? end : best;
+        }
+    }
+    return best;
+}
+
+static void reservation_verify(struct drive *drive, const struct gr_event *event,
+                               const struct world_job *first)
+{
+    int64_t start = start_at_the_latest(drive, first);
+    if (event->type != GR_ROOM_RESERVED || event->reserved.job != first->id) {
+        story_wrong("no room is kept for job %llu", (unsigned long long)first->id);
+    }
+    if (event->reserved.start_ms != start || (event->piece_count > 0) != (start != INT64_MAX)) {
+        story_wrong("room from %lld on instead of %lld", (long long)event->reserved.start_ms,
+                    (long long)start);
+    }
+    if (start != INT64_MAX) {
+        struct world_view view;
+        world_view_later(&drive->world, drive->at, start, &view);
+        pieces_verify(drive, &view, event, first);
+    }
+}
+
+// The job that may be backfilled now, and the view it may be placed in; NULL: none.
+static const struct world_job *backfill_expect(struct drive *drive, const struct world_job **queue,
+                                               uint32_t count, struct world_view *ret_view,
+                                               bool *ret_beside)
+{
+    struct world *world = &drive->world;
+    for (uint32_t i = 1; i < count; i++) {
+        const struct world_job *job = queue[i];
+        int64_t end = job->limit == 0 ? INT64_MAX : drive->at + job->limit;
+        bool anything_kept = false;
+        *ret_beside = end > world->kept_start;
+        world_view_now(world, ret_view);
+        for (uint32_t n = 0; *ret_beside && n < world->nodes; n++) {
+            ret_view->usable[n] &= !world->kept[n];
+            anything_kept |= world->kept[n];
+        }
+        *ret_beside &= anything_kept;
+        if (fits_in(drive, ret_view, job) && start_objections(drive, job) == 0) {
+            return job;
+        }
+    }
+    return NULL;
+}
+
+// Could the first job still start when it was promised?
+static void promise_verify(struct drive *drive)
+{
+    struct world *world = &drive->world;
+    const struct world_job *first = world_job(world, world->kept_job);
+    struct world_view view;
+    if (!world->promise || first == NULL || first->running || world->kept_start <= drive->at) {
+        return;
+    }
+    for (uint32_t j = 0; j < world->jobs; j++) {
+        const struct world_job *job = &world->job[j];
+        if (job->running && job->limit != 0 && job->started + job->limit <= drive->at) {
+            return; // somebody is over the limit: nothing was promised
+        }
+    }
+    world_view_later(world, drive->at, world->kept_start, &view);
+    if (!fits_in(drive, &view, first)) {
+        story_wrong("job %llu cannot start at %lld any more", (unsigned long long)first->id,
+                    (long long)world->kept_start);
+    }
+    goal_reach("promise of a start held", 0);
+}
+
+static bool decide(struct drive *drive, struct gr_event *ret_event)
+{
+    struct gr_hooks hooks = hooks_of(drive);
+    bool answer = gr_decide_start(drive->core, &hooks, drive->at, drive->pieces, ret_event);
+    const char *difference = world_compare(&drive->world, drive->core);
+    if (difference != NULL) {
+        story_wrong("after a decision: %s than in the books", difference);
+    }
+    return answer;
+}
+
+static void copy_decides_the_same(struct drive *drive, bool answer, const struct gr_event *event)
+{
+    if (drive->copy == NULL) {
+        return;
+    }
+    struct gr_hooks hooks = hooks_of(drive);
+    struct gr_piece *pieces = drive_copy_of(NULL, 0);
+    pieces = realloc(pieces, GR_TASKS_MAX * sizeof *pieces);
+    struct gr_event other;
+    if (pieces == NULL) {
+        story_wrong("no memory");
+    }
+    bool same = gr_decide_start(drive->copy, &hooks, drive->at, pieces, &other) == answer;
+    if (same && answer) {
+        same = event->type == other.type && event->placed.job == other.placed.job &&
+               event->piece_count == other.piece_count &&
+               memcmp(pieces, drive->pieces, event->piece_count * sizeof *pieces) == 0;
+    }
+    if (!same) {
+        story_wrong("a copy decides another way");
+    }
+    free(pieces);
+}
+
+// One decision about the queue. Returns true if it made a fact.
+bool answer_start(struct drive *drive)
+{
+    struct world *world = &drive->world;
+    const struct world_job *queue[WORLD_JOBS];
+    struct world_view view;
+    struct gr_event event;
+    uint32_t count = world_queue(world, queue);
+    bool answer = decide(drive, &event);
+    copy_decides_the_same(drive, answer, &event);
+    if (count == 0) {
+        if (answer) {
+            story_wrong("a start out of an empty queue");
+        }
+        return false;
+    }
+    world_view_now(world, &view);
+    const struct world_job *job = queue[0];
+    bool beside = false;
+    if (fits_in(drive, &view, job) && start_objections(drive, job) == 0) {
+        goal_reach("first in the queue started", world->backfill);
+        world->promise = false; // somebody of a higher priority may be first now
+    } else if (!world->backfill || count == 1) {
+        job = NULL;
+    } else if (world->kept_job != job->id || world->kept_start <= drive->at) {
+        reservation_verify(drive, &event, job);
+        drive_apply(drive, &event);
+        return true;
+    } else {
+        job = backfill_expect(drive, queue, count, &view, &beside);
+        if (job != NULL) {
+            goal_reach("job backfilled", beside);
+        }
+    }
+    if (answer != (job != NULL) ||
+        (answer && (event.type != GR_JOB_PLACED || event.placed.job != job->id))) {
+        story_wrong("job %llu starts, the books say %llu",
+                    (unsigned long long)(answer ? event.placed.job : 0),
+                    (unsigned long long)(job == NULL ? 0 : job->id));
+    }
+    if (job == NULL) {
+        goal_reach("queue blocked", world->backfill);
+        return false;
+    }
+    pieces_verify(drive, &view, &event, job);
+    drive_apply(drive, &event);
+    promise_verify(drive);
+    return true;
+}

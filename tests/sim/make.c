@@ -1,0 +1,242 @@
+// Random pools, demands and facts, good and bad. See parts.h.
+#include "parts.h"
+
+#include <stdio.h>
+#include <string.h>
+
+// --- the pool
+
+static const uint32_t cpus[] = {0, 1000, 4000, 8000, 16000, 31000, 64000};
+static const uint32_t memories[] = {0, 1024, 3000, 4096, 5000, 65536, 70000, 200000};
+
+static void pool_name(struct drive *drive, char name[GR_NAME_SIZE], const char *what)
+{
+    memset(name, 0, GR_NAME_SIZE);
+    (void)snprintf(name, GR_NAME_SIZE, "%s%llu", what,
+                   (unsigned long long)gr_core_next_sequence(drive->core));
+}
+
+struct gr_event make_org(struct drive *drive)
+{
+    struct gr_event event = drive_fact(drive, GR_ORG_ADDED);
+    pool_name(drive, event.org.name, "org");
+    event.org.parent = drive->world.orgs == 0 ? UINT32_MAX : below(drive, drive->world.orgs);
+    event.org.role = (uint8_t)below(drive, GR_ROLES);
+    memcpy(event.org.seat, chance(drive, 50) ? "DE" : "\0\0", 3);
+    return event;
+}
+
+struct gr_event make_site(struct drive *drive)
+{
+    struct gr_event event = drive_fact(drive, GR_SITE_ADDED);
+    pool_name(drive, event.site.name, "site");
+    memcpy(event.site.country, "FR", 3);
+    event.site.owner = drive->world.orgs == 0 ? 0 : below(drive, drive->world.orgs);
+    return event;
+}
+
+struct gr_event make_variant(struct drive *drive)
+{
+    struct gr_event event = drive_fact(drive, GR_VARIANT_ADDED);
+    pool_name(drive, event.variant, "variant");
+    return event;
+}
+
+struct gr_event make_node(struct drive *drive)
+{
+    static const uint8_t widths[] = {0, 1, 2, 4, 8, 8, 8, 16};
+    struct gr_event event = drive_fact(drive, GR_NODE_ADDED);
+    struct gr_node *row = &event.node.row;
+    pool_name(drive, event.node.name, "node");
+    row->devices = PICK(drive, widths);
+    row->site = (uint8_t)(drive->world.sites == 0 ? 0 : below(drive, drive->world.sites));
+    row->variant = (uint8_t)(drive->world.variants == 0 ? 0 : below(drive, drive->world.variants));
+    row->cpu_milli = 8000u << below(drive, 5);
+    row->memory_mib = 16384u << below(drive, 5);
+    row->state = chance(drive, 90) ? GR_NODE_UP : (uint8_t)below(drive, GR_NODE_STATES);
+    for (unsigned i = 0; i < row->devices; i++) {
+        row->free[i] = GR_DEVICE_MILLI;
+    }
+    for (int l = 0; l < GR_DOMAIN_LEVELS; l++) {
+        row->domain[l] = GR_DOMAIN_NONE;
+    }
+    if (chance(drive, 80)) {
+        row->domain[0] = below(drive, 3);
+        row->domain[1] = row->domain[0] * 2 + below(drive, 2);
+    } else if (chance(drive, 30)) {
+        row->domain[1] = 6 + below(drive, 2); // a narrow one without a wide one
+    }
+    if (row->devices > 0 && chance(drive, 60)) {
+        row->domain[2] = GR_DOMAIN_INNER | (row->devices + 1u) / 2;
+        row->domain[3] = chance(drive, 60) ? GR_DOMAIN_INNER | 1 : GR_DOMAIN_NONE;
+    }
+    return event;
+}
+
+struct gr_mask make_mask(struct drive *drive)
+{
+    struct gr_mask mask;
+    memset(&mask, 0, sizeof mask);
+    uint64_t variants = chance(drive, 50) ? ~UINT64_C(0) : 1 + draw(drive) % 15;
+    uint32_t sites = chance(drive, 70) ? 7 : 1 + below(drive, 7);
+    for (unsigned s = 0; s < 3; s++) {
+        mask.bits[s][0] = sites >> s & 1 ? variants : 0;
+    }
+    return mask;
+}
+
+struct gr_shape make_shape(struct drive *drive)
+{
+    static const uint8_t widths[] = {0, 1, 1, 1, 1, 1, 2, 2, 4, 8, 16};
+    static const uint16_t fractions[] = {1, 100, 250, 333, 500, 500, 999};
+    struct gr_shape shape = {.cpu_milli = PICK(drive, cpus), .memory_mib = PICK(drive, memories)};
+    shape.devices = PICK(drive, widths);
+    shape.milli = shape.devices == 0 ? 0 : GR_DEVICE_MILLI;
+    if (shape.devices == 1 && chance(drive, 50)) {
+        shape.milli = PICK(drive, fractions);
+    }
+    shape.level = chance(drive, 25) ? (uint8_t)below(drive, 5) : 0;
+    shape.mask = (uint16_t)below(drive, drive->world.masks);
+    return shape;
+}
+
+struct gr_demand make_demand(struct drive *drive)
+{
+    struct gr_demand demand = {.shape = make_shape(drive), .tasks = 1};
+    if (chance(drive, 40)) {
+        demand.tasks = 1 + below(drive, 12);
+    }
+    if (chance(drive, 30)) {
+        demand.domain_level = (uint8_t)(1 + below(drive, 4));
+        uint32_t block = 1 + below(drive, 4);
+        if (chance(drive, 60)) {
+            demand.domain_tasks = block;
+            demand.tasks = block * (1 + below(drive, 4));
+        }
+    }
+    demand.priority = chance(drive, 70) ? 100 : (uint8_t)below(drive, 256);
+    demand.use = (uint8_t)below(drive, GR_USES);
+    return demand;
+}
+
+// --- facts as nobody should make them
+
+static struct gr_event placed_fact(struct drive *drive, struct gr_piece *pieces)
+{
+    struct gr_event event = drive_fact(drive, chance(drive, 70) ? GR_JOB_PLACED : GR_ROOM_RESERVED);
+    struct world *world = &drive->world;
+    const struct world_job *job = world->jobs == 0 ? NULL : &world->job[below(drive, world->jobs)];
+    event.placed.job = job == NULL ? 1 : job->id;
+    event.pieces = pieces;
+    event.piece_count = job == NULL ? 1 : job->demand.tasks;
+    if (event.type == GR_JOB_PLACED) {
+        event.placed.attempt = job == NULL ? 1 : job->attempt + 1;
+    }
+    for (uint32_t p = 0; p < event.piece_count && job != NULL; p++) {
+        const struct gr_shape *shape = &job->demand.shape;
+        uint32_t first = below(drive, 16);
+        pieces[p] = (struct gr_piece){.node = (p + first) % (world->nodes + 1),
+                                      .milli = shape->milli,
+                                      .cpu_milli = shape->cpu_milli,
+                                      .memory_mib = shape->memory_mib,
+                                      .devices = (uint16_t)(((1u << shape->devices) - 1) << first)};
+        if (chance(drive, 70)) {
+            pieces[p].node = below(drive, world->nodes);
+            pieces[p].devices = (uint16_t)((1u << shape->devices) - 1);
+        }
+    }
+    return event;
+}
+
+struct gr_event make_any(struct drive *drive, struct gr_piece *pieces, struct gr_mix_item *item,
+                         struct gr_mask *mask)
+{
+    struct world *world = &drive->world;
+    uint64_t id = world->jobs == 0 ? 1 : world->job[below(drive, world->jobs)].id;
+    struct gr_event event;
+    switch (1 + below(drive, GR_EVENT_TYPES - 1)) {
+    case GR_ORG_ADDED:
+        return make_org(drive);
+    case GR_SITE_ADDED:
+        return make_site(drive);
+    case GR_VARIANT_ADDED:
+        return make_variant(drive);
+    case GR_MASK_ADDED:
+        *mask = chance(drive, 50) ? world->mask[below(drive, world->masks)] : make_mask(drive);
+        event = drive_fact(drive, GR_MASK_ADDED);
+        event.mask = mask;
+        return event;
+    case GR_NODE_ADDED:
+        event = make_node(drive);
+        event.node.row.site = (uint8_t)below(drive, world->sites + 1);
+        event.node.row.variant = (uint8_t)below(drive, world->variants + 1);
+        if (chance(drive, 50)) {
+            event.node.row.domain[below(drive, GR_DOMAIN_LEVELS)] =
+                below(drive, 9) | (chance(drive, 30) ? GR_DOMAIN_INNER : 0);
+        }
+        return event;
+    case GR_NODE_STATE_SET:
+        event = drive_fact(drive, GR_NODE_STATE_SET);
+        event.node_state.node = below(drive, world->nodes + 1);
+        event.node_state.state = below(drive, 4);
+        return event;
+    case GR_MIX_SET:
+        memset(item, 0, sizeof *item);
+        event = drive_fact(drive, GR_MIX_SET);
+        event.items = item;
+        event.item_count = 1;
+        item->shape = make_shape(drive);
+        item->count = draw(drive) >> below(drive, 64);
+        return event;
+    case GR_JOB_SUBMITTED:
+        event = drive_fact(drive, GR_JOB_SUBMITTED);
+        event.submitted.demand = make_demand(drive);
+        event.submitted.org = below(drive, world->orgs + 1);
+        event.submitted.limit_ms = (int64_t)below(drive, 20) - 1;
+        return event;
+    case GR_JOB_FINISHED:
+        event = gr_decide_finish(drive->core, drive->at, drive->at, id, GR_OUTCOME_DONE);
+        return event;
+    case GR_JOB_DROPPED:
+        return gr_decide_drop(drive->core, drive->at, id, GR_REFUSED_BY_USER);
+    default:
+        return placed_fact(drive, pieces);
+    }
+}
+
+// Damages one field.
+void make_damage(struct drive *drive, struct gr_event *event, struct gr_piece *pieces)
+{
+    uint8_t *body = (uint8_t *)&event->org;
+    switch (below(drive, 10)) {
+    case 0:
+        event->sequence += chance(drive, 50) ? 1 : UINT64_MAX;
+        break;
+    case 1:
+        event->epoch -= 1;
+        break;
+    case 2:
+        event->at_ms -= 1 + below(drive, 1000);
+        break;
+    case 3:
+        event->version = (uint16_t)below(drive, 3);
+        break;
+    case 4:
+        event->type = (uint16_t)(chance(drive, 50) ? 0 : GR_EVENT_TYPES + below(drive, 1000));
+        break;
+    case 5:
+        event->since_ms = -1;
+        break;
+    case 6:
+        if (event->pieces != NULL && event->piece_count > 0) {
+            ((uint8_t *)pieces)[below(drive, sizeof *pieces)] ^= (uint8_t)(1u << below(drive, 8));
+        }
+        break;
+    case 7:
+        event->piece_count += event->pieces != NULL && event->piece_count > 0 ? UINT32_MAX : 0;
+        break;
+    default: // a bit somewhere in what the fact is about
+        body[below(drive, sizeof(struct gr_node))] ^= (uint8_t)(1u << below(drive, 8));
+        break;
+    }
+}

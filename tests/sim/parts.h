@@ -1,0 +1,89 @@
+// What the parts of the driver share: one run, its random numbers, and who makes and answers what.
+#pragma once
+
+#include "world.h"
+
+// What the hooks know; part of a step, not of the state.
+struct rules {
+    uint64_t no_every; // every so many-th tag or job is refused; 0: none
+    int no_site;       // -1: none
+};
+
+// One run: the core, the books, and all facts so far.
+struct drive {
+    uint64_t random;
+    struct gr_core_config config;
+    struct gr_core *core, *copy; // the copy gets the same facts from some moment on
+    struct world world;
+    struct rules rules;
+    struct gr_event *facts; // all of them, with arrays of their own
+    size_t fact_count, fact_room;
+    int64_t at;
+    struct gr_piece *pieces; // GR_TASKS_MAX
+};
+
+// The next random number (SplitMix64).
+static inline uint64_t draw(struct drive *drive)
+{
+    uint64_t z = drive->random += 0x9e3779b97f4a7c15u;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return z ^ (z >> 31);
+}
+
+// A random number below `limit`.
+static inline uint32_t below(struct drive *drive, uint32_t limit)
+{
+    return (uint32_t)(draw(drive) % limit);
+}
+
+// True in so many of a hundred cases.
+static inline bool chance(struct drive *drive, uint32_t of_hundred)
+{
+    return below(drive, 100) < of_hundred;
+}
+
+// One of the entries of an array.
+#define PICK(drive, list) ((list)[below((drive), sizeof(list) / sizeof *(list))])
+
+// --- drive.c
+
+// A copy on the heap; never NULL.
+void *drive_copy_of(const void *bytes, size_t size);
+// A fact with its header filled in.
+struct gr_event drive_fact(struct drive *drive, enum gr_event_type type);
+// Core and books say the same of a fact. True if it may be applied.
+bool drive_agreed(struct drive *drive, const struct gr_event *event);
+// Applies a fact that must be allowed, everywhere, and compares.
+void drive_apply(struct drive *drive, const struct gr_event *event);
+
+// --- make.c: random things
+
+// A new organisation, site, variant or node, as a fact that may find its table full.
+struct gr_event make_org(struct drive *drive);
+// See make_org.
+struct gr_event make_site(struct drive *drive);
+// See make_org.
+struct gr_event make_variant(struct drive *drive);
+// See make_org.
+struct gr_event make_node(struct drive *drive);
+// Some sites and variants.
+struct gr_mask make_mask(struct drive *drive);
+// What a task, and a gang, may ask for.
+struct gr_shape make_shape(struct drive *drive);
+// See make_shape.
+struct gr_demand make_demand(struct drive *drive);
+// Any fact, about things that may not be there; its arrays are the caller's.
+struct gr_event make_any(struct drive *drive, struct gr_piece *pieces, struct gr_mix_item *item,
+                         struct gr_mask *mask);
+// Damages one field of a fact.
+void make_damage(struct drive *drive, struct gr_event *event, struct gr_piece *pieces);
+
+// --- answer.c: requests, and what must come of them
+
+// A submission.
+void answer_submit(struct drive *drive);
+// The start of one job.
+void answer_start_job(struct drive *drive);
+// One decision about the queue. True if it made a fact.
+bool answer_start(struct drive *drive);
