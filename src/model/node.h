@@ -41,16 +41,17 @@ struct gr_node {
 };
 static_assert(sizeof(struct gr_node) == 64, "one cache line");
 
-// The cold row.
+// The cold row. What a placement touches lies in its first cache line.
 struct gr_node_cold {
-    uint32_t cpu_milli;      // capacity, 1/1000 of a cpu
-    uint32_t memory_mib;     // capacity, MiB
-    char name[GR_NAME_SIZE]; // NUL-terminated, the rest zero
+    uint32_t cpu_milli;  // capacity, 1/1000 of a cpu
+    uint32_t memory_mib; // capacity, MiB
     // Running tasks by the devices they hold: [0] fractions of one device, [k] k whole devices;
     // tasks without devices are not counted.
     uint16_t hosted[GR_NODE_DEVICES_MAX + 1];
-    uint16_t reserved; // zero
+    uint8_t reserved[38];    // zero
+    char name[GR_NAME_SIZE]; // NUL-terminated, the rest zero
 };
+static_assert(sizeof(struct gr_node_cold) == 128, "two cache lines");
 
 // What one task holds of one node. An allocation is a list of these.
 struct gr_piece {
