@@ -4,6 +4,7 @@
 #include "base/hash.h"
 
 #include <errno.h>
+#include <sys/resource.h>
 
 static void a_core_refuses_limits_out_of_range_and_unknown_policies(void **state)
 {
@@ -46,13 +47,36 @@ static void what_was_touched_is_real_memory(void **state)
     struct gr_core_config config = fixture_config(GR_ORDER_FIFO);
     struct gr_core *core;
     struct gr_err err;
-    config.limits.jobs = 100000;
+    config.limits.jobs = 300000; // large enough for huge pages
     config.limits.pieces = 100000;
-    config.touch_jobs = 200000; // more than there can be
+    config.touch_jobs = 1000000; // more than there can be
     config.touch_pieces = 1000;
     assert_int_equal(gr_core_new(&config, &core, &err), 0);
     assert_null(gr_core_audit(core));
     gr_core_free(core);
+}
+
+static void a_system_without_memory_is_an_error_that_says_what_to_do(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct gr_core *core = NULL;
+    struct gr_err err;
+    struct rlimit was, low;
+    struct gr_core_config config = fixture_config(GR_ORDER_FIFO);
+    fixture_init(&f, &config);
+    assert_int_equal(getrlimit(RLIMIT_AS, &was), 0);
+    low = was;
+    low.rlim_cur = 1 << 20; // nothing more may be mapped
+    assert_int_equal(setrlimit(RLIMIT_AS, &low), 0);
+    int made = gr_core_new(&config, &core, &err);
+    int cloned = gr_core_clone(f.core, &core, NULL);
+    assert_int_equal(setrlimit(RLIMIT_AS, &was), 0);
+    assert_int_equal(made, -ENOMEM);
+    assert_int_equal(cloned, -ENOMEM);
+    assert_null(core);
+    assert_non_null(strstr(err.text, "lower its limits"));
+    fixture_done(&f);
 }
 
 static void facts_become_the_state(void **state)
@@ -477,6 +501,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_core_refuses_limits_out_of_range_and_unknown_policies),
         cmocka_unit_test(what_was_touched_is_real_memory),
+        cmocka_unit_test(a_system_without_memory_is_an_error_that_says_what_to_do),
         cmocka_unit_test(facts_become_the_state),
         cmocka_unit_test(starts_and_ends_have_effects_that_name_attempt_and_epoch),
         cmocka_unit_test(device_time_adds_up_and_broken_comes_before_used),
