@@ -23,6 +23,12 @@
 // Most runs and curves of a folder.
 #define RUNS_MAX 10000
 
+// Where the two files come from: a folder, or memory.
+struct source {
+    bool is_memory;
+    struct gr_slice runs, curves; // in memory; curves without a text: there are none
+};
+
 // ---- runs ---------------------------------------------------------------------------------------
 
 enum { RUN_TRACE, RUN_SEED, RUN_ORDER, RUN_ARRIVALS, RUN_RANKS, RUN_COLUMNS };
@@ -79,14 +85,14 @@ static uint32_t find_trace(const struct gr_openb *openb, const char *name)
 }
 
 // Adds a trace if its pod file is there. *ret_trace is trace_count if it is not.
-static int add_trace(struct gr_openb *openb, const char *name, uint32_t *ret_trace,
-                     struct gr_err *err)
+static int add_trace(struct gr_openb *openb, const struct source *source, const char *name,
+                     uint32_t *ret_trace, struct gr_err *err)
 {
     char *path = NULL;
     if (asprintf(&path, "%s/" POD_FILE_BEGIN "%s" POD_FILE_END, openb->path, name) < 0) {
         return gr_fail(err, -ENOMEM, "no memory for %s", openb->path);
     }
-    bool is_there = access(path, F_OK) == 0;
+    bool is_there = source->is_memory || access(path, F_OK) == 0;
     free(path);
     *ret_trace = (uint32_t)openb->trace_count;
     if (!is_there) {
@@ -102,7 +108,8 @@ static int add_trace(struct gr_openb *openb, const char *name, uint32_t *ret_tra
     return 0;
 }
 
-static int add_run(struct gr_openb *openb, const struct gr_csv *csv, struct gr_err *err)
+static int add_run(struct gr_openb *openb, const struct source *source, const struct gr_csv *csv,
+                   struct gr_err *err)
 {
     char name[GR_OPENB_NAME_SIZE];
     struct gr_openb_run run;
@@ -112,7 +119,7 @@ static int add_run(struct gr_openb *openb, const struct gr_csv *csv, struct gr_e
     }
     run.trace = find_trace(openb, name);
     if (run.trace == openb->trace_count) {
-        code = add_trace(openb, name, &run.trace, err);
+        code = add_trace(openb, source, name, &run.trace, err);
         if (code < 0 || run.trace == openb->trace_count) {
             return code;
         }
@@ -145,29 +152,35 @@ static int compare_runs(const void *a, const void *b)
     return x->seed < y->seed ? -1 : x->seed > y->seed;
 }
 
-// Opens a file of the folder that is CSV.
-static int open_csv(const char *folder, const char *file, const struct gr_csv_column *columns,
-                    size_t count, enum gr_csv_flags flags, struct gr_csv **ret_csv,
+// Opens a file of the folder that is CSV, or what stands for it in memory.
+static int open_csv(const struct gr_openb *openb, const struct source *source, const char *file,
+                    const struct gr_csv_column *columns, size_t count, struct gr_csv **ret_csv,
                     struct gr_err *err)
 {
-    char *path = NULL;
-    if (asprintf(&path, "%s/%s", folder, file) < 0) {
-        return gr_fail(err, -ENOMEM, "no memory for %s", folder);
+    struct gr_slice bytes = columns == run_columns ? source->runs : source->curves;
+    if (source->is_memory) {
+        return bytes.text == NULL ? -ENOENT
+                                  : gr_csv_open_bytes(file, bytes.text, bytes.size, columns, count,
+                                                      GR_CSV_STRICT, ret_csv, err);
     }
-    int code = gr_csv_open(path, columns, count, flags, ret_csv, err);
+    char *path = NULL;
+    if (asprintf(&path, "%s/%s", openb->path, file) < 0) {
+        return gr_fail(err, -ENOMEM, "no memory for %s", openb->path);
+    }
+    int code = gr_csv_open(path, columns, count, GR_CSV_STRICT, ret_csv, err);
     free(path);
     return code;
 }
 
-static int read_runs(struct gr_openb *openb, struct gr_err *err)
+static int read_runs(struct gr_openb *openb, const struct source *source, struct gr_err *err)
 {
     struct gr_csv *csv = NULL;
-    int code = open_csv(openb->path, RUNS_FILE, run_columns, RUN_COLUMNS, GR_CSV_STRICT, &csv, err);
+    int code = open_csv(openb, source, RUNS_FILE, run_columns, RUN_COLUMNS, &csv, err);
     if (code < 0) {
         return code;
     }
     while ((code = gr_csv_next(csv, err)) == 1) {
-        code = add_run(openb, csv, err);
+        code = add_run(openb, source, csv, err);
         if (code < 0) {
             break;
         }
@@ -290,7 +303,7 @@ static int read_curve_lines(struct gr_openb *openb, struct gr_csv *csv, struct g
     return code;
 }
 
-static int read_curves(struct gr_openb *openb, struct gr_err *err)
+static int read_curves(struct gr_openb *openb, const struct source *source, struct gr_err *err)
 {
     char names[GR_OPENB_POINTS][8];
     struct gr_csv_column columns[CURVE_COLUMNS] = {
@@ -305,8 +318,7 @@ static int read_curves(struct gr_openb *openb, struct gr_err *err)
     struct gr_csv *csv = NULL;
     struct gr_err why;
     gr_err_init(&why);
-    int code =
-        open_csv(openb->path, CURVES_FILE, columns, CURVE_COLUMNS, GR_CSV_STRICT, &csv, &why);
+    int code = open_csv(openb, source, CURVES_FILE, columns, CURVE_COLUMNS, &csv, &why);
     if (code == -ENOENT) {
         return 0; // nothing was published for these traces
     }
@@ -332,15 +344,16 @@ const struct gr_openb_curve *gr_openb_curve_find(const struct gr_openb *openb, u
 
 // ---- the folder ---------------------------------------------------------------------------------
 
-int gr_openb_open(const char *path, struct gr_openb *ret_openb, struct gr_err *err)
+static int open_source(const char *path, const struct source *source, struct gr_openb *ret_openb,
+                       struct gr_err *err)
 {
     struct gr_openb openb = {.path = strdup(path)};
     if (openb.path == NULL) {
         return gr_fail(err, -ENOMEM, "no memory for %s", path);
     }
-    int code = read_runs(&openb, err);
+    int code = read_runs(&openb, source, err);
     if (code == 0) {
-        code = read_curves(&openb, err);
+        code = read_curves(&openb, source, err);
     }
     if (code < 0) {
         gr_openb_close(&openb);
@@ -348,6 +361,19 @@ int gr_openb_open(const char *path, struct gr_openb *ret_openb, struct gr_err *e
     }
     *ret_openb = openb;
     return 0;
+}
+
+int gr_openb_open(const char *path, struct gr_openb *ret_openb, struct gr_err *err)
+{
+    return open_source(path, &(struct source){0}, ret_openb, err);
+}
+
+int gr_openb_open_bytes(struct gr_slice runs, struct gr_slice curves, struct gr_openb *ret_openb,
+                        struct gr_err *err)
+{
+    assert(runs.text != NULL);
+    struct source source = {.is_memory = true, .runs = runs, .curves = curves};
+    return open_source(".", &source, ret_openb, err);
 }
 
 void gr_openb_close(struct gr_openb *openb)

@@ -11,6 +11,7 @@
 #pragma once
 
 #include "base/err.h"
+#include "base/slice.h"
 #include "replay/trace.h"
 
 #include <stddef.h>
@@ -58,6 +59,11 @@ struct gr_openb {
 // published curves may be missing); -ENOMEM. Nothing is left behind on failure. Blocks while
 // reading.
 int gr_openb_open(const char *path, struct gr_openb *ret_openb, struct gr_err *err);
+
+// As gr_openb_open with runs.csv and the published curves (without a text: none) from memory; every
+// trace counts as there.
+int gr_openb_open_bytes(struct gr_slice runs, struct gr_slice curves, struct gr_openb *ret_openb,
+                        struct gr_err *err);
 
 // Gives back all memory. Safe on a zeroed one.
 void gr_openb_close(struct gr_openb *openb);
