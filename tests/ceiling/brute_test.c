@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 enum { JOBS_MAX = 7, NODES_MAX_HERE = 3, TYPES_HERE = 2, DEMANDS_HERE = 4, DEVICES_HERE = 3 };
-enum { ROUNDS = 4000 };
+enum { ROUNDS = 2000 };
 
 static uint64_t random_state;
 
