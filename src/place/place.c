@@ -298,6 +298,18 @@ void gr_place_mix_set(struct gr_place *place, const struct gr_mix_item *items, s
     gr_index_stale(place);
 }
 
+bool gr_place_tables_take(struct gr_place *to, const struct gr_place *from)
+{
+    assert(to != NULL && from != NULL);
+    const struct gr_policy *policy = gr_place_policy(to);
+    if (policy != gr_place_policy(from) || policy->tables_size == 0 || to == from) {
+        return false;
+    }
+    memcpy(gr_tables_at(to), gr_tables_at(from), policy->tables_size);
+    gr_index_stale(to);
+    return true;
+}
+
 // Changes one node by one piece and keeps all that follows from it.
 static void change(struct gr_place *place, const struct gr_piece *piece, bool take)
 {

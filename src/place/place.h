@@ -98,6 +98,12 @@ unsigned gr_place_mask_count(const struct gr_place *place);
 // caller has checked count <= GR_MIX_MAX.
 void gr_place_mix_set(struct gr_place *place, const struct gr_mix_item *items, size_t count);
 
+// Lends `to` the policy's tables of `from`, so that the next rebuild keeps them if mix and fleet
+// are the same (a policy whose tables take long compares them; the others make theirs anew). For
+// many runs of one fleet and mix. False, and nothing done, if the policies differ or have no
+// tables.
+bool gr_place_tables_take(struct gr_place *to, const struct gr_place *from);
+
 // Takes or gives back one piece; the caller has checked, asserted.
 void gr_place_take(struct gr_place *place, const struct gr_piece *piece);
 // The reverse of gr_place_take.

@@ -4,7 +4,7 @@
 #include "place/place.h"
 
 // What a policy keeps in the pool's block is at most this many bytes (tables made by `prepare`).
-#define GR_POLICY_TABLES_SIZE (4u << 20)
+#define GR_POLICY_TABLES_SIZE (6u << 20)
 
 // All texts are static. A score must be a function of the node's rows, the shape (its memory
 // apart), the mix and the fleet: never of history or addresses. 0 means "does not fit" and nothing

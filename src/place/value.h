@@ -22,7 +22,7 @@
 // Values of a device's free milli: 0, 10, ... 1000.
 #define GR_VALUE_STEPS (GR_DEVICE_MILLI / GR_MARKET_STEP + 1)
 // Free cpu is looked up in so many columns.
-#define GR_VALUE_COLUMNS 64
+#define GR_VALUE_COLUMNS 128
 // Free milli are looked up in at most so many rows, 0 included.
 #define GR_VALUE_ROWS 81
 // `usable` is in units of 1 / GR_VALUE_ONE.
