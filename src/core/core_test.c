@@ -448,6 +448,28 @@ static void slots_are_reused_and_every_job_stays_findable(void **state)
     fixture_done(&f);
 }
 
+static void jobs_of_a_burst_do_not_lie_in_one_run_of_the_index(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct gr_core_config config = fixture_config(GR_ORDER_FIFO);
+    config.limits.jobs = 4096;
+    fixture_init(&f, &config);
+    fixture_node(&f, 8);
+    for (unsigned i = 0; i < config.limits.jobs; i++) {
+        (void)fixture_submit(&f, fixture_demand(1, 1), 0);
+    }
+    const uint64_t *entries = gr_core_at(f.core, f.core->index_at);
+    unsigned run = 0, longest = 0;
+    for (uint32_t i = 0; i < f.core->index_size; i++) {
+        run = entries[i] != 0 ? run + 1 : 0;
+        longest = run > longest ? run : longest;
+    }
+    assert_true(longest >= 8);
+    assert_true(longest < 512);
+    fixture_done(&f);
+}
+
 static void a_learned_mix_follows_the_submissions_and_forgets_the_rarest(void **state)
 {
     (void)state;
@@ -511,6 +533,7 @@ int main(void)
         cmocka_unit_test(decisions_and_questions_leave_the_digest_alone),
         cmocka_unit_test(each_part_of_the_state_is_in_the_digest),
         cmocka_unit_test(slots_are_reused_and_every_job_stays_findable),
+        cmocka_unit_test(jobs_of_a_burst_do_not_lie_in_one_run_of_the_index),
         cmocka_unit_test(a_learned_mix_follows_the_submissions_and_forgets_the_rarest),
         cmocka_unit_test(every_refusal_and_event_type_has_a_name),
     };
