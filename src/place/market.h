@@ -21,7 +21,10 @@
 struct gr_market_type {
     uint32_t cpu_milli, memory_mib; // of an empty node
     uint32_t count;                 // nodes
-    uint8_t site, variant, devices, group;
+    uint8_t site;                   // of all of them
+    uint8_t variant;                // index into the pool's variants
+    uint8_t devices;                // of each node
+    uint8_t group;                  // that the type belongs to
 };
 
 // A line of the mix that some empty node could hold.
@@ -48,8 +51,11 @@ struct gr_market_item {
 
 // See above. Plain data.
 struct gr_market {
-    uint32_t type_count, line_count, item_count, group_count;
-    double lost; // share of the milli asked for that no empty node could serve, 0..1
+    uint32_t type_count;  // entries of `types`
+    uint32_t line_count;  // entries of `lines`
+    uint32_t item_count;  // entries of `items`
+    uint32_t group_count; // groups that types were formed into
+    double lost;          // share of the milli asked for that no empty node could serve, 0..1
     float devices[GR_MARKET_GROUPS];              // in all
     uint32_t node_devices[GR_MARKET_GROUPS];      // of the widest node
     uint32_t node_cpu[GR_MARKET_GROUPS];          // milli, of the node with most

@@ -12,10 +12,10 @@
 // Scratch; the caller's memory, contents of no meaning afterwards.
 struct gr_rehearse_scratch {
     struct gr_node nodes[GR_REHEARSE_NODES];
-    uint16_t types[GR_REHEARSE_NODES];
+    uint16_t types[GR_REHEARSE_NODES]; // of the market, by node
     uint16_t tasks[GR_REHEARSE_TASKS]; // lines, in order of arrival
     struct gr_sheet sheet;
-    uint8_t scores[GR_SHEET_MAX][GR_REHEARSE_NODES];
+    uint8_t scores[GR_SHEET_MAX][GR_REHEARSE_NODES]; // by line and node; 0: does not fit
 };
 
 // Returns the mean share of the devices that is allocated, 0..1, while the demand that arrived goes

@@ -1,6 +1,14 @@
 // Scores many needs on one node: see sheet.h.
 #include "place/sheet.h"
 
+#include <string.h>
+
+#define LANES 4
+
+typedef int32_t numbers __attribute__((vector_size(LANES * sizeof(int32_t))));
+typedef float lanes __attribute__((vector_size(LANES * sizeof(float))));
+static_assert(GR_SHEET_MAX % LANES == 0, "entries are handled side by side");
+
 void gr_sheet_init(struct gr_sheet *sheet, const struct gr_value *value)
 {
     assert(sheet != NULL && value != NULL);
@@ -28,6 +36,26 @@ void gr_sheet_add(struct gr_sheet *sheet, const struct gr_value *value, uint32_t
     sheet->count++;
 }
 
+// gr_value_column for every entry.
+static void columns_find(const struct gr_sheet *sheet, const struct gr_value_view *view,
+                         int32_t *ret_columns)
+{
+    const int32_t cpu = (int32_t)view->node->cpu_milli, most = GR_VALUE_COLUMNS - 1;
+    const float inverse = view->group->column_inverse;
+    const numbers cpus = {cpu, cpu, cpu, cpu}, mosts = {most, most, most, most};
+    const lanes inverses = {inverse, inverse, inverse, inverse};
+    for (uint32_t i = 0; i < sheet->count; i += LANES) {
+        numbers x;
+        memcpy(&x, sheet->cpu_milli + i, sizeof x);
+        x = cpus - x;
+        x &= x > 0;
+        x = __builtin_convertvector(__builtin_convertvector(x, lanes) * inverses, numbers);
+        numbers within = x < mosts;
+        x = (x & within) | (mosts & ~within);
+        memcpy(ret_columns + i, &x, sizeof x);
+    }
+}
+
 void gr_sheet_score(const struct gr_sheet *sheet, const struct gr_value_view *view,
                     const uint8_t *fits, uint8_t *ret_scores, size_t step)
 {
@@ -47,11 +75,12 @@ void gr_sheet_score(const struct gr_sheet *sheet, const struct gr_value_view *vi
         after[u].row = usable + left.row_at;
     }
     const struct gr_value_scale scale = sheet->scale;
-    int32_t cpu_milli = (int32_t)view->node->cpu_milli;
+    int32_t columns[GR_SHEET_MAX];
+    columns_find(sheet, view, columns);
     for (uint32_t i = 0; i < sheet->count; i++) {
         unsigned u = sheet->unit[i];
-        uint32_t column = gr_value_column(view->group, cpu_milli - sheet->cpu_milli[i]);
-        int32_t loss = after[u].fixed - gr_value_worth(0, after[u].slope, after[u].row[column]);
+        uint16_t share = after[u].row[columns[i]];
+        int32_t loss = after[u].fixed - gr_value_worth(0, after[u].slope, share);
         ret_scores[i * step] = gr_value_score(&scale, loss) & fits[i];
     }
 }

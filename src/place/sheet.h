@@ -12,10 +12,11 @@
 
 // See above. Plain data.
 struct gr_sheet {
-    uint32_t count, units;
+    uint32_t count; // entries, below `entry`
+    uint32_t units; // units, `by unit`
     struct gr_value_scale scale;
-    int32_t cpu_milli[GR_SHEET_MAX];
-    uint16_t unit[GR_SHEET_MAX];
+    int32_t cpu_milli[GR_SHEET_MAX]; // of each entry; room is a multiple of what is handled at once
+    uint16_t unit[GR_SHEET_MAX];     // of each entry
     // By unit.
     uint16_t milli[GR_SHEET_MAX]; // of each device
     uint8_t devices[GR_SHEET_MAX];

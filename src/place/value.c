@@ -45,29 +45,6 @@ struct gr_value_scale gr_value_scale_get(const struct gr_value *value)
         .offset = offset, .limit = 254 * bucket, .factor = 65536 / bucket};
 }
 
-// Row of `usable` for this much free milli.
-static uint32_t row_of(const struct gr_value_group *group, int32_t milli)
-{
-    uint32_t row = ((uint32_t)milli + group->row_milli / 2) / group->row_milli;
-    return row < group->rows ? row : group->rows - 1;
-}
-
-struct gr_value_after gr_value_left(const struct gr_value_view *view, int32_t worth, int32_t milli)
-{
-    const struct gr_value_group *group = view->group;
-    int32_t left = view->milli - milli;
-    uint32_t row = row_of(group, left < 0 ? 0 : left);
-    int32_t rounded = (int32_t)(row * group->row_milli);
-    struct gr_value_after after = {.row_at = group->usable_at + row * GR_VALUE_COLUMNS};
-    if (view->value->scaled != 0) {
-        after.slope = view->worth - worth;
-    } else {
-        after.fixed = view->worth - worth - rounded;
-        after.slope = rounded;
-    }
-    return after;
-}
-
 bool gr_value_look(const struct gr_value *value, const struct gr_node *node,
                    struct gr_value_view *ret_view)
 {

@@ -30,17 +30,18 @@
 
 // The tables of one group of nodes.
 struct gr_value_group {
-    uint32_t rows;        // of `usable`
-    uint32_t row_milli;   // milli a row
-    uint32_t usable_at;   // first entry of its rows
-    float column_inverse; // columns a milli of cpu
-    int32_t hold[GR_NODE_DEVICES_MAX + 1];
-    int16_t worth[GR_VALUE_STEPS];
+    uint32_t rows;                         // of `usable`
+    uint32_t row_factor;                   // rows a milli, times 65536, rounded up
+    uint32_t row_milli;                    // milli a row
+    uint32_t usable_at;                    // first entry of its rows
+    float column_inverse;                  // columns a milli of cpu
+    int32_t hold[GR_NODE_DEVICES_MAX + 1]; // milli, by wholly free devices
+    int16_t worth[GR_VALUE_STEPS];         // milli, by steps that are free
 };
 
 // All tables. Plain data.
 struct gr_value {
-    uint32_t group_count;
+    uint32_t group_count;  // entries of `groups`
     uint32_t scaled;       // which form: 0 or 1
     uint32_t bucket_milli; // losses that differ by less may get the same score
     uint8_t group_of[GR_SITES_MAX][GR_POOL_VARIANTS_MAX]; // UINT8_MAX: no such node
@@ -64,8 +65,8 @@ struct gr_value_knobs {
 // Scratch that building takes; the caller's memory.
 struct gr_value_scratch {
     uint16_t usable[GR_VALUE_PATIENCES][GR_VALUE_USABLE]; // to choose from
-    float now[GR_VALUE_ROWS][2 * GR_VALUE_COLUMNS];
-    float next[GR_VALUE_ROWS][2 * GR_VALUE_COLUMNS];
+    float now[GR_VALUE_ROWS][2 * GR_VALUE_COLUMNS];       // milli sold after n knocks
+    float next[GR_VALUE_ROWS][2 * GR_VALUE_COLUMNS];      // and after n + 1
 };
 
 // Finds prices of items and from them `worth`, and which share of each item every group will serve.
@@ -80,8 +81,8 @@ void gr_value_tune(const struct gr_market *market, const struct gr_value_scratch
 
 // A node as the tables see it.
 struct gr_value_view {
-    const struct gr_value *value;
-    const struct gr_value_group *group;
+    const struct gr_value *value;       // the tables
+    const struct gr_value_group *group; // of the node
     const struct gr_node *node;
     int32_t milli;                        // free in all
     int32_t worth;                        // of all devices, hold included
@@ -113,8 +114,6 @@ bool gr_value_look(const struct gr_value *value, const struct gr_node *node,
 // device if it is a fraction. 0 where they do not fit. Pure.
 int32_t gr_value_take(const struct gr_value_view *view, unsigned devices, unsigned milli,
                       unsigned *ret_device);
-// What is left after losing `worth` and `milli`. Pure.
-struct gr_value_after gr_value_left(const struct gr_value_view *view, int32_t worth, int32_t milli);
 // The least loss of such a demand anywhere. Pure.
 int32_t gr_value_base(const struct gr_value *value, unsigned devices, unsigned milli);
 
@@ -123,6 +122,24 @@ static inline uint32_t gr_value_column(const struct gr_value_group *group, int32
 {
     int32_t column = (int32_t)((float)(cpu_milli < 0 ? 0 : cpu_milli) * group->column_inverse);
     return column < GR_VALUE_COLUMNS ? (uint32_t)column : GR_VALUE_COLUMNS - 1;
+}
+
+// What is left after losing `worth` and `milli`. Pure.
+static inline struct gr_value_after gr_value_left(const struct gr_value_view *view, int32_t worth,
+                                                  int32_t milli)
+{
+    const struct gr_value_group *group = view->group;
+    int32_t left = view->milli - milli;
+    uint32_t row =
+        ((left < 0 ? 0 : (uint32_t)left) + group->row_milli / 2) * group->row_factor >> 16;
+    row = row < group->rows ? row : group->rows - 1;
+    int32_t rounded = (int32_t)(row * group->row_milli);
+    bool scaled = view->value->scaled != 0;
+    return (struct gr_value_after){
+        .fixed = scaled ? 0 : view->worth - worth - rounded,
+        .slope = scaled ? view->worth - worth : rounded,
+        .row_at = group->usable_at + row * GR_VALUE_COLUMNS,
+    };
 }
 
 // How losses become scores.
@@ -139,6 +156,7 @@ struct gr_value_scale gr_value_scale_get(const struct gr_value *value);
 static inline uint8_t gr_value_score(const struct gr_value_scale *scale, int32_t loss)
 {
     int32_t above = loss + scale->offset;
-    above = above < 0 ? 0 : above > scale->limit ? scale->limit : above;
+    above &= ~(above >> 31); // below 0: 0, without a branch, which would be guessed wrong
+    above = above > scale->limit ? scale->limit : above;
     return (uint8_t)(255 - (above * scale->factor >> 16));
 }

@@ -189,6 +189,7 @@ void gr_value_strand(const struct gr_market *market, struct gr_value *value,
         group->row_milli = (most / (GR_VALUE_ROWS - 1) + 49) / 50 * 50;
         group->row_milli = group->row_milli > 0 ? group->row_milli : 50;
         group->rows = most / group->row_milli + 1;
+        group->row_factor = 65536 / group->row_milli + 1;
         group->usable_at = value->usable_count;
         value->usable_count += group->rows * COLUMNS;
         assert(value->usable_count <= GR_VALUE_USABLE);
