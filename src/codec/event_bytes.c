@@ -10,7 +10,7 @@
 //                      48 name
 //     node-state-set   u32 node, u32 state
 //     mix-set          u32 count; each: shape, u64 count, u64 label
-//     job-submitted    u64 tag, i64 limit, demand, u32 org
+//     job-submitted    u64 tag, i64 limit, demand, u32 org, u32 verdict, u64 rules version
 //     job-placed       u64 job, u32 attempt, u32 verdict, u64 rules version, pieces
 //     job-finished     u64 job, u32 attempt, u32 outcome
 //     job-dropped      u64 job, u32 why
@@ -253,6 +253,8 @@ static void body_pass(struct wire *wire, struct gr_event *event, struct gr_event
         i64_pass(wire, &event->submitted.limit_ms);
         demand_pass(wire, &event->submitted.demand);
         u32_pass(wire, &event->submitted.org);
+        u32_pass(wire, &event->submitted.verdict);
+        u64_pass(wire, &event->submitted.rules_version);
         return;
     case GR_JOB_PLACED:
         u64_pass(wire, &event->placed.job);

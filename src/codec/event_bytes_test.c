@@ -73,6 +73,8 @@ static struct gr_event example(enum gr_event_type type)
         event.submitted.limit_ms = 60000;
         event.submitted.demand = (struct gr_demand){{1, 2, 3, 1000, 8, 4, 0}, 16, 4, 2, 200, 1, 0};
         event.submitted.org = 3;
+        event.submitted.verdict = 2;
+        event.submitted.rules_version = 9;
         break;
     case GR_JOB_PLACED:
         event.placed.job = 12;

@@ -150,6 +150,8 @@ struct gr_event {
             int64_t limit_ms;
             struct gr_demand demand;
             uint32_t org;
+            uint32_t verdict;       // what admit said; 0: nobody was asked
+            uint64_t rules_version; // under which rules
         } submitted;
         // Of the `job` with this id, a start.
         struct {
