@@ -116,6 +116,7 @@ static void state_init(struct gr_core *core, const struct gr_core_config *config
         core->head[p] = core->tail[p] = NONE;
     }
     core->room = 1; // entries of zeros are from before
+    core->tried = NONE;
 }
 
 int gr_core_new(const struct gr_core_config *config, struct gr_core **ret_core, struct gr_err *err)

@@ -1,7 +1,6 @@
 // What to do next: turns requests and the state into facts. Changes nothing that is state; the
 // pool's pieces that it tries out are given back before it returns.
 #include "core/state.h"
-#include "place/policy.h"
 
 #include <string.h>
 
@@ -133,16 +132,19 @@ enum gr_refusal gr_decide_submit(struct gr_core *core, const struct gr_hooks *ho
 
 // --- starts
 
-// A question whose answer was no since room last grew.
-static struct gr_hopeless *hopeless(struct gr_core *core, const struct gr_demand *demand,
-                                    bool hidden)
+// Where the answer to a question is kept while it is no.
+static struct gr_hopeless *hopeless_at(struct gr_core *core, const struct gr_demand *demand,
+                                       bool hidden)
 {
-    struct gr_hopeless *known = &core->hopeless[demand_hash(demand)];
-    if (known->room != core->room || known->hidden != hidden ||
-        memcmp(&known->demand, demand, sizeof *demand) != 0) {
-        *known = (struct gr_hopeless){.demand = *demand, .hidden = hidden};
-    }
-    return known;
+    return &core->hopeless[(demand_hash(demand) + hidden) % GR_HOPELESS];
+}
+
+// True if the demand found no room since room last grew.
+static bool is_hopeless(struct gr_core *core, const struct gr_demand *demand, bool hidden)
+{
+    const struct gr_hopeless *known = hopeless_at(core, demand, hidden);
+    return known->room == core->room && known->hidden == hidden &&
+           memcmp(&known->demand, demand, sizeof *demand) == 0;
 }
 
 // Finds pieces for a job now. `hidden`: nodes of the reserved room are out of bounds at present.
@@ -151,17 +153,16 @@ static bool find_room(struct gr_core *core, const struct gr_job *job, bool hidde
 {
     struct gr_place *place = gr_pool(core);
     uint64_t salt = job->id * 65536;
-    if (gr_policy_find(gr_place_policy_name(place))->find != NULL) { // each draw is another
-        return gr_place_find_gang(place, &job->demand, salt, pieces);
-    }
-    struct gr_hopeless *known = hopeless(core, &job->demand, hidden);
-    if (known->room == core->room) {
+    if (is_hopeless(core, &job->demand, hidden)) {
         return false;
     }
     if (gr_place_find_gang(place, &job->demand, salt, pieces)) {
         return true;
     }
-    known->room = core->room;
+    if (!gr_place_draws(place)) { // each draw is another question
+        *hopeless_at(core, &job->demand, hidden) =
+            (struct gr_hopeless){.demand = job->demand, .hidden = hidden, .room = core->room};
+    }
     return false;
 }
 
@@ -328,6 +329,17 @@ static void hide(struct gr_core *core, bool hidden)
     }
 }
 
+// The last waiting job that was tried in vain and need not be tried again: starts since then only
+// took room, and time only makes a job end later. With lots or somebody to ask nothing is known.
+static uint32_t tried_get(const struct gr_core *core, const struct gr_hooks *hooks, uint32_t first)
+{
+    bool known = core->tried != NONE && core->tried_room == core->room &&
+                 core->tried_first == gr_job_at(core, first)->id;
+    return known && !gr_place_draws(gr_pool(core)) && (hooks == NULL || hooks->admit == NULL)
+               ? core->tried
+               : first;
+}
+
 // Tries the jobs behind the first: those that end before the reserved start may go anywhere, the
 // others only beside the reserved nodes.
 static bool backfill(struct gr_core *core, const struct gr_hooks *hooks, int64_t at_ms,
@@ -335,28 +347,37 @@ static bool backfill(struct gr_core *core, const struct gr_hooks *hooks, int64_t
 {
     bool hidden = false;
     bool found = false;
-    for (uint32_t s = gr_jobs_after(core, first); s != NONE && !found; s = gr_jobs_after(core, s)) {
+    uint32_t last = tried_get(core, hooks, first);
+    for (uint32_t s = gr_jobs_after(core, last); s != NONE; s = gr_jobs_after(core, s)) {
         const struct gr_job *job = gr_job_at(core, s);
         int64_t end = job->limit_ms == 0 || job->limit_ms > INT64_MAX - at_ms
                           ? INT64_MAX
                           : at_ms + job->limit_ms;
         bool must_hide = core->room_kept.node_count > 0 && end > core->room_kept.start_ms;
-        if (must_hide != hidden) {
-            hide(core, must_hide);
-            hidden = must_hide;
+        if (!is_hopeless(core, &job->demand, must_hide)) {
+            if (must_hide != hidden) {
+                hide(core, must_hide);
+                hidden = must_hide;
+            }
+            found = find_room(core, job, hidden, pieces);
         }
-        if (!find_room(core, job, hidden, pieces)) {
-            continue;
-        }
-        if (hidden) { // admit sees the pool as it is
+        if (found && hidden) { // admit sees the pool as it is
             hide(core, false);
             hidden = false;
         }
-        found = start_fact(core, hooks, at_ms, job, pieces, ret_event) == GR_REFUSED_NOTHING;
+        found =
+            found && start_fact(core, hooks, at_ms, job, pieces, ret_event) == GR_REFUSED_NOTHING;
+        if (found) {
+            break;
+        }
+        last = s;
     }
     if (hidden) {
         hide(core, false);
     }
+    core->tried = last;
+    core->tried_room = core->room;
+    core->tried_first = gr_job_at(core, first)->id;
     return found;
 }
 

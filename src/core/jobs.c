@@ -83,6 +83,9 @@ static void queue_add(struct gr_core *core, uint32_t slot)
     }
     core->tail[p] = slot;
     core->waiting++;
+    if (core->tried != NONE && p > gr_job_at(core, core->tried)->demand.priority) {
+        core->tried = NONE; // it stands among those that were tried
+    }
 }
 
 static void queue_remove(struct gr_core *core, uint32_t slot)
@@ -100,6 +103,7 @@ static void queue_remove(struct gr_core *core, uint32_t slot)
         gr_job_at(core, job->next)->prev = job->prev;
     }
     job->next = job->prev = NONE;
+    core->tried = core->tried == slot ? NONE : core->tried;
     assert(core->waiting > 0);
     core->waiting--;
 }

@@ -76,6 +76,11 @@ struct gr_core {
     struct gr_reserved_room room_kept;
     // --- what follows from it, or only makes it fast
     uint64_t room; // grows whenever room may have grown
+    // Backfill tried all waiting jobs up to slot `tried` in vain behind the first job
+    // `tried_first`, when room was `tried_room`; UINT32_MAX: nothing is known.
+    uint64_t tried_room, tried_first;
+    uint32_t tried;
+    uint32_t padding_tried;
     struct gr_hopeless hopeless[GR_HOPELESS];
     struct gr_fleet_fit fleet_fit[GR_HOPELESS];
     struct gr_core_limits limits;

@@ -114,6 +114,11 @@ const char *gr_place_policy_name(const struct gr_place *place)
     return gr_place_policy(place)->name;
 }
 
+bool gr_place_draws(const struct gr_place *place)
+{
+    return gr_place_policy(place)->find != NULL;
+}
+
 // True if level `l` of the node names an outer domain.
 static bool outer(const struct gr_node *node, unsigned l)
 {

@@ -62,6 +62,9 @@ const struct gr_place_limits *gr_place_limits_get(const struct gr_place *place);
 // The name of its policy. Static text.
 const char *gr_place_policy_name(const struct gr_place *place);
 
+// True if the policy draws lots: then the same question with another salt has another answer.
+bool gr_place_draws(const struct gr_place *place);
+
 // Adds a node and returns its number (0, 1, 2, ...). `node` states what is free, which is all there
 // is: cold->cpu_milli and memory_mib are filled from it, `hosted` is zeroed. The caller has checked
 // room, domain numbers, and that outer domains nest; asserted.
