@@ -60,13 +60,16 @@ int gr_json_set_int(json_t *object, const char *key, int64_t value)
 int gr_json_set_decimal(json_t *object, const char *key, int64_t value, unsigned digits)
 {
     assert(digits <= GR_NUMBER_DIGITS_MAX);
-    assert(value > -1000000000000000 && value < 1000000000000000);
     int64_t unit = 1;
     for (unsigned i = 0; i < digits; i++) {
         unit *= 10;
     }
     if (value % unit == 0) {
         return gr_json_set_int(object, key, value / unit);
+    }
+    if (value <= -1000000000000000 || value >= 1000000000000000) {
+        int64_t up = llabs(value % unit) >= unit - llabs(value % unit) ? 1 : 0;
+        return gr_json_set_int(object, key, value / unit + (value < 0 ? -up : up));
     }
     // The nearest double to a decimal of at most 15 digits is written back as that decimal.
     return gr_json_set(object, key, json_real((double)value / (double)unit));

@@ -18,8 +18,9 @@ int gr_json_set_text(json_t *object, const char *key, struct gr_slice text);
 // Sets `key` to a whole number, exactly.
 int gr_json_set_int(json_t *object, const char *key, int64_t value);
 
-// Sets `key` to value / 10^digits, written as the shortest decimal ("19.45", "80"). At most 15
-// significant digits, which is asserted; digits at most GR_NUMBER_DIGITS_MAX.
+// Sets `key` to value / 10^digits, written as the shortest decimal ("19.45", "80"); digits at most
+// GR_NUMBER_DIGITS_MAX. More than 15 significant digits are more than a reader's double holds: such
+// a value is written as a whole number, rounded half away from zero.
 int gr_json_set_decimal(json_t *object, const char *key, int64_t value, unsigned digits);
 
 // Sets `key` to true or false.

@@ -16,6 +16,8 @@ static void numbers_and_order_are_kept(void **state)
     code |= gr_json_set_decimal(object, "a", 19450, 3);
     code |= gr_json_set_decimal(object, "whole", 80000, 3);
     code |= gr_json_set_decimal(object, "long", 123456789012345, 3);
+    code |= gr_json_set_decimal(object, "longer", -1234567890123456, 3);
+    code |= gr_json_set_decimal(object, "longest", INT64_MIN, 9);
     code |= gr_json_set_text(object, "t", gr_slice_of("a\xff\"b"));
     code |= gr_json_set_null(object, "n");
     code |= gr_json_set_bool(object, "b", true);
@@ -31,7 +33,8 @@ static void numbers_and_order_are_kept(void **state)
     fclose(file);
     assert_string_equal(text,
                         "{\n  \"z\": -9223372036854775808,\n  \"a\": 19.45,\n  \"whole\": 80,\n"
-                        "  \"long\": 123456789012.345,\n  \"t\": \"a?\\\"b\",\n  \"n\": null,\n"
+                        "  \"long\": 123456789012.345,\n  \"longer\": -1234567890123,\n"
+                        "  \"longest\": -9223372037,\n  \"t\": \"a?\\\"b\",\n  \"n\": null,\n"
                         "  \"b\": true,\n  \"list\": [\n    1\n  ]\n}\n");
     free(text);
     json_decref(object);
