@@ -12,6 +12,10 @@
 // Steps between two calls of config->progress.
 #define PROGRESS_STEPS 256
 
+// The latest end of a job on the virtual clock: times of 15 digits are exact everywhere, also in
+// JSON, and no sum of them overflows.
+#define END_MAX_MS INT64_C(999999999999999)
+
 uint64_t gr_run_steps(const struct gr_trace *trace)
 {
     return trace->order_count * (gr_trace_has_departures(trace) ? 2u : 1u);
@@ -137,6 +141,22 @@ static int submit(struct gr_run *run, size_t index, int64_t at_ms, uint64_t *ret
     return 0;
 }
 
+// That the job's end is a time that the clock can show.
+static int check_end(const struct gr_trace *trace, uint32_t job, int64_t start_ms,
+                     struct gr_err *err)
+{
+    int64_t duration_ms = trace->jobs[job].duration_ms;
+    assert(start_ms >= 0 && start_ms <= END_MAX_MS);
+    if (duration_ms == GR_TRACE_FOREVER || duration_ms <= END_MAX_MS - start_ms) {
+        return 0;
+    }
+    return gr_fail(err, -ERANGE,
+                   "job %" PRIu32 " of the file would end more than 31,000 years after the first "
+                   "arrival, expected less: is the unit of the durations right "
+                   "(--map duration=COLUMN:ms)?",
+                   job + 1);
+}
+
 // Applies the fact that a job was placed, and notes when it leaves.
 static int place(struct gr_run *run, const struct gr_event *event, struct gr_err *err)
 {
@@ -144,8 +164,10 @@ static int place(struct gr_run *run, const struct gr_event *event, struct gr_err
     const struct gr_job *job = gr_core_job_find(run->core, id);
     assert(job != NULL);
     int64_t delay_ms = event->since_ms - job->submitted_ms;
-    const struct gr_trace_job *source = &run->trace->jobs[run->trace->order[job->tag]];
-    int code = gr_run_fact(run, event, err);
+    uint32_t index = run->trace->order[job->tag];
+    const struct gr_trace_job *source = &run->trace->jobs[index];
+    int code = check_end(run->trace, index, event->at_ms, err);
+    code = code < 0 ? code : gr_run_fact(run, event, err);
     if (code < 0) {
         return code;
     }

@@ -156,6 +156,26 @@ static void a_job_without_end_keeps_its_place_in_a_queue(void **state)
     gr_result_done(&result);
 }
 
+static void a_clock_that_would_run_out_is_an_error(void **state)
+{
+    (void)state;
+    struct gr_trace trace;
+    struct gr_result result;
+    struct gr_err err;
+    static const char year_9999[] = "0,250000000000,1,1,1,\n";
+    char jobs[sizeof QUEUE + 6 * sizeof year_9999] = QUEUE;
+    for (int i = 0; i < 5; i++) {
+        strcat(jobs, year_9999);
+    }
+    load("1x1xa", jobs, &trace);
+    struct gr_run_config config = {.policy = "bestfit"};
+    assert_int_equal(gr_run(&trace, &config, &result, &err), -ERANGE);
+    assert_string_equal(err.text, "job 4 of the file would end more than 31,000 years after the "
+                                  "first arrival, expected less: is the unit of the durations "
+                                  "right (--map duration=COLUMN:ms)?");
+    gr_trace_done(&trace);
+}
+
 static void samples_are_thinned_and_stay_in_order(void **state)
 {
     (void)state;
@@ -271,6 +291,7 @@ int main(void)
         cmocka_unit_test(a_gang_starts_whole_or_not_at_all),
         cmocka_unit_test(jobs_of_no_length_come_and_go),
         cmocka_unit_test(a_job_without_end_keeps_its_place_in_a_queue),
+        cmocka_unit_test(a_clock_that_would_run_out_is_an_error),
         cmocka_unit_test(samples_are_thinned_and_stay_in_order),
         cmocka_unit_test(the_same_replay_ends_in_the_same_state),
         cmocka_unit_test(a_learned_mix_ends_in_a_verified_state_too),
