@@ -471,6 +471,12 @@ static int read_source(struct gr_trace *trace, const char *path, const char *byt
     } else {
         plan_unmapped(&reader);
     }
+    if (reader.column_count == 0) {
+        return gr_fail(err, -EINVAL,
+                       "%s: found a map of defaults only, expected a FIELD=COLUMN for at least one "
+                       "column of the file",
+                       path);
+    }
     enum gr_csv_flags flags = options->map != NULL ? GR_CSV_OTHER_COLUMNS : GR_CSV_STRICT;
     int code = bytes == NULL
                    ? gr_csv_open(path, reader.columns, reader.column_count, flags, &reader.csv, err)

@@ -291,6 +291,16 @@ static void a_wrong_map_is_quoted(void **state)
     }
 }
 
+static void a_map_without_a_column_is_refused(void **state)
+{
+    (void)state;
+    assert_refused("submit=default:0,duration=default:1,devices=default:1,cpu=default:0,"
+                   "memory=default:0",
+                   GENERAL "\n0,1,1,1,1\n",
+                   "j.csv: found a map of defaults only, expected a FIELD=COLUMN for at least one "
+                   "column of the file");
+}
+
 static void dates_are_utc_of_the_gregorian_calendar(void **state)
 {
     (void)state;
@@ -332,6 +342,7 @@ int main(void)
         cmocka_unit_test(a_wide_job_becomes_a_gang_of_the_fewest_equal_tasks),
         cmocka_unit_test(bad_general_files_are_refused_with_their_place),
         cmocka_unit_test(a_wrong_map_is_quoted),
+        cmocka_unit_test(a_map_without_a_column_is_refused),
         cmocka_unit_test(dates_are_utc_of_the_gregorian_calendar),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
