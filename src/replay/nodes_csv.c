@@ -68,6 +68,14 @@ static int read_domains(struct gr_trace *trace, const struct gr_csv *csv,
     return 0;
 }
 
+// Words what the trace refused about a field; a lack of memory is about no field.
+static int fail_name(const struct gr_csv *csv, size_t column, const struct gr_err *why,
+                     struct gr_err *err)
+{
+    return why->code == -ENOMEM ? gr_fail(err, -ENOMEM, "%s", why->text)
+                                : gr_csv_fail(csv, column, err, "found %s", why->text);
+}
+
 // The model, which may be blank only where there is nothing of it.
 static int read_model(struct gr_trace *trace, const struct gr_csv *csv, size_t column,
                       struct gr_trace_node *node, struct gr_err *err)
@@ -85,7 +93,7 @@ static int read_model(struct gr_trace *trace, const struct gr_csv *csv, size_t c
     struct gr_err why;
     gr_err_init(&why);
     int code = gr_trace_add_model(trace, model, &node->model, &why);
-    return code == 0 ? 0 : gr_csv_fail(csv, column, err, "found %s", why.text);
+    return code == 0 ? 0 : fail_name(csv, column, &why, err);
 }
 
 static int read_site(struct gr_trace *trace, const struct gr_csv *csv, struct gr_trace_node *node,
@@ -96,7 +104,7 @@ static int read_site(struct gr_trace *trace, const struct gr_csv *csv, struct gr
     gr_err_init(&why);
     int code = gr_trace_add_site(trace, site.size > 0 ? site : gr_slice_of(DEFAULT_SITE),
                                  &node->site, &why);
-    return code == 0 ? 0 : gr_csv_fail(csv, SITE, err, "found %s", why.text);
+    return code == 0 ? 0 : fail_name(csv, SITE, &why, err);
 }
 
 // Adds the node and words what the trace refuses.
@@ -107,6 +115,11 @@ static int add_node(struct gr_trace *trace, const struct gr_csv *csv, size_t col
     int code = gr_csv_get_text(csv, column, name, sizeof name, err);
     if (code < 0) {
         return code;
+    }
+    struct gr_err why;
+    gr_err_init(&why);
+    if (gr_trace_check_name(gr_slice_of(name), &why) < 0) {
+        return fail_name(csv, column, &why, err);
     }
     code = gr_trace_add_node(trace, node, gr_slice_of(name), err);
     if (code == -EEXIST) {

@@ -105,6 +105,28 @@ static void bad_node_files_are_refused_with_their_place(void **state)
                    "level");
 }
 
+static void names_that_the_core_does_not_take_are_refused(void **state)
+{
+    (void)state;
+#define NAMES "name,kind,devices,cpu_milli,memory_mib,site\n"
+#define LONG "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuv" // 48 bytes
+    assert_refused(NAMES "\"a\nb\",h,8,1,1,s\n",
+                   "n.csv:2:1: column 'name': found a name with a line end, a tab or another "
+                   "control character, expected none");
+    assert_refused(NAMES "a,h\t1,8,1,1,s\n",
+                   "n.csv:2:3: column 'kind': found a name with a line end, a tab or another "
+                   "control character, expected none");
+    assert_refused(NAMES "a,h,8,1,1,\"s\r\n\"\n",
+                   "n.csv:2:11: column 'site': found a name with a line end, a tab or another "
+                   "control character, expected none");
+    assert_refused(NAMES "a," LONG ",8,1,1,s\n",
+                   "n.csv:2:3: column 'kind': found a name of 48 bytes, expected at most 47");
+    assert_refused(NAMES "a,h,8,1,1," LONG "\n",
+                   "n.csv:2:11: column 'site': found a name of 48 bytes, expected at most 47");
+#undef NAMES
+#undef LONG
+}
+
 static void truncated_lines_and_bad_bytes_are_refused(void **state)
 {
     (void)state;
@@ -169,6 +191,31 @@ static void a_pool_is_generated_from_its_description(void **state)
     gr_trace_done(&trace);
 }
 
+static void a_description_with_names_that_the_core_does_not_take_is_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *spec, *expected;
+    } cases[] = {
+        {"1x1xh:site=a\nb", "pool group '1x1xh:site=a?b': found a name with a line end, a tab or "
+                            "another control character, expected none"},
+        {"1x1xh\033[1m", "pool group '1x1xh?[1m': found a name with a line end, a tab or another "
+                         "control character, expected none"},
+        {"1x1xh\xff",
+         "pool group '1x1xh...': found a name with the byte 0xff, expected valid UTF-8"},
+        {"1x1xh:site=abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuv",
+         "pool group '1x1xh:site=abcdefghijklmnopqrstuvwxyzabc...': found a name of 48 bytes, "
+         "expected at most 47"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct gr_trace trace;
+        struct gr_err err;
+        assert_int_equal(generate(cases[i].spec, &trace, &err), -EINVAL);
+        assert_string_equal(err.text, cases[i].expected);
+        gr_trace_done(&trace);
+    }
+}
+
 static void a_wrong_description_is_quoted(void **state)
 {
     (void)state;
@@ -208,9 +255,11 @@ int main(void)
         cmocka_unit_test(an_openb_node_file_reads_as_it_is),
         cmocka_unit_test(sites_and_domains_are_numbered_by_name),
         cmocka_unit_test(bad_node_files_are_refused_with_their_place),
+        cmocka_unit_test(names_that_the_core_does_not_take_are_refused),
         cmocka_unit_test(truncated_lines_and_bad_bytes_are_refused),
         cmocka_unit_test(more_models_than_a_pool_can_have_are_refused),
         cmocka_unit_test(a_pool_is_generated_from_its_description),
+        cmocka_unit_test(a_description_with_names_that_the_core_does_not_take_is_refused),
         cmocka_unit_test(a_wrong_description_is_quoted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -125,9 +125,16 @@ static int add_group(struct gr_trace *trace, const struct group *group, struct g
     for (unsigned level = 0; level < GR_DOMAIN_LEVELS; level++) {
         node.domain[level] = GR_TRACE_NO_DOMAIN;
     }
-    int code = gr_trace_add_model(trace, group->kind, &node.model, err);
+    struct gr_err why;
+    gr_err_init(&why);
+    int code = gr_trace_add_model(trace, group->kind, &node.model, &why);
     if (code == 0) {
-        code = gr_trace_add_site(trace, group->site, &node.site, err);
+        code = gr_trace_add_site(trace, group->site, &node.site, &why);
+    }
+    if (code < 0) {
+        char quote[GR_WORDS_QUOTE_SIZE];
+        return gr_fail(err, code, "pool group %s: found %s", gr_words_quote(group->text, quote),
+                       why.text);
     }
     for (int64_t i = 0; code == 0 && i < group->nodes; i++) {
         code = add_node(trace, group, &node, i, err);

@@ -1,6 +1,7 @@
 // A recorded workload in memory: see trace.h and trace_build.h.
 #include "replay/trace_build.h"
 
+#include "base/utf8.h"
 #include "replay/names.h"
 
 #include <assert.h>
@@ -135,10 +136,37 @@ bool gr_trace_has_departures(const struct gr_trace *trace)
     return false;
 }
 
+int gr_trace_check_name(struct gr_slice name, struct gr_err *err)
+{
+    for (size_t at = 0; at < name.size;) {
+        uint32_t point;
+        size_t length = gr_utf8_read(name.text + at, name.size - at, &point);
+        if (length == 0) {
+            return gr_fail(err, -EINVAL, "a name with the byte 0x%02x, expected valid UTF-8",
+                           (unsigned char)name.text[at]);
+        }
+        if (gr_utf8_is_control(point)) {
+            return gr_fail(err, -EINVAL,
+                           "a name with a line end, a tab or another control character, expected "
+                           "none");
+        }
+        at += length;
+    }
+    if (name.size >= GR_NAME_SIZE) {
+        return gr_fail(err, -EINVAL, "a name of %zu bytes, expected at most %d", name.size,
+                       GR_NAME_SIZE - 1);
+    }
+    return 0;
+}
+
 int gr_trace_add_model(struct gr_trace *trace, struct gr_slice name, uint32_t *ret_model,
                        struct gr_err *err)
 {
     struct gr_names *models = &trace->memory->models;
+    int code = gr_trace_check_name(name, err);
+    if (code < 0) {
+        return code;
+    }
     if (models->count == GR_POOL_VARIANTS_MAX && gr_names_find(models, name) == GR_NAMES_NONE) {
         return gr_fail(err, -ERANGE, "more than %d different models, expected no more",
                        GR_POOL_VARIANTS_MAX);
@@ -150,6 +178,10 @@ int gr_trace_add_site(struct gr_trace *trace, struct gr_slice name, uint32_t *re
                       struct gr_err *err)
 {
     struct gr_names *sites = &trace->memory->sites;
+    int code = gr_trace_check_name(name, err);
+    if (code < 0) {
+        return code;
+    }
     if (sites->count == GR_SITES_MAX && gr_names_find(sites, name) == GR_NAMES_NONE) {
         return gr_fail(err, -ERANGE, "more than %d different sites, expected no more",
                        GR_SITES_MAX);

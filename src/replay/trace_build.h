@@ -13,8 +13,13 @@
 // -ENOMEM, with nothing to give back then.
 int gr_trace_init(struct gr_trace *trace, struct gr_err *err);
 
-// The number of a model, which is new if the trace does not have it. -ERANGE if the trace would
-// have more than GR_POOL_VARIANTS_MAX; -ENOMEM.
+// That the core takes `name` for a node, model or site: at most GR_NAME_SIZE - 1 bytes of UTF-8
+// without control characters; it may be blank. 0, or -EINVAL with "a name ..., expected ..." for
+// the caller to put the place before.
+int gr_trace_check_name(struct gr_slice name, struct gr_err *err);
+
+// The number of a model, which is new if the trace does not have it. -EINVAL as of
+// gr_trace_check_name; -ERANGE if the trace would have more than GR_POOL_VARIANTS_MAX; -ENOMEM.
 int gr_trace_add_model(struct gr_trace *trace, struct gr_slice name, uint32_t *ret_model,
                        struct gr_err *err);
 
