@@ -2,19 +2,31 @@
 #include "model/node.h"
 
 #include <stddef.h>
+#include <string.h>
 
+typedef uint16_t eight __attribute__((vector_size(16)));
+static_assert(GR_NODE_DEVICES_MAX == 16, "a row of devices is two vectors");
+
+// Eight devices at a time: this runs for every piece that is taken or given back.
 void gr_node_summarise(struct gr_node *node)
 {
     assert(node != NULL);
-    unsigned whole = 0;
-    uint16_t widest = 0;
-    for (unsigned i = 0; i < GR_NODE_DEVICES_MAX; i++) {
-        assert(node->free[i] <= GR_DEVICE_MILLI);
-        whole += node->free[i] == GR_DEVICE_MILLI;
-        widest = node->free[i] > widest ? node->free[i] : widest;
+    const uint16_t m = GR_DEVICE_MILLI;
+    const eight all = {m, m, m, m, m, m, m, m};
+    eight low, high;
+    memcpy(&low, node->free, sizeof low);
+    memcpy(&high, node->free + 8, sizeof high);
+    eight whole = (eight)(low == all) + (eight)(high == all); // each match counts -1
+    eight higher = (eight)(high > low);
+    eight widest = (high & higher) | (low & ~higher);
+    uint16_t count = 0, most = 0;
+    for (unsigned i = 0; i < 8; i++) {
+        count = (uint16_t)(count - whole[i]);
+        most = widest[i] > most ? widest[i] : most;
     }
-    node->whole = (uint8_t)whole;
-    node->widest = widest;
+    assert(most <= GR_DEVICE_MILLI);
+    node->whole = (uint8_t)count;
+    node->widest = most;
 }
 
 // True if the piece is free, whatever the node's state.
