@@ -97,6 +97,18 @@ static int write_report(const struct gr_cli_replay_request *request, const struc
     return gr_report_write(request->report, &report, err);
 }
 
+// The report and the results. Each is tried, whatever becomes of the other: the work may have taken
+// long. The first error counts.
+static int show(const struct gr_cli_replay_request *request, const struct gr_trace *trace,
+                const struct gr_result *results, size_t count, struct gr_err *err)
+{
+    int reported = request->report != NULL ? write_report(request, trace, results, count, err) : 0;
+    int printed =
+        gr_cli_replay_results(trace, results, count, (enum gr_cli_replay_format)request->format,
+                              request->timing, reported < 0 ? NULL : err);
+    return reported < 0 ? reported : printed;
+}
+
 int gr_cli_replay_trace(const struct gr_cli_replay_request *request,
                         const struct gr_cli_replay_policies *policies, struct gr_err *err)
 {
@@ -114,13 +126,8 @@ int gr_cli_replay_trace(const struct gr_cli_replay_request *request,
     if (code == 0) {
         code = run_policies(request, &trace, policies, results, err);
     }
-    if (code == 0 && request->report != NULL) {
-        code = write_report(request, &trace, results, policies->count, err);
-    }
     if (code == 0) {
-        code =
-            gr_cli_replay_results(&trace, results, policies->count,
-                                  (enum gr_cli_replay_format)request->format, request->timing, err);
+        code = show(request, &trace, results, policies->count, err);
     }
     for (size_t i = 0; i < policies->count; i++) {
         gr_result_done(&results[i]);

@@ -139,8 +139,15 @@ def a_report_is_one_page_of_its_own():
         succeeds("--nodes", f.nodes, "--jobs", f.jobs, "--report", page, "-p", "bestfit,fgd")
         text = page.read_text()
         assert text.startswith("<!") and "<svg" in text and "bestfit" in text
-        code, out, err = run("--nodes", f.nodes, "--jobs", f.jobs, "--report", "/nonexistent/x")
-        assert code != 0 and out == "" and "/nonexistent/x" in err, (code, out, err)
+
+
+def a_report_that_cannot_be_written_does_not_cost_the_results():
+    with Files(nodes=NODES, jobs=JOBS) as f:
+        words = ("--nodes", f.nodes, "--jobs", f.jobs, "-o", "csv")
+        for page, want in ("/nonexistent/x", 2), ("/dev/full", 1):
+            code, out, err = run(*words, "--report", page)
+            assert code == want and out == succeeds(*words), (page, code, out)
+            assert err.startswith(f"granary replay: write {page}: ") and err.count("\n") == 1, err
 
 
 def the_help_fits_a_terminal_and_explains_the_json():
@@ -221,7 +228,9 @@ def wrong_files_are_refused_with_their_place():
 TESTS = [a_recorded_openb_run_gives_the_published_number, fewer_arrivals_are_asked_for_by_number,
          the_benchmark_says_how_near_each_policy_comes, a_queue_says_how_long_jobs_waited,
          the_output_is_the_same_twice_and_needs_no_order_of_rows, maps_come_in_pieces,
-         a_report_is_one_page_of_its_own, the_help_fits_a_terminal_and_explains_the_json,
+         a_report_is_one_page_of_its_own,
+         a_report_that_cannot_be_written_does_not_cost_the_results,
+         the_help_fits_a_terminal_and_explains_the_json,
          a_wrong_command_line_says_what_to_do, wrong_files_are_refused_with_their_place]
 
 
