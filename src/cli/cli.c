@@ -4,7 +4,9 @@
 #include "cli/catalogue.h"
 #include "cli/command.h"
 #include "cli/replay.h"
+#include "cli/start.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -31,13 +33,15 @@ int gr_cli_main(int argc, char **argv)
     }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
         usage(stdout);
-        return GR_EXIT_OK;
+        return gr_cli_finish("help");
     }
     for (size_t i = 0; commands[i] != NULL; i++) {
         if (strcmp(argv[1], commands[i]->name) == 0) {
             return commands[i]->run(argc - 1, argv + 1);
         }
     }
-    fprintf(stderr, "granary: there is no command '%s'; `granary help` lists them\n", argv[1]);
+    struct gr_err err; // makes it safe to print
+    (void)gr_fail(&err, -EINVAL, "there is no command '%s'; `granary help` lists them", argv[1]);
+    fprintf(stderr, "granary: %s\n", err.text);
     return GR_EXIT_USAGE;
 }

@@ -150,6 +150,14 @@ def a_report_that_cannot_be_written_does_not_cost_the_results():
             assert err.startswith(f"granary replay: write {page}: ") and err.count("\n") == 1, err
 
 
+def a_command_that_is_not_there_is_safe_to_print():
+    done = subprocess.run([GRANARY, "a\x1b[31m"], stderr=subprocess.PIPE, timeout=60)
+    assert done.returncode == 2 and b"\x1b" not in done.stderr, done.stderr
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([GRANARY, "help"], stdout=full, stderr=subprocess.PIPE, timeout=60)
+    assert done.returncode == 1 and b"No space left" in done.stderr, done
+
+
 def the_help_fits_a_terminal_and_explains_the_json():
     out = succeeds("--help")
     assert max(map(len, out.splitlines())) <= 100
@@ -230,6 +238,7 @@ TESTS = [a_recorded_openb_run_gives_the_published_number, fewer_arrivals_are_ask
          the_output_is_the_same_twice_and_needs_no_order_of_rows, maps_come_in_pieces,
          a_report_is_one_page_of_its_own,
          a_report_that_cannot_be_written_does_not_cost_the_results,
+         a_command_that_is_not_there_is_safe_to_print,
          the_help_fits_a_terminal_and_explains_the_json,
          a_wrong_command_line_says_what_to_do, wrong_files_are_refused_with_their_place]
 
