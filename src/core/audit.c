@@ -66,7 +66,7 @@ static const char *jobs_count(const struct gr_core *core, struct counting *count
             continue;
         }
         running++;
-        if (job->allocation >= core->allocation_top) {
+        if (job->allocation != s) {
             return "a running job has no allocation";
         }
         const struct gr_allocation *allocation = gr_allocation_at(core, job->allocation);

@@ -111,7 +111,7 @@ static void state_init(struct gr_core *core, const struct gr_core_config *config
     core->format = FORMAT;
     core->order = config->order;
     core->learn_mix = config->learn_mix;
-    core->job_free = core->allocation_free = core->more_free = NONE;
+    core->job_free = core->more_free = NONE;
     for (unsigned p = 0; p < 256; p++) {
         core->head[p] = core->tail[p] = NONE;
     }
@@ -171,7 +171,7 @@ int gr_core_clone(const struct gr_core *core, struct gr_core **ret_core, struct 
     memcpy(copy, core, core->jobs_at);
     memcpy(gr_job_at(copy, 0), gr_job_at(core, 0), core->job_top * sizeof(struct gr_job));
     memcpy(gr_allocation_at(copy, 0), gr_allocation_at(core, 0),
-           core->allocation_top * sizeof(struct gr_allocation));
+           core->job_top * sizeof(struct gr_allocation));
     memcpy(gr_more_at(copy, 0), gr_more_at(core, 0), core->more_top * sizeof(struct gr_more));
     memcpy(gr_core_at(copy, core->index_at), gr_core_at(core, core->index_at),
            core->scratch_at - core->index_at);
@@ -404,8 +404,7 @@ void gr_core_digest(const struct gr_core *core, uint8_t ret_digest[32])
     gr_hash_add(&hash, gr_core_at(core, core->sites_at), core->site_count * sizeof(struct gr_site));
     gr_hash_add(&hash, gr_core_at(core, core->variants_at), core->variant_count * GR_NAME_SIZE);
     gr_hash_add(&hash, gr_job_at(core, 0), core->job_top * sizeof(struct gr_job));
-    gr_hash_add(&hash, gr_allocation_at(core, 0),
-                core->allocation_top * sizeof(struct gr_allocation));
+    gr_hash_add(&hash, gr_allocation_at(core, 0), core->job_top * sizeof(struct gr_allocation));
     gr_hash_add(&hash, gr_more_at(core, 0), core->more_top * sizeof(struct gr_more));
     gr_hash_add(&hash, gr_learned_at(core),
                 offsetof(struct gr_learned, items) +

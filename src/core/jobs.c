@@ -32,8 +32,13 @@ uint32_t gr_core_job_slot(const struct gr_core *core, uint64_t job)
     uint32_t low = (uint32_t)job;
     for (uint32_t i = index_home(core, low); index[i].slot != 0;
          i = (i + 1) & (core->index_size - 1)) {
-        if (index[i].low == low && gr_job_at(core, index[i].slot - 1)->id == job) {
-            return index[i].slot - 1;
+        if (index[i].low != low) {
+            continue;
+        }
+        uint32_t slot = index[i].slot - 1;
+        __builtin_prefetch(gr_allocation_at(core, slot)); // whoever looks for a job wants it next
+        if (gr_job_at(core, slot)->id == job) {
+            return slot;
         }
     }
     return NONE;
@@ -151,17 +156,6 @@ void gr_jobs_add(struct gr_core *core, const struct gr_event *event)
     queue_add(core, slot);
 }
 
-static uint32_t allocation_take(struct gr_core *core)
-{
-    uint32_t slot = core->allocation_free;
-    if (slot != NONE) {
-        core->allocation_free = gr_allocation_at(core, slot)->more;
-        return slot;
-    }
-    assert(core->allocation_top < core->limits.jobs);
-    return core->allocation_top++;
-}
-
 static uint32_t more_take(struct gr_core *core)
 {
     uint32_t slot = core->more_free;
@@ -184,8 +178,7 @@ void gr_jobs_start(struct gr_core *core, const struct gr_event *event)
     uint32_t slot = gr_core_job_slot(core, event->placed.job);
     struct gr_job *job = gr_job_at(core, slot);
     queue_remove(core, slot);
-    uint32_t at = allocation_take(core);
-    struct gr_allocation *allocation = gr_allocation_at(core, at);
+    struct gr_allocation *allocation = gr_allocation_at(core, slot);
     *allocation = (struct gr_allocation){.id = event->sequence,
                                          .since_ms = event->since_ms,
                                          .job = slot,
@@ -203,7 +196,7 @@ void gr_jobs_start(struct gr_core *core, const struct gr_event *event)
             link = &more->next;
         }
     }
-    job->allocation = at;
+    job->allocation = slot;
     job->attempt = event->placed.attempt;
     job->started_ms = event->since_ms;
     job->state = GR_JOB_RUNNING;
@@ -239,8 +232,7 @@ static void allocation_give(struct gr_core *core, uint32_t at)
         core->more_used--;
         m = next;
     }
-    *allocation = (struct gr_allocation){.more = core->allocation_free};
-    core->allocation_free = at;
+    *allocation = (struct gr_allocation){.more = NONE};
 }
 
 void gr_jobs_remove(struct gr_core *core, uint32_t slot)

@@ -3,13 +3,14 @@
 
 #include "core/core.h"
 
-// Held devices of one job; the only thing that holds devices.
+// Held devices of one owner; the only thing that holds devices. A job's allocation has the job's
+// slot, so that both rows are asked for at once.
 struct gr_allocation {
     uint64_t id;          // the sequence of the fact that made it
     int64_t since_ms;     // when the work began, by that fact
     uint32_t job;         // slot of the owner
     uint32_t piece_count; // 0: a free slot
-    uint32_t more;        // first of the further pieces, or UINT32_MAX; the free list's next
+    uint32_t more;        // first of the further pieces, or UINT32_MAX
     uint32_t reserved;
     struct gr_piece piece; // the first
 };
@@ -68,11 +69,10 @@ struct gr_core {
     uint32_t order, learn_mix;
     uint32_t org_count, site_count, variant_count;
     uint32_t waiting, running;
-    uint32_t job_top, job_free;               // slots ever used; free list
-    uint32_t allocation_top, allocation_free; // see job_*
-    uint32_t more_top, more_free, more_used;  // see job_*; used: not in the free list
-    uint32_t reserved[2];                     // zero; makes the padding of what is hashed explicit
-    uint32_t head[256], tail[256];            // queue by priority; slots
+    uint32_t job_top, job_free;              // slots ever used; free list
+    uint32_t more_top, more_free, more_used; // see job_*; used: not in the free list
+    uint32_t reserved[2];                    // zero; makes the padding of what is hashed explicit
+    uint32_t head[256], tail[256];           // queue by priority; slots
     struct gr_reserved_room room_kept;
     // --- what follows from it, or only makes it fast
     uint64_t room; // grows whenever room may have grown

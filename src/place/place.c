@@ -320,6 +320,7 @@ static void change(struct gr_place *place, const struct gr_piece *piece, bool ta
 {
     assert(place != NULL && piece != NULL);
     assert(piece->node < place->node_count);
+    gr_index_touch(place, piece->node); // first: it asks for lines that are needed later
     struct gr_node *node = gr_node_at(place, piece->node);
     struct gr_node_cold *cold = gr_cold_at(place, piece->node);
     unsigned was_whole = node->whole;
@@ -342,7 +343,6 @@ static void change(struct gr_place *place, const struct gr_piece *piece, bool ta
             gr_domain_at(place, l, node->domain[l])->whole += node->whole - was_whole;
         }
     }
-    gr_index_touch(place, piece->node);
 }
 
 void gr_place_take(struct gr_place *place, const struct gr_piece *piece)
