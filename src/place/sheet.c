@@ -3,12 +3,6 @@
 
 #include <string.h>
 
-#define LANES 4
-
-typedef int32_t numbers __attribute__((vector_size(LANES * sizeof(int32_t))));
-typedef float lanes __attribute__((vector_size(LANES * sizeof(float))));
-static_assert(GR_SHEET_MAX % LANES == 0, "entries are handled side by side");
-
 void gr_sheet_init(struct gr_sheet *sheet, const struct gr_value *value)
 {
     assert(sheet != NULL && value != NULL);
@@ -36,52 +30,64 @@ void gr_sheet_add(struct gr_sheet *sheet, const struct gr_value *value, uint32_t
     sheet->count++;
 }
 
-// gr_value_column for every entry.
-static void columns_find(const struct gr_sheet *sheet, const struct gr_value_view *view,
-                         int32_t *ret_columns)
+// What a unit leaves of the node, as the loss of an entry needs it.
+struct left {
+    int32_t fixed, slope;
+    const uint16_t *row;
+};
+
+static struct left unit_left(const struct gr_sheet *sheet, const struct gr_value_view *view,
+                             uint32_t unit)
 {
-    const int32_t cpu = (int32_t)view->node->cpu_milli, most = GR_VALUE_COLUMNS - 1;
-    const float inverse = view->group->column_inverse;
-    const numbers cpus = {cpu, cpu, cpu, cpu}, mosts = {most, most, most, most};
-    const lanes inverses = {inverse, inverse, inverse, inverse};
-    for (uint32_t i = 0; i < sheet->count; i += LANES) {
-        numbers x;
-        memcpy(&x, sheet->cpu_milli + i, sizeof x);
-        x = cpus - x;
-        x &= x > 0;
-        x = __builtin_convertvector(__builtin_convertvector(x, lanes) * inverses, numbers);
-        numbers within = x < mosts;
-        x = (x & within) | (mosts & ~within);
-        memcpy(ret_columns + i, &x, sizeof x);
+    unsigned device;
+    int32_t worth = gr_value_take(view, sheet->devices[unit], sheet->milli[unit], &device);
+    struct gr_value_after after =
+        gr_value_left(view, worth, sheet->devices[unit] * sheet->milli[unit]);
+    // The loss is what is now, less the base, less what is left.
+    return (struct left){.fixed = view->now - sheet->base[unit] - after.fixed,
+                         .slope = after.slope,
+                         .row = view->value->usable + after.row_at};
+}
+
+// Entries that fit, in order. Most of a full pool's slots fit nowhere on a node: eight at a time
+// are passed over.
+static uint32_t entries_list(const struct gr_sheet *sheet, const uint8_t *fits, uint16_t *ret_list)
+{
+    uint32_t count = 0;
+    for (uint32_t at = 0; at < sheet->count; at += 8) {
+        uint64_t word = 0;
+        uint32_t bytes = sheet->count - at < 8 ? sheet->count - at : 8;
+        memcpy(&word, fits + at, bytes);
+        for (uint32_t i = 0; word != 0 && i < bytes; i++) {
+            ret_list[count] = (uint16_t)(at + i);
+            count += fits[at + i] != 0;
+        }
     }
+    return count;
 }
 
 void gr_sheet_score(const struct gr_sheet *sheet, const struct gr_value_view *view,
                     const uint8_t *fits, uint8_t *ret_scores, size_t step)
 {
-    struct {
-        int32_t fixed, slope;
-        const uint16_t *row;
-    } after[GR_SHEET_MAX];
-    const uint16_t *usable = view->value->usable;
-    for (uint32_t u = 0; u < sheet->units; u++) {
-        unsigned device;
-        int32_t worth = gr_value_take(view, sheet->devices[u], sheet->milli[u], &device);
-        struct gr_value_after left =
-            gr_value_left(view, worth, sheet->devices[u] * sheet->milli[u]);
-        // The loss is what is now, less the base, less what is left.
-        after[u].fixed = view->now - sheet->base[u] - left.fixed;
-        after[u].slope = left.slope;
-        after[u].row = usable + left.row_at;
+    struct left left[GR_SHEET_MAX];
+    bool known[GR_SHEET_MAX];
+    uint16_t list[GR_SHEET_MAX + 8];
+    uint32_t count = entries_list(sheet, fits, list);
+    memset(known, 0, sheet->units);
+    for (uint32_t i = 0; i < sheet->count; i++) {
+        ret_scores[i * step] = 0;
     }
     const struct gr_value_scale scale = sheet->scale;
-    int32_t columns[GR_SHEET_MAX];
-    columns_find(sheet, view, columns);
-    for (uint32_t i = 0; i < sheet->count; i++) {
-        unsigned u = sheet->unit[i];
-        uint16_t share = after[u].row[columns[i]];
-        int32_t loss = after[u].fixed - gr_value_worth(0, after[u].slope, share);
-        ret_scores[i * step] = gr_value_score(&scale, loss) & fits[i];
+    const int32_t cpu = (int32_t)view->node->cpu_milli;
+    for (uint32_t n = 0; n < count; n++) {
+        uint32_t i = list[n], unit = sheet->unit[i];
+        if (!known[unit]) {
+            left[unit] = unit_left(sheet, view, unit);
+            known[unit] = true;
+        }
+        uint16_t share = left[unit].row[gr_value_column(view->group, cpu - sheet->cpu_milli[i])];
+        int32_t loss = left[unit].fixed - gr_value_worth(0, left[unit].slope, share);
+        ret_scores[i * step] = gr_value_score(&scale, loss);
     }
 }
 
