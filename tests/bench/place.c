@@ -77,7 +77,9 @@ static int steady_run(void *context, double *ret_values, struct gr_err *err)
     double begin = gr_bench_now_s();
     uint64_t placed = 0;
     for (uint64_t i = 0; i < RUN_PAIRS; i++) {
-        gr_crowd_release_any(crowd);
+        size_t leaving = gr_crowd_next(crowd);
+        gr_crowd_release(crowd, leaving);
+        gr_crowd_next_draw(crowd);
         for (unsigned t = 0; t < 4 && gr_core_used_milli(crowd->core) < most; t++) {
             uint64_t before = gr_bench_now_ns();
             placed += gr_crowd_place(crowd);

@@ -224,9 +224,18 @@ void gr_crowd_release(struct gr_crowd *crowd, size_t index)
     crowd->live[index] = crowd->live[--crowd->live_count];
 }
 
-void gr_crowd_release_any(struct gr_crowd *crowd)
+void gr_crowd_next_draw(struct gr_crowd *crowd)
 {
-    gr_crowd_release(crowd, gr_crowd_draw(crowd, crowd->live_count));
+    crowd->next = gr_crowd_draw(crowd, crowd->live_count);
+    __builtin_prefetch(&crowd->live[crowd->next]);
+}
+
+size_t gr_crowd_next(struct gr_crowd *crowd)
+{
+    if (crowd->next >= crowd->live_count) {
+        gr_crowd_next_draw(crowd);
+    }
+    return crowd->next;
 }
 
 double gr_crowd_used_percent(const struct gr_crowd *crowd)
@@ -249,7 +258,9 @@ void gr_crowd_churn(struct gr_crowd *crowd, uint64_t pairs, double percent)
 {
     uint64_t most = (uint64_t)((double)crowd->capacity_milli * percent / 100);
     for (uint64_t i = 0; i < pairs; i++) {
-        gr_crowd_release_any(crowd);
+        size_t leaving = gr_crowd_next(crowd);
+        gr_crowd_release(crowd, leaving);
+        gr_crowd_next_draw(crowd);
         for (unsigned t = 0; t < TRIES && gr_core_used_milli(crowd->core) < most; t++) {
             (void)gr_crowd_place(crowd);
         }

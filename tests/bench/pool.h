@@ -24,6 +24,7 @@ struct gr_crowd {
     size_t live_count, live_max;
     uint64_t capacity_milli;
     uint64_t random;   // state of the generator (SplitMix64)
+    size_t next;       // of `live`, to end next
     uint64_t failures; // placements that found no room
     int64_t now_ms;
     struct gr_piece *pieces; // GR_TASKS_MAX
@@ -48,8 +49,11 @@ const struct gr_shape *gr_crowd_shape(struct gr_crowd *crowd);
 bool gr_crowd_place(struct gr_crowd *crowd);
 // Ends the running job at `index` of `live`.
 void gr_crowd_release(struct gr_crowd *crowd, size_t index);
-// Ends a job drawn uniformly.
-void gr_crowd_release_any(struct gr_crowd *crowd);
+// Draws which running job ends next, uniformly, and asks for its place in `live`: the list is the
+// benchmark's own, and a wait for it would be measured as if it were the pool's.
+void gr_crowd_next_draw(struct gr_crowd *crowd);
+// The index that was drawn, or a new one if it is gone.
+size_t gr_crowd_next(struct gr_crowd *crowd);
 
 // Places until `percent` of all device milli are held.
 void gr_crowd_fill(struct gr_crowd *crowd, double percent);
