@@ -180,6 +180,12 @@ int gr_core_clone(const struct gr_core *core, struct gr_core **ret_core, struct 
     return 0;
 }
 
+bool gr_core_tables_take(struct gr_core *core, const struct gr_core *from)
+{
+    assert(core != NULL && from != NULL);
+    return gr_place_tables_take(gr_pool(core), gr_pool(from));
+}
+
 void gr_core_free(struct gr_core *core)
 {
     if (core != NULL) {

@@ -61,6 +61,10 @@ struct gr_hooks {
 int gr_core_new(const struct gr_core_config *config, struct gr_core **ret_core, struct gr_err *err);
 // Copies a core: same state, same decisions, independent from here on. Errors: -ENOMEM.
 int gr_core_clone(const struct gr_core *core, struct gr_core **ret_core, struct gr_err *err);
+// Lends the policy's tables of another core, so that they need not be made again if mix and fleet
+// are the same: for many runs of one trace. A hint that changes no decision. False if the policies
+// differ.
+bool gr_core_tables_take(struct gr_core *core, const struct gr_core *from);
 // Gives a core back. NULL is allowed.
 void gr_core_free(struct gr_core *core);
 

@@ -208,8 +208,8 @@ static void keep_outcome(const struct gr_result *result, struct outcome *ret_out
     ret_outcome->wall_s = result->wall_s;
 }
 
-// One run under all policies.
-static int do_run(struct bench *bench, size_t index, struct gr_err *err)
+// One run under all policies. `kept` has a core a policy, see gr_run_config.
+static int do_run(struct bench *bench, size_t index, struct gr_core **kept, struct gr_err *err)
 {
     const struct gr_openb_run *run = &bench->openb->runs[bench->runs[index]];
     struct gr_trace trace;
@@ -220,7 +220,11 @@ static int do_run(struct bench *bench, size_t index, struct gr_err *err)
     bench->capacities[index] = gr_trace_capacity_milli(&trace);
     for (size_t p = 0; code == 0 && p < bench->policy_count; p++) {
         struct gr_run_config config = {
-            .policy = bench->policies[p], .seed = run->seed, .learn_mix = bench->config->learn_mix};
+            .policy = bench->policies[p],
+            .seed = run->seed,
+            .learn_mix = bench->config->learn_mix,
+            .kept = &kept[p],
+        };
         struct gr_result result = {0};
         code = gr_run(&trace, &config, &result, err);
         if (code < 0) {
@@ -298,20 +302,21 @@ static int do_ceilings(struct bench *bench, uint32_t trace, enum gr_openb_ceilin
 static void *work(void *context)
 {
     struct bench *bench = context;
+    struct gr_core *kept[GR_BENCH_POLICIES_MAX] = {NULL};
     size_t ceilings = bench->ceiling_kinds * bench->trace_count;
     for (;;) {
         pthread_mutex_lock(&bench->lock);
         size_t task = bench->code < 0 ? SIZE_MAX : bench->next_task++;
         pthread_mutex_unlock(&bench->lock);
         if (task >= ceilings + bench->run_count) {
-            return NULL;
+            break;
         }
         struct gr_err err;
         gr_err_init(&err);
         int code = task < ceilings
                        ? do_ceilings(bench, bench->traces[task % bench->trace_count],
                                      (enum gr_openb_ceiling_kind)(task / bench->trace_count), &err)
-                       : do_run(bench, task - ceilings, &err);
+                       : do_run(bench, task - ceilings, kept, &err);
         if (code < 0) {
             pthread_mutex_lock(&bench->lock);
             if (bench->code == 0) {
@@ -321,6 +326,10 @@ static void *work(void *context)
             pthread_mutex_unlock(&bench->lock);
         }
     }
+    for (size_t p = 0; p < bench->policy_count; p++) {
+        gr_core_free(kept[p]);
+    }
+    return NULL;
 }
 
 // Runs the tasks on all threads; those that cannot be started are done without.

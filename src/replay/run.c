@@ -290,6 +290,9 @@ static int run_all(struct gr_run *run, struct gr_err *err)
 {
     double begin_s = now_s();
     int code = gr_run_set_up(run, err);
+    if (code == 0 && run->config->kept != NULL && *run->config->kept != NULL) {
+        (void)gr_core_tables_take(run->core, *run->config->kept); // other policy: makes its own
+    }
     if (code == 0) {
         code = gr_run_measure_begin(run, err);
     }
@@ -311,7 +314,12 @@ int gr_run(const struct gr_trace *trace, const struct gr_run_config *config,
     struct gr_run run = {
         .trace = trace, .config = config, .has_queue = gr_trace_has_departures(trace)};
     int code = run_all(&run, err);
-    gr_core_free(run.core);
+    if (config->kept != NULL) {
+        gr_core_free(*config->kept);
+        *config->kept = run.core;
+    } else {
+        gr_core_free(run.core);
+    }
     free(run.masks);
     free(run.pieces);
     free(run.ends);

@@ -19,6 +19,10 @@ struct gr_run_config {
     bool measure_fragmentation; // fill the curve's `frag`; costs time at every step
     bool keep_fills;            // fill result->fills
     bool verify; // record the facts, apply them to a fresh core, compare digests, audit both
+    // Where a core is kept from run to run, so that the policy's tables need not be made again for
+    // the same fleet and mix; the caller frees the last one. Not for two threads at once. NULL:
+    // none is.
+    struct gr_core **kept;
     // Called now and then with the arrivals and departures so far; NULL: nobody asks.
     void (*progress)(void *context, uint64_t done);
     void *context;
