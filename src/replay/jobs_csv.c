@@ -308,12 +308,12 @@ static uint32_t widest_node(struct reader *reader, uint32_t models)
 // The fewest tasks of at most `most` devices, all alike.
 static uint32_t split_tasks(uint32_t devices, uint32_t most)
 {
-    assert(most > 0);
-    uint32_t tasks = (devices + most - 1) / most;
-    while (devices % tasks != 0) {
-        tasks++;
+    assert(devices > 0 && most > 0);
+    uint32_t width = most < devices ? most : devices;
+    while (devices % width != 0) {
+        width--;
     }
-    return tasks;
+    return devices / width;
 }
 
 static int set_gang(struct reader *reader, const struct line *line, struct gr_trace_job *job,
