@@ -13,6 +13,7 @@
 // A bound is at most this far above the linear program's optimum, in milli.
 #define GAP_MILLI 60
 #define ROUNDS_MAX 400
+#define ROUNDS_SIZES 64 // different sizes of parts up to which ROUNDS_MAX is affordable
 
 #define NO_MODEL UINT32_MAX
 
@@ -263,6 +264,20 @@ static int64_t play(struct gr_openb_ceiling *ceiling, const struct gr_trace *tra
     return events;
 }
 
+// Rounds that are worth their time. A round prices every filling of a device with every size of
+// part: with many sizes it takes long, and the bound is proven however early it stops.
+static int rounds_worth(const struct gr_openb_ceiling *ceiling)
+{
+    bool seen[GR_DEVICE_MILLI + 1] = {false};
+    int sizes = 0;
+    for (size_t d = 0; d < ceiling->demand_count; d++) {
+        uint32_t milli = ceiling->demands[d].milli;
+        sizes += milli <= GR_DEVICE_MILLI && !seen[milli];
+        seen[milli <= GR_DEVICE_MILLI ? milli : 0] = true;
+    }
+    return sizes <= ROUNDS_SIZES ? ROUNDS_MAX : ROUNDS_MAX * ROUNDS_SIZES / (4 * sizes) + 1;
+}
+
 static int solve(struct gr_openb_ceiling *ceiling, const struct gr_trace *trace,
                  enum gr_openb_ceiling_kind kind, int64_t events,
                  struct gr_ceiling_answer *ret_answer, struct gr_err *err)
@@ -272,7 +287,7 @@ static int solve(struct gr_openb_ceiling *ceiling, const struct gr_trace *trace,
                                            .event_count = events,
                                            .cuts = cuts,
                                            .gap_milli = GAP_MILLI,
-                                           .rounds_max = ROUNDS_MAX};
+                                           .rounds_max = rounds_worth(ceiling)};
     struct gr_ceiling_arrivals arrivals = {.demands = ceiling->arrived,
                                            .are_events = ceiling->are_events,
                                            .count = trace->order_count};

@@ -24,7 +24,7 @@ static int begin(void *context, struct gr_err *err)
     for (unsigned s = 0; s < SIZES; s++) {
         struct gr_crowd_config config = {.nodes = nodes[s],
                                          .policy = gr_policies[0]->name,
-                                         .jobs = nodes[s] * 20 + 1000,
+                                         .jobs = nodes[s] * 60 + 20000,
                                          .pieces = 0};
         int rc = gr_crowd_begin(&config, &curve->crowds[s], err);
         if (rc != 0) {
