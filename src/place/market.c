@@ -252,4 +252,5 @@ void gr_market_hash(const struct gr_market *market, struct gr_hash *hash)
     gr_hash_add(hash, market->types, market->type_count * sizeof market->types[0]);
     gr_hash_add(hash, &market->line_count, sizeof market->line_count);
     gr_hash_add(hash, market->lines, market->line_count * sizeof market->lines[0]);
+    gr_hash_add(hash, &market->lost, sizeof market->lost);
 }

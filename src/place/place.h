@@ -25,7 +25,8 @@ struct gr_place_limits {
     uint32_t domains[GR_DOMAIN_LEVELS]; // outer domains a level, may be 0
 };
 
-// One line of a demand mix: how often a shape is asked for. Memory is ignored by the policies.
+// One line of a demand mix: how often a shape is asked for. FGD's measure ignores memory; the
+// default policy rehearses with it.
 struct gr_mix_item {
     struct gr_shape shape;
     uint64_t count;

@@ -242,6 +242,39 @@ static void the_tables_are_the_same_everywhere(void **state)
     free(place);
 }
 
+// Fills a hash with all that values follow from, for a mix of one line that fits and this one.
+static void hash_beside(struct gr_shape shape, uint8_t ret_digest[GR_HASH_SIZE])
+{
+    struct gr_place_limits limits = fixture_limits(8);
+    struct gr_place *place = fixture_place(&limits, "granary");
+    struct gr_market *market = calloc(1, sizeof *market);
+    struct gr_hash hash;
+    assert_non_null(market);
+    nodes_add(place, 8, 0);
+    struct gr_mix_item items[] = {
+        {.shape = {.devices = 1, .milli = 500, .cpu_milli = 4000}, .count = 50},
+        {.shape = shape, .count = 30},
+    };
+    gr_place_mix_set(place, items, 2);
+    assert_true(gr_market_read(place, market));
+    assert_int_equal(market->line_count, 1);
+    gr_hash_init(&hash);
+    gr_market_hash(market, &hash);
+    gr_hash_end(&hash, ret_digest);
+    free(market);
+    free(place);
+}
+
+// A rehearsal leaves out what no node could serve: tables depend on it.
+static void demand_that_fits_nowhere_counts_for_the_digest(void **state)
+{
+    (void)state;
+    uint8_t little[GR_HASH_SIZE], much[GR_HASH_SIZE];
+    hash_beside((struct gr_shape){.devices = 1, .milli = 10, .cpu_milli = 900000}, little);
+    hash_beside((struct gr_shape){.devices = 16, .milli = 1000, .cpu_milli = 900000}, much);
+    assert_memory_not_equal(little, much, GR_HASH_SIZE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -254,6 +287,7 @@ int main(void)
         cmocka_unit_test(scores_fall_from_255_to_1_as_losses_grow),
         cmocka_unit_test(a_rehearsal_fills_most_of_an_easy_fleet),
         cmocka_unit_test(the_tables_are_the_same_everywhere),
+        cmocka_unit_test(demand_that_fits_nowhere_counts_for_the_digest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
