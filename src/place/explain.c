@@ -163,7 +163,9 @@ void gr_place_explain(struct gr_place *place, const struct gr_demand *demand,
     struct gr_shape alone = *shape;
     alone.level = demand->domain_level != 0 ? demand->domain_level : shape->level;
     for (uint32_t n = 0; n < place->node_count; n++) {
-        out->lost[gr_place_filter(place, n, &alone)]++;
+        enum gr_filter gang = gr_place_filter(place, n, &alone);
+        enum gr_filter task = gr_place_filter(place, n, shape);
+        out->lost[gang < task ? gang : task]++;
     }
     out->tasks_fit = gr_place_room_tasks(place, demand);
     out->fits = out->tasks_fit == demand->tasks;

@@ -165,6 +165,21 @@ static void every_suggested_number_is_the_largest_that_fits(void **state)
     assert_string_equal(gr_change_name(GR_CHANGE_CPU), "less-cpu");
 }
 
+// The gang shares a rack, and each of its tasks needs a group of devices, which no node has.
+static void a_task_of_a_gang_needs_its_own_domain_too(void **state)
+{
+    (void)state;
+    struct gr_explanation why;
+    struct gr_demand demand = {.shape = shape_of(1, 1000, 0, 0), .tasks = 2, .domain_level = 1};
+    demand.shape.level = 3;
+    gr_place_refresh(place);
+    gr_place_explain(place, &demand, &why);
+    assert_false(why.fits);
+    assert_int_equal(why.lost[GR_FILTER_DOMAIN], 3);
+    assert_int_equal(why.lost[GR_FILTER_MASK], 1);
+    assert_int_equal(why.lost[GR_FILTER_NONE], 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -177,6 +192,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(giving_up_the_shared_domain_is_suggested_when_it_helps,
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(every_suggested_number_is_the_largest_that_fits, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_task_of_a_gang_needs_its_own_domain_too, set_up,
                                         tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
