@@ -109,20 +109,45 @@ static void add_result(struct gr_table *table, const struct gr_result *result)
     gr_table_addf(table, "%" PRIu64, result->waiting);
 }
 
+static const char *plural(uint64_t count)
+{
+    return count == 1 ? "" : "s";
+}
+
 // What the table is about, and what its figures mean.
 static void write_head(const struct gr_trace *trace, const struct gr_result *result)
 {
-    char makespan[FIGURE_SIZE];
-    printf("%zu nodes, %" PRIu64 " devices; %zu jobs, %zu arrivals", trace->node_count,
-           result->capacity_milli / GR_DEVICE_MILLI, trace->job_count, trace->order_count);
-    if (result->has_departures) {
-        printf(" over %s\n\n", span(result->makespan_ms, makespan));
-    } else {
-        printf(", none leaves\n\n");
+    char arrivals[FIGURE_SIZE];
+    uint64_t devices = result->capacity_milli / GR_DEVICE_MILLI;
+    printf("%zu node%s, %" PRIu64 " device%s; %zu job%s, %zu arrival%s", trace->node_count,
+           plural(trace->node_count), devices, plural(devices), trace->job_count,
+           plural(trace->job_count), trace->order_count, plural(trace->order_count));
+    if (!result->has_departures) {
+        printf(", none leaves");
+    } else if (trace->order_count > 1) {
+        const struct gr_trace_job *last = &trace->jobs[trace->order[trace->order_count - 1]];
+        printf(" over %s", span(last->submit_ms, arrivals));
     }
+    printf("\n\n");
 }
 
-static void write_foot(const struct gr_terminal *terminal, const struct gr_result *result)
+// Names the first job that a queue dropped, so that it can be found and changed.
+static void write_dropped(const struct gr_trace *trace, const struct gr_result *result)
+{
+    const struct gr_trace_job *job = &trace->jobs[result->first_dropped];
+    char text[256];
+    snprintf(text, sizeof text,
+             "Dropped: not even the empty pool could hold it. The first is job %" PRIu32
+             " of the file: %" PRIu32 " task%s of %" PRIu32 " device%s, %" PRIu32
+             " cpu_milli and %" PRIu32 " MiB%s.",
+             result->first_dropped + 1, job->tasks, plural(job->tasks), job->devices,
+             plural(job->devices), job->cpu_milli, job->memory_mib, job->tasks > 1 ? " each" : "");
+    printf("\n");
+    gr_text_wrap(stdout, text, 0, GR_TEXT_COLUMNS, 0);
+}
+
+static void write_foot(const struct gr_terminal *terminal, const struct gr_trace *trace,
+                       const struct gr_result *result)
 {
     static const char fill[] =
         "Shares of all devices at 100 % arrived load (or the highest below). Fragmented: idle and "
@@ -131,6 +156,9 @@ static void write_foot(const struct gr_terminal *terminal, const struct gr_resul
         "Allocated and fragmented: shares of all devices while jobs waited (always, if none did). "
         "Fragmented: idle and of no use to the expected demand. Utilisation: of all device-time "
         "from the first arrival to the last departure. Delay: from submission to start.";
+    if (result->has_departures && result->dropped > 0) {
+        write_dropped(trace, result);
+    }
     printf("\n%s", gr_terminal_style(terminal, GR_STYLE_FAINT));
     gr_text_wrap(stdout, result->has_departures ? queue : fill, 0, GR_TEXT_COLUMNS, 0);
     printf("%s", gr_terminal_style(terminal, GR_STYLE_PLAIN));
@@ -152,7 +180,7 @@ static int results_table(const struct gr_trace *trace, const struct gr_result *r
     int code = gr_table_write(table, &terminal, err);
     gr_table_free(table);
     if (code == 0) {
-        write_foot(&terminal, &results[0]);
+        write_foot(&terminal, trace, &results[0]);
     }
     for (size_t i = 0; code == 0 && timing && i < count; i++) {
         printf("%s%s took %.3f s\n", i == 0 ? "\n" : "", results[i].policy, results[i].wall_s);

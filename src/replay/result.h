@@ -41,6 +41,7 @@ struct gr_result {
     uint64_t seed;                               // of the policy's draws
     uint64_t capacity_milli;                     // all devices * 1000
     uint64_t arrived, placed, dropped, finished; // jobs
+    uint32_t first_dropped;                      // index into the trace's jobs, if any was dropped
     uint64_t waiting;                            // jobs that were still waiting at the end
     uint64_t used_milli_end;                     // allocated at the end
     uint64_t facts;                              // that made up the run

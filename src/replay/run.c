@@ -96,6 +96,14 @@ static void step(struct gr_run *run)
     }
 }
 
+// `job`: index into the trace's jobs.
+static void note_drop(struct gr_run *run, uint32_t job)
+{
+    if (run->result.dropped++ == 0) {
+        run->result.first_dropped = job;
+    }
+}
+
 // Submits the job that arrives `index`-th. *ret_job is the core's id, or 0 if it is refused for
 // good.
 static int submit(struct gr_run *run, size_t index, int64_t at_ms, uint64_t *ret_job,
@@ -125,7 +133,7 @@ static int submit(struct gr_run *run, size_t index, int64_t at_ms, uint64_t *ret
     run->result.arrived++;
     run->arrived_milli += gr_trace_job_milli(job);
     if (refusal == GR_REFUSED_NEVER || refusal == GR_REFUSED_NOWHERE) {
-        run->result.dropped++;
+        note_drop(run, run->trace->order[index]);
         return 0;
     }
     if (refusal != GR_REFUSED_NOTHING) {
@@ -217,7 +225,7 @@ static int place_or_drop(struct gr_run *run, uint64_t job, int64_t at_ms, struct
     if (refusal == GR_REFUSED_NOTHING) {
         return place(run, &event, err);
     }
-    run->result.dropped++;
+    note_drop(run, run->trace->order[gr_core_job_find(run->core, job)->tag]);
     event = gr_decide_drop(run->core, at_ms, job, refusal);
     return gr_run_fact(run, &event, err);
 }

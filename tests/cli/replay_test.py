@@ -109,7 +109,8 @@ def a_queue_says_how_long_jobs_waited():
         assert row["policy"] == "bestfit" and "curve" not in row and row["makespan_s"] == "10"
         table = succeeds(*words, "--timing")
         assert max(map(len, table.splitlines())) <= 100
-        assert "2 nodes, 6 devices; 3 jobs, 3 arrivals over 10 s" in table, table
+        assert "2 nodes, 6 devices; 3 jobs, 3 arrivals over 2.0 s" in table, table
+        assert "job 2 of the file: 2 tasks of 4" in table, table
 
 
 def the_output_is_the_same_twice_and_needs_no_order_of_rows():
@@ -160,6 +161,8 @@ def a_command_that_is_not_there_is_safe_to_print():
 
 def the_help_fits_a_terminal_and_explains_the_json():
     out = succeeds("--help")
+    asked = subprocess.run([GRANARY, "help", "replay"], stdout=subprocess.PIPE, timeout=60)
+    assert asked.stdout.decode() == out and asked.returncode == 0
     assert max(map(len, out.splitlines())) <= 100
     for word in ("seeds_better", "max_difference", "--map", "--queue", "--report", "--bench"):
         assert word in out, word
