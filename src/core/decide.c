@@ -275,8 +275,32 @@ static void take(void *context, const struct gr_piece *piece)
     gr_place_take(context, piece);
 }
 
+// True if the job fits the pool as it is; the totals say no at less cost.
+static bool reserve_fits(struct gr_place *place, const struct gr_job *job, struct gr_piece *pieces)
+{
+    uint64_t wanted =
+        (uint64_t)job->demand.tasks * job->demand.shape.devices * job->demand.shape.milli;
+    return gr_place_totals_get(place).free_milli[GR_NODE_UP] >= wanted &&
+           gr_place_find_gang(place, &job->demand, job->id * 65536, pieces);
+}
+
+// Gives back what the jobs of these slots hold, from `now` jobs given to `then`; or takes it again.
+static void reserve_give(struct gr_core *core, const uint32_t *slots, uint32_t now, uint32_t then)
+{
+    for (; now < then; now++) {
+        const struct gr_job *job = gr_job_at(core, slots[now]);
+        gr_jobs_pieces(core, gr_allocation_at(core, job->allocation), give, gr_pool(core));
+    }
+    for (; now > then; now--) {
+        const struct gr_job *job = gr_job_at(core, slots[now - 1]);
+        gr_jobs_pieces(core, gr_allocation_at(core, job->allocation), take, gr_pool(core));
+    }
+}
+
 // Gives running jobs back to the pool in order of their ends until `job` fits, notes when and
-// where, and takes everything again.
+// where, and takes everything again. More room never makes a demand unfit, so the number of jobs is
+// found by steps that double and then halve: the question is asked a few dozen times, not once a
+// running job.
 static struct gr_event reserve(struct gr_core *core, int64_t at_ms, const struct gr_job *job,
                                struct gr_piece *pieces)
 {
@@ -284,25 +308,34 @@ static struct gr_event reserve(struct gr_core *core, int64_t at_ms, const struct
     struct gr_event event = gr_decide_fact(core, at_ms, GR_ROOM_RESERVED);
     event.reserved.job = job->id;
     event.reserved.start_ms = INT64_MAX;
-    uint64_t wanted =
-        (uint64_t)job->demand.tasks * job->demand.shape.devices * job->demand.shape.milli;
     uint32_t *slots = gr_core_at(core, core->scratch_at);
     uint32_t count = ends_list(core, at_ms, slots);
-    uint32_t given = 0;
-    while (given < count && event.pieces == NULL) {
-        const struct gr_job *ending = gr_job_at(core, slots[given++]);
-        gr_jobs_pieces(core, gr_allocation_at(core, ending->allocation), give, place);
-        if (gr_place_totals_get(place).free_milli[GR_NODE_UP] >= wanted &&
-            gr_place_find_gang(place, &job->demand, job->id * 65536, pieces)) {
-            event.reserved.start_ms = end_of(ending, at_ms);
-            event.pieces = pieces;
-            event.piece_count = job->demand.tasks;
-        }
+    uint32_t low = 0, high = 0; // too few were given; enough
+    bool fits = false;
+    while (!fits && low < count) {
+        high = count - low > low + 1 ? 2 * low + 1 : count;
+        reserve_give(core, slots, low, high);
+        fits = reserve_fits(place, job, pieces);
+        low = fits ? low : high;
     }
-    while (given > 0) {
-        const struct gr_job *ending = gr_job_at(core, slots[--given]);
-        gr_jobs_pieces(core, gr_allocation_at(core, ending->allocation), take, place);
+    uint32_t given = high;
+    while (fits && high - low > 1) {
+        uint32_t middle = low + (high - low) / 2;
+        reserve_give(core, slots, given, middle);
+        given = middle;
+        *(reserve_fits(place, job, pieces) ? &high : &low) = middle;
     }
+    if (fits) {
+        reserve_give(core, slots, given, high);
+        given = high;
+        bool found = reserve_fits(place, job, pieces); // the pieces of the last yes
+        assert(found);
+        (void)found;
+        event.reserved.start_ms = end_of(gr_job_at(core, slots[high - 1]), at_ms);
+        event.pieces = pieces;
+        event.piece_count = job->demand.tasks;
+    }
+    reserve_give(core, slots, given, 0);
     return event;
 }
 

@@ -210,6 +210,32 @@ static void backfill_starts_only_what_ends_before_the_first_can_start(void **sta
     fixture_done(&f);
 }
 
+// Two devices are free and one more every 100 ms: whoever asks for so many waits so long.
+static void room_is_kept_from_the_first_end_that_makes_it(void **state)
+{
+    (void)state;
+    static const int64_t limits[] = {600, 100, 500, 200, 400, 300};
+    for (unsigned wide = 3; wide <= 8; wide++) {
+        struct fixture f;
+        struct gr_core_config config = fixture_config(GR_ORDER_BACKFILL);
+        fixture_init(&f, &config);
+        fixture_node(&f, 8);
+        for (unsigned i = 0; i < 6; i++) {
+            uint64_t job = fixture_submit(&f, fixture_demand(1, 1), limits[i]);
+            assert_int_equal(fixture_start(&f), job);
+        }
+        fixture_submit(&f, fixture_demand(1, wide), 0);
+        fixture_submit(&f, fixture_demand(1, 8), 0);
+        struct gr_event event;
+        assert_true(gr_decide_start(f.core, NULL, f.at, f.pieces, &event));
+        assert_int_equal(event.type, GR_ROOM_RESERVED);
+        assert_int_equal(event.reserved.start_ms, f.at + 100 * (wide - 2));
+        assert_int_equal(event.piece_count, 1);
+        assert_int_equal(__builtin_popcount(event.pieces[0].devices), wide);
+        fixture_done(&f);
+    }
+}
+
 static void room_is_kept_for_whoever_is_first_now(void **state)
 {
     (void)state;
@@ -461,6 +487,7 @@ int main(void)
         cmocka_unit_test(higher_priorities_start_first_and_equals_in_order_of_arrival),
         cmocka_unit_test(a_dropped_job_leaves_the_queue_and_unblocks_it),
         cmocka_unit_test(backfill_starts_only_what_ends_before_the_first_can_start),
+        cmocka_unit_test(room_is_kept_from_the_first_end_that_makes_it),
         cmocka_unit_test(room_is_kept_for_whoever_is_first_now),
         cmocka_unit_test(a_reservation_ends_with_the_node_it_stands_on),
         cmocka_unit_test(running_work_on_a_drained_node_does_not_stop_backfill),
