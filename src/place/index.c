@@ -470,14 +470,18 @@ static uint32_t row_first(const struct gr_place *place, unsigned level, uint32_t
     return row + i;
 }
 
-// Leaves whose score is exactly `score` and which have enough memory: the first one, or UINT32_MAX;
-// then *ret_next is the highest score below `score` that was met. Depth-first, without recursion.
-static uint32_t search_exact(const struct gr_place *place, unsigned slot, uint32_t memory_mib,
-                             uint8_t score, uint8_t *ret_next)
+// The first leaf with enough memory whose score is the highest from `least` to `most`, or
+// UINT32_MAX; then *ret_next is the highest score below `least` that was met. The caller knows that
+// no leaf above `most` has enough. Depth-first, without recursion.
+static uint32_t search(const struct gr_place *place, unsigned slot, uint32_t memory_mib,
+                       uint8_t least, uint8_t most, uint8_t *ret_next)
 {
+    assert(least >= 1 && least <= most);
     uint32_t at[GR_LEVELS] = {0};
     int level = (int)place->levels - 1;
     int top = level;
+    uint32_t found = UINT32_MAX;
+    uint8_t best = (uint8_t)(least - 1);
     *ret_next = 0;
     while (level <= top) {
         uint32_t row = at[level];
@@ -489,21 +493,27 @@ static uint32_t search_exact(const struct gr_place *place, unsigned slot, uint32
             continue;
         }
         uint8_t byte = gr_score_at(place, (unsigned)level, row, slot);
-        if (byte < score) {
+        if (byte <= best) {
             *ret_next = byte > *ret_next ? byte : *ret_next;
-        } else if (level == 0) {
-            if (byte == score && gr_node_at(place, row)->memory_mib >= memory_mib) {
-                return row;
-            }
-        } else {
+        } else if (level > 0) {
             level--;
             at[level] = row * GR_FAN;
             continue;
+        } else if (byte <= most && gr_node_at(place, row)->memory_mib >= memory_mib) {
+            if (byte == most) {
+                return row;
+            }
+            found = row;
+            best = byte;
         }
         at[level]++;
     }
-    return UINT32_MAX;
+    return found;
 }
+
+// Scores that are searched one by one before all others are at once: mostly the next few have a
+// node with enough memory, and then few rows are looked at.
+#define EXACT_SEARCHES 3
 
 bool gr_index_best(const struct gr_place *place, unsigned slot, const struct gr_shape *shape,
                    uint32_t *ret_node)
@@ -524,9 +534,9 @@ bool gr_index_best(const struct gr_place *place, unsigned slot, const struct gr_
         *ret_node = row;
         return true;
     }
-    while (score > 0) {
-        uint8_t next;
-        row = search_exact(place, slot, shape->memory_mib, score, &next);
+    for (unsigned searches = 0; score > 0; searches++) {
+        uint8_t next, least = searches < EXACT_SEARCHES ? score : 1;
+        row = search(place, slot, shape->memory_mib, least, score, &next);
         if (row != UINT32_MAX) {
             *ret_node = row;
             return true;

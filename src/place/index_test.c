@@ -251,6 +251,33 @@ static void the_best_of_those_with_enough_memory_wins(void **state)
     free(place);
 }
 
+// Some fifty scores have no node with enough memory: those below are searched all at once.
+static void the_best_is_found_far_below_the_highest_score(void **state)
+{
+    (void)state;
+    struct gr_place_limits limits = fixture_limits(300);
+    struct gr_place *place = fixture_place(&limits, "bestfit");
+    uint64_t random = 7;
+    for (uint32_t n = 0; n < 300; n++) { // more cpu scores lower
+        uint32_t cpus = 1 + fixture_below(&random, 190);
+        uint32_t memory_mib = cpus < 130 ? 1000 : 2000 + fixture_below(&random, 2000);
+        struct gr_node node = fixture_node(4, cpus * 1000, memory_mib);
+        (void)gr_place_node_add(place, &node, "n");
+    }
+    struct gr_shape shape = {.devices = 1, .milli = 500};
+    for (uint32_t wanted = 900; wanted <= 4200; wanted += 50) {
+        struct gr_piece piece, scanned;
+        shape.memory_mib = wanted;
+        bool fits = gr_place_find(place, &shape, 0, &piece);
+        assert_int_equal(fits, gr_place_find_scan(place, &shape, 0, &scanned));
+        if (fits) {
+            assert_memory_equal(&piece, &scanned, sizeof piece);
+        }
+    }
+    assert_true(gr_index_slot_find(place, &shape) >= 0);
+    free(place);
+}
+
 static void ties_go_to_the_lowest_node(void **state)
 {
     (void)state;
@@ -397,6 +424,7 @@ int main(void)
         cmocka_unit_test(a_copied_block_decides_the_same),
         cmocka_unit_test(memory_is_exact_although_slots_round_it),
         cmocka_unit_test(the_best_of_those_with_enough_memory_wins),
+        cmocka_unit_test(the_best_is_found_far_below_the_highest_score),
         cmocka_unit_test(ties_go_to_the_lowest_node),
         cmocka_unit_test(a_shape_gets_a_slot_when_it_comes_back),
         cmocka_unit_test(a_slot_that_was_idle_for_long_is_given_away),
