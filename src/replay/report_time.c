@@ -6,7 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-// Most points of a line; more samples than this are drawn as means.
+// Most points of a line; more samples than half of this are drawn as means.
 #define TIME_POINTS 360
 
 // What a line over time shows.
@@ -67,16 +67,21 @@ static double mean_between(const struct gr_result *result, sample_fn *get, doubl
     return known > 0 ? sum / known : NAN;
 }
 
-// The line of a run over time: its samples as they are if they are few, else means over equal
-// times. `points` has room for TIME_POINTS; returns how many were stored.
+// The line of a run over time: steps from sample to sample if they are few, for each holds until
+// the next, else means over equal times. `points` has room for TIME_POINTS; returns how many were
+// stored.
 static size_t time_points(const struct gr_result *result, sample_fn *get, double end_ms,
                           struct gr_svg_point *points)
 {
     size_t count = 0;
-    if (result->sample_count <= TIME_POINTS) {
-        for (; count < result->sample_count; count++) {
-            const struct gr_sample *sample = &result->samples[count];
-            points[count] = (struct gr_svg_point){(double)sample->at_ms, get(result, sample)};
+    if (result->sample_count <= TIME_POINTS / 2) {
+        for (size_t i = 0; i < result->sample_count; i++) {
+            const struct gr_sample *sample = &result->samples[i];
+            if (i > 0) {
+                points[count] = (struct gr_svg_point){(double)sample->at_ms, points[count - 1].y};
+                count++;
+            }
+            points[count++] = (struct gr_svg_point){(double)sample->at_ms, get(result, sample)};
         }
         return count;
     }

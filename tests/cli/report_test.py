@@ -78,8 +78,24 @@ def bad_input_leaves_the_old_page():
         assert page.read_text() == "old"
 
 
+def few_samples_are_drawn_as_steps():
+    with tempfile.TemporaryDirectory() as folder:
+        page, jobs = Path(folder, "report.html"), Path(folder, "jobs.csv")
+        jobs.write_text("submit,duration,devices,cpu,memory\n0,10,8,1,1\n20,500,4,1,1\n")
+        code, _, err = replay(page, jobs=jobs)
+        assert code == 0, err
+        times = page.read_text().partition("<h2>Over time</h2>")[2].partition("</section>")[0]
+    lines = re.findall(r'd="M([0-9. L]+L[0-9. L]+)', times)
+    assert len(lines) == 4, lines  # in use (area and edge), waiting, running
+    for line in lines:
+        points = [point.split() for point in line.split("L")]
+        for (x, y), (next_x, next_y) in zip(points, points[1:]):
+            assert x == next_x or y == next_y, line
+
+
 TESTS = [the_page_is_well_formed_and_loads_nothing, the_page_does_not_change_the_output,
-         a_page_that_cannot_be_written_is_an_error, bad_input_leaves_the_old_page]
+         a_page_that_cannot_be_written_is_an_error, bad_input_leaves_the_old_page,
+         few_samples_are_drawn_as_steps]
 
 
 def main():
