@@ -64,6 +64,20 @@ static void knobs_choose(struct tables *t)
     gr_value_tune(&t->market, &t->scratch, &search.knobs, &t->value);
 }
 
+// The sheet alone: the tables do not depend on the slots.
+static void prepare_slots(struct gr_place *place)
+{
+    struct tables *t = gr_tables_at(place);
+    if (!t->ready) {
+        return;
+    }
+    gr_sheet_init(&t->sheet, &t->value);
+    for (uint32_t s = 0; s < place->slot_count; s++) {
+        const struct gr_shape *shape = &gr_slot_at(place, s)->shape;
+        gr_sheet_add(&t->sheet, &t->value, shape->cpu_milli, shape->devices, shape->milli);
+    }
+}
+
 static void prepare(struct gr_place *place)
 {
     struct tables *t = gr_tables_at(place);
@@ -82,11 +96,7 @@ static void prepare(struct gr_place *place)
         memcpy(t->digest, digest, sizeof digest);
         t->kept = 1;
     }
-    gr_sheet_init(&t->sheet, &t->value);
-    for (uint32_t s = 0; s < place->slot_count; s++) {
-        const struct gr_shape *shape = &gr_slot_at(place, s)->shape;
-        gr_sheet_add(&t->sheet, &t->value, shape->cpu_milli, shape->devices, shape->milli);
-    }
+    prepare_slots(place);
 }
 
 // Looks a node up; false if values are unknown: no mix, or none that asks for devices.
@@ -137,6 +147,7 @@ const struct gr_policy gr_policy_granary = {
     .summary = "least loss of what the expected demand will still buy (docs/design/policy.md)",
     .tables_size = sizeof(struct tables),
     .prepare = prepare,
+    .prepare_slots = prepare_slots,
     .score = score,
     .score_slots = score_slots,
     .device = device,
