@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "entries_list reads bytes lowest first");
+
 void gr_sheet_init(struct gr_sheet *sheet, const struct gr_value *value)
 {
     assert(sheet != NULL && value != NULL);
@@ -58,9 +60,10 @@ static uint32_t entries_list(const struct gr_sheet *sheet, const uint8_t *fits, 
         uint64_t word = 0;
         uint32_t bytes = sheet->count - at < 8 ? sheet->count - at : 8;
         memcpy(&word, fits + at, bytes);
-        for (uint32_t i = 0; word != 0 && i < bytes; i++) {
-            ret_list[count] = (uint16_t)(at + i);
-            count += fits[at + i] != 0;
+        while (word != 0) {
+            uint32_t i = (uint32_t)__builtin_ctzll(word) / 8;
+            ret_list[count++] = (uint16_t)(at + i);
+            word &= ~(UINT64_C(0xff) << (8 * i));
         }
     }
     return count;
@@ -74,7 +77,10 @@ void gr_sheet_score(const struct gr_sheet *sheet, const struct gr_value_view *vi
     uint16_t list[GR_SHEET_MAX + 8];
     uint32_t count = entries_list(sheet, fits, list);
     memset(known, 0, sheet->units);
-    for (uint32_t i = 0; i < sheet->count; i++) {
+    if (step == 1) {
+        memset(ret_scores, 0, sheet->count);
+    }
+    for (uint32_t i = 0; step != 1 && i < sheet->count; i++) {
         ret_scores[i * step] = 0;
     }
     const struct gr_value_scale scale = sheet->scale;

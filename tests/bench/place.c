@@ -14,7 +14,7 @@
 #define NODES 125000
 #define STEADY_PAIRS 10000000
 #define RUN_PAIRS 1000000
-#define JOBS 2500000
+#define JOBS 1600000
 #define PIECES 70000
 #define FULL 95.0
 
