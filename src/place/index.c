@@ -605,15 +605,27 @@ static int slot_idle(const struct gr_place *place)
                : -1;
 }
 
+// What is remembered of a shape; who was asked for least often makes room.
+static struct gr_miss *miss_get(struct gr_place *place, const struct gr_shape *wanted)
+{
+    uint32_t home = shape_hash(wanted) * 0x9e3779b1u >> 20;
+    struct gr_miss *rarest = NULL;
+    for (uint32_t i = 0; i < GR_MISS_PLACES; i++) {
+        struct gr_miss *miss = &place->misses[(home + i) % GR_MISSES];
+        if (memcmp(&miss->shape, wanted, sizeof *wanted) == 0) {
+            return miss;
+        }
+        rarest = rarest == NULL || miss->count < rarest->count ? miss : rarest;
+    }
+    *rarest = (struct gr_miss){.shape = *wanted};
+    return rarest;
+}
+
 int gr_index_slot_learn(struct gr_place *place, const struct gr_shape *shape)
 {
     assert(place->dirty_count == 0 && !place->stale);
     struct gr_shape wanted = slot_shape(shape);
-    struct gr_miss *miss = &place->misses[shape_hash(&wanted) % GR_MISSES];
-    if (memcmp(&miss->shape, &wanted, sizeof wanted) != 0) {
-        *miss = (struct gr_miss){.shape = wanted};
-    }
-    if (++miss->count < LEARN_ASKS) {
+    if (++miss_get(place, &wanted)->count < LEARN_ASKS) {
         return -1;
     }
     if (slot_add(place, &wanted)) {

@@ -318,6 +318,26 @@ static void a_shape_gets_a_slot_when_it_comes_back(void **state)
     free(place);
 }
 
+// Many shapes in turn do not make each other be forgotten while there are slots.
+static void shapes_that_come_back_in_turn_get_slots(void **state)
+{
+    (void)state;
+    struct gr_place_limits limits = fixture_limits(4);
+    limits.slots = 224;
+    struct gr_place *place = fixture_place(&limits, "firstfit");
+    struct gr_node node = fixture_node(8, 64000, 4000000);
+    struct gr_piece piece;
+    (void)gr_place_node_add(place, &node, "n");
+    for (unsigned round = 0; round < 3; round++) {
+        for (uint32_t i = 0; i < 200; i++) {
+            struct gr_shape shape = {.devices = 1, .milli = 1000, .cpu_milli = 1000 + 10 * i};
+            assert_true(gr_place_find(place, &shape, 0, &piece));
+        }
+    }
+    assert_int_equal(place->slot_count, 200);
+    free(place);
+}
+
 static void a_slot_that_was_idle_for_long_is_given_away(void **state)
 {
     (void)state;
@@ -427,6 +447,7 @@ int main(void)
         cmocka_unit_test(the_best_is_found_far_below_the_highest_score),
         cmocka_unit_test(ties_go_to_the_lowest_node),
         cmocka_unit_test(a_shape_gets_a_slot_when_it_comes_back),
+        cmocka_unit_test(shapes_that_come_back_in_turn_get_slots),
         cmocka_unit_test(a_slot_that_was_idle_for_long_is_given_away),
         cmocka_unit_test(a_shape_that_cannot_have_a_slot_leaves_the_index_as_it_was),
         cmocka_unit_test(a_damaged_index_is_noticed),

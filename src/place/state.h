@@ -36,7 +36,8 @@ struct gr_miss {
     struct gr_shape shape;
     uint64_t count;
 };
-#define GR_MISSES 64
+#define GR_MISSES 4096   // a power of two
+#define GR_MISS_PLACES 4 // where one shape may be remembered, side by side
 
 // What the pool's block begins with.
 struct gr_place {
