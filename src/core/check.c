@@ -297,7 +297,8 @@ enum gr_refusal gr_core_check(const struct gr_core *core, const struct gr_event 
     if (event->at_ms < core->now_ms) { // 0 before the first fact: there are no times before it
         return GR_REFUSED_TIME;
     }
-    if (event->since_ms < 0) {
+    if (event->since_ms < 0 ||
+        event->since_ms > event->at_ms) { // it happened before it was written
         return GR_REFUSED_FIELD;
     }
     switch ((enum gr_event_type)event->type) {

@@ -335,6 +335,15 @@ static unsigned job_finished(struct gr_core *core, const struct gr_event *event,
     return 1;
 }
 
+static void mix_set(struct gr_core *core, const struct gr_event *event)
+{
+    struct gr_hash hash;
+    gr_hash_init(&hash);
+    gr_hash_add(&hash, event->items, event->item_count * sizeof(struct gr_mix_item));
+    gr_hash_end(&hash, core->mix_digest);
+    gr_place_mix_set(gr_pool(core), event->items, event->item_count);
+}
+
 // Everything but the header. Returns the number of effects.
 static unsigned apply_body(struct gr_core *core, const struct gr_event *event,
                            struct gr_effect *ret_effects)
@@ -363,7 +372,7 @@ static unsigned apply_body(struct gr_core *core, const struct gr_event *event,
         node_state_set(core, event);
         return 0;
     case GR_MIX_SET:
-        gr_place_mix_set(gr_pool(core), event->items, event->item_count);
+        mix_set(core, event);
         core->room++; // another policy table may find what the last did not
         return 0;
     case GR_JOB_SUBMITTED:
@@ -405,16 +414,13 @@ void gr_core_digest(const struct gr_core *core, uint8_t ret_digest[32])
     uint32_t format = GR_DIGEST_FORMAT;
     gr_hash_init(&hash);
     gr_hash_add(&hash, &format, sizeof format);
-    gr_hash_add(&hash, core, offsetof(struct gr_core, room));
+    gr_hash_add(&hash, core, offsetof(struct gr_core, order));
     gr_hash_add(&hash, gr_core_at(core, core->orgs_at), core->org_count * sizeof(struct gr_org));
     gr_hash_add(&hash, gr_core_at(core, core->sites_at), core->site_count * sizeof(struct gr_site));
     gr_hash_add(&hash, gr_core_at(core, core->variants_at), core->variant_count * GR_NAME_SIZE);
     gr_hash_add(&hash, gr_job_at(core, 0), core->job_top * sizeof(struct gr_job));
     gr_hash_add(&hash, gr_allocation_at(core, 0), core->job_top * sizeof(struct gr_allocation));
     gr_hash_add(&hash, gr_more_at(core, 0), core->more_top * sizeof(struct gr_more));
-    gr_hash_add(&hash, gr_learned_at(core),
-                offsetof(struct gr_learned, items) +
-                    gr_learned_at(core)->count * sizeof(struct gr_mix_item));
     gr_hash_add(&hash, gr_kept_at(core), gr_place_node_count(gr_pool(core)));
     gr_place_hash(gr_pool(core), &hash);
     gr_hash_end(&hash, ret_digest);

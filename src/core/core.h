@@ -76,8 +76,10 @@ enum gr_refusal gr_core_check(const struct gr_core *core, const struct gr_event 
 unsigned gr_core_apply(struct gr_core *core, const struct gr_event *event,
                        struct gr_effect *ret_effects);
 
-// 32 bytes that stand for the whole state: BLAKE2b-256 over its tables (never over what follows
-// from them). Cost in proportion to the state. Format: GR_DIGEST_FORMAT is hashed first.
+// 32 bytes that stand for all that facts made of the state: BLAKE2b-256 over its tables, never over
+// what follows from them, nor over how the core decides (policy, seed, order, learned mix): the
+// same facts have the same digest under another policy. Cost in proportion to the state.
+// GR_DIGEST_FORMAT is hashed first.
 void gr_core_digest(const struct gr_core *core, uint8_t ret_digest[32]);
 #define GR_DIGEST_FORMAT 1u
 

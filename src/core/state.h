@@ -66,15 +66,18 @@ struct gr_core {
     unsigned __int128 time_all; // all device-time; the four of `time` add up to it
     uint64_t used_milli;        // held by allocations
     uint64_t broken_milli;      // of nodes that are broken, held or not
-    uint32_t order, learn_mix;
     uint32_t org_count, site_count, variant_count;
+    uint32_t reserved_count; // zero
     uint32_t waiting, running;
     uint32_t job_top, job_free;              // slots ever used; free list
     uint32_t more_top, more_free, more_used; // see job_*; used: not in the free list
     uint32_t reserved[2];                    // zero; makes the padding of what is hashed explicit
     uint32_t head[256], tail[256];           // queue by priority; slots
     struct gr_reserved_room room_kept;
-    // --- what follows from it, or only makes it fast
+    uint8_t mix_digest[32]; // of the last mix that a fact set; the pool's own may be learned
+    // --- how it decides: another release or policy may differ, and history stays the same
+    uint32_t order, learn_mix;
+    // --- what follows from the facts, or only makes it fast
     uint64_t room; // grows whenever room may have grown
     // Backfill tried all waiting jobs up to slot `tried` in vain behind the first job
     // `tried_first`, when room was `tried_room`; UINT32_MAX: nothing is known.

@@ -377,16 +377,11 @@ enum gr_filter gr_place_filter(const struct gr_place *place, uint32_t node,
 void gr_place_hash(const struct gr_place *place, struct gr_hash *hash)
 {
     assert(place != NULL && hash != NULL);
-    const char *policy = gr_place_policy_name(place);
-    gr_hash_add(hash, policy, strlen(policy) + 1);
-    gr_hash_add(hash, &place->seed, sizeof place->seed);
     gr_hash_add(hash, &place->node_count, sizeof place->node_count);
     gr_hash_add(hash, gr_node_at(place, 0), place->node_count * sizeof(struct gr_node));
     gr_hash_add(hash, gr_cold_at(place, 0), place->node_count * sizeof(struct gr_node_cold));
     gr_hash_add(hash, &place->mask_count, sizeof place->mask_count);
     gr_hash_add(hash, gr_mask_at(place, 0), place->mask_count * sizeof(struct gr_mask));
-    gr_hash_add(hash, &place->mix_count, sizeof place->mix_count);
-    gr_hash_add(hash, gr_mix_at(place), place->mix_count * sizeof(struct gr_mix_item));
 }
 
 const char *gr_place_audit(const struct gr_place *place)

@@ -162,7 +162,8 @@ struct gr_place_totals gr_place_totals_get(const struct gr_place *place);
 // must have been called since the last change of fleet or mix.
 double gr_place_fragmentation(const struct gr_place *place);
 
-// Adds all that is state (nodes, masks, mix, policy, seed) to a hash; nothing that follows from it.
+// Adds all that facts made (nodes, masks, and the mix if `with_mix`) to a hash; neither the policy,
+// which may change without changing history, nor what follows from the rest.
 void gr_place_hash(const struct gr_place *place, struct gr_hash *hash);
 
 // Recomputes everything that follows from the nodes and compares it with what is kept (whole,

@@ -273,7 +273,7 @@ world_set world_objections(const struct world *world, const struct gr_event *eve
            when(event->epoch < world->epoch, GR_REFUSED_EPOCH) |
            when(event->version != 1, GR_REFUSED_TYPE) |
            when(event->at_ms < world->now || event->at_ms < 0, GR_REFUSED_TIME) |
-           when(event->since_ms < 0, GR_REFUSED_FIELD);
+           when(event->since_ms < 0 || event->since_ms > event->at_ms, GR_REFUSED_FIELD);
 }
 
 // --- facts
