@@ -10,7 +10,7 @@ ONLY ?=
 
 help:
 	@echo 'make run               build, then replay the sample pool in examples/ and write a report'
-	@echo 'make test              everything that must hold, in every build (about ten minutes)'
+	@echo 'make test              everything that must hold, in every build (about five minutes)'
 	@echo 'make test-slow         long simulations and fuzzing'
 	@echo 'make build             the program: $(BUILD)/granary'
 	@echo 'make bench ONLY=word   the benchmarks whose name holds the word; without ONLY all'

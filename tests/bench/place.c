@@ -36,7 +36,6 @@ struct steady {
     struct gr_place *place;
     struct gr_piece *pieces;
     size_t piece_count;
-    uint64_t failures;
 };
 
 static int steady_begin(void *context, struct gr_err *err)
