@@ -32,7 +32,7 @@ struct gr_core_limits {
     uint32_t variants; // 1..GR_POOL_VARIANTS_MAX
 };
 
-// How a core decides. Part of the state.
+// How a core decides. Kept with the state, copied by clones, not part of its digest.
 struct gr_core_config {
     struct gr_core_limits limits;
     const char *policy; // name of a placement policy; borrowed until gr_core_new returns
