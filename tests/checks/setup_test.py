@@ -18,7 +18,8 @@ SETUP = tree.ROOT / "tools/setup"
 # What meson.build calls a library, and the package that holds it.
 LIBRARIES = {"m": "libc6-dev", "threads": "libc6-dev", "jansson": "libjansson-dev",
              "libsodium": "libsodium-dev", "glpk": "libglpk-dev", "cmocka": "libcmocka-dev",
-             "yaml-0.1": "libyaml-dev"}
+             "yaml-0.1": "libyaml-dev", "sqlite3": "libsqlite3-dev",
+             "libmicrohttpd": "libmicrohttpd-dev", "libcurl": "libcurl4-gnutls-dev"}
 REAL = ["sh", "sed", "awk", "wc", "tr", "tail", "cat", "mktemp", "rm", "env", "printf", "grep"]
 
 
