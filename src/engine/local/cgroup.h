@@ -1,0 +1,78 @@
+// Control groups of an attempt, whatever this machine has: v2, v1 controllers, or none.
+//
+// One group an attempt, "granary-JOB.ATTEMPT" below the group that the launcher was given, with one
+// child a task ("task-N"). Works with cgroup v2 with controllers, with v2 without (kill and
+// populated only), with v1 controllers (memory, cpu, cpuacct, pids, devices, freezer), or not at
+// all: then every function does what is possible and says what it did.
+#pragma once
+
+#include "base/err.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+// What control groups can do here; found out once by trying.
+struct gr_cgroup_means {
+    bool has_group;    // a group can be made at all
+    bool has_memory;   // memory limit, peak, out-of-memory count
+    bool has_cpu;      // cpu limit
+    bool has_usage;    // cpu time of the whole group
+    bool has_pids;     // limit of processes
+    bool has_devices;  // device allow list (v1 devices; v2 by a BPF program if built in)
+    bool has_kill;     // cgroup.kill
+    bool has_freezer;  // freeze, to kill without a race where there is no cgroup.kill
+    char how[160];     // for people: "v2 at /sys/fs/cgroup/granary, controllers cpu memory pids"
+    char missing[160]; // why something is missing; "" if nothing is
+};
+
+// Limits of a group.
+struct gr_cgroup_limits {
+    uint32_t cpu_milli;  // 0: none
+    uint32_t memory_mib; // 0: none
+    uint32_t pids;       // 0: none
+    // Device files ("/dev/nvidia0") that may be opened besides the harmless ones (null, zero, full,
+    // random, urandom, tty, ptmx, pts); NULL: no device limit is set.
+    const char *const *devices;
+    uint32_t device_count;
+};
+
+// What a group used.
+struct gr_cgroup_usage {
+    bool has_cpu, has_peak;
+    uint64_t cpu_ms;
+    uint64_t peak_kib;
+    uint32_t out_of_memory; // processes that the memory limit killed
+};
+
+struct gr_cgroup; // opaque
+
+// Finds out what works, by making, using and removing a group. Never fails: what does not work is
+// false. A few milliseconds; the launcher keeps the answer.
+void gr_cgroup_means_find(struct gr_cgroup_means *ret_means);
+// Makes the group `name` with these limits ("JOB.ATTEMPT" or "JOB.ATTEMPT/task-N"; made with its
+// parent). Without means for one of them that limit is not set. Returns 0 with a group (which may
+// be one that can do nothing), or -errno if something that should work did not.
+int gr_cgroup_make(const struct gr_cgroup_means *means, const char *name,
+                   const struct gr_cgroup_limits *limits, struct gr_cgroup **ret_group,
+                   struct gr_err *err);
+// As gr_cgroup_make for a group that is there already (after a restart); -ENOENT if it is not.
+int gr_cgroup_find(const struct gr_cgroup_means *means, const char *name,
+                   struct gr_cgroup **ret_group, struct gr_err *err);
+// Puts the calling process into the group: async-signal-safe, for a child between fork and exec.
+// Returns 0 or -errno.
+int gr_cgroup_enter(const struct gr_cgroup *group);
+// Whether a process is in the group or below; false where there are no groups.
+bool gr_cgroup_is_populated(const struct gr_cgroup *group);
+// KILLs everything in the group and below. Returns 1 if that reached all, whatever it forked; 0 if
+// there are no means (the caller kills by session and /proc instead); -errno.
+int gr_cgroup_kill(const struct gr_cgroup *group);
+// What it used so far.
+void gr_cgroup_usage_get(const struct gr_cgroup *group, struct gr_cgroup_usage *ret_usage);
+// Path of the group in the v2 tree, or in the v1 tree of one controller, for handing to an OCI
+// runtime; "" if there is none. Borrowed.
+const char *gr_cgroup_path(const struct gr_cgroup *group);
+// Removes the (empty) group with its children and frees it. NULL is allowed.
+void gr_cgroup_remove(struct gr_cgroup *group);
+// Frees without removing. NULL is allowed.
+void gr_cgroup_release(struct gr_cgroup *group);

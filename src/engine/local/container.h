@@ -1,0 +1,47 @@
+// A task that is an OCI container: image to bundle, crun or runc, create, start, delete.
+#pragma once
+
+#include "base/err.h"
+#include "device/device.h"
+#include "engine/local/cgroup.h"
+#include "model/spec.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+// What a container is made from. Everything is borrowed during the call.
+struct gr_container_config {
+    const char *dir;     // directory of the task's own files; the bundle is made in it
+    const char *id;      // for the runtime: "granary-JOB.ATTEMPT-TASK"
+    const char *runtime; // path of crun or runc
+    const struct gr_spec *spec;
+    const char *const *env; // complete environment, NULL-terminated
+    const struct gr_device *devices;
+    uint32_t device_count;
+    uint32_t cpu_milli;
+    uint32_t memory_mib;    // 0: none
+    const uint32_t *groups; // supplementary groups of the submitter
+    uint32_t group_count;
+    int output, error; // file descriptors for its standard output and error
+    const struct gr_cgroup_means *means;
+};
+
+struct gr_container; // opaque
+
+// Makes the bundle from spec->image (an OCI layout directory "PATH" or "PATH:TAG", checked digest
+// by digest and unpacked as the submitter sees it; or a bundle directory with config.json and
+// rootfs) and creates the container, not yet started. Runs the runtime as a child and waits for it;
+// the container's first process becomes a child of the caller, which must be a subreaper.
+// `*ret_pid` is that process. The image is read with the submitter's rights. -EINVAL with a text
+// for an image that is wrong.
+int gr_container_create(const struct gr_container_config *config,
+                        struct gr_container **ret_container, pid_t *ret_pid, struct gr_err *err);
+// Starts what was created.
+int gr_container_start(struct gr_container *container, struct gr_err *err);
+// Sends a signal to its first process (all = false) or to all of its processes.
+int gr_container_kill(struct gr_container *container, int signal, bool all, struct gr_err *err);
+// What it used; call between its end and gr_container_delete.
+void gr_container_usage(const struct gr_container *container, struct gr_cgroup_usage *ret_usage);
+// Deletes container and bundle, also when it never started, and frees. NULL is allowed.
+void gr_container_delete(struct gr_container *container);
