@@ -1,9 +1,14 @@
 // Control groups of an attempt, whatever this machine has: v2, v1 controllers, or none.
 //
-// One group an attempt, "granary-JOB.ATTEMPT" below the group that the launcher was given, with one
-// child a task ("task-N"). Works with cgroup v2 with controllers, with v2 without (kill and
-// populated only), with v1 controllers (memory, cpu, cpuacct, pids, devices, freezer), or not at
+// One group a pool, "granary-POOL" (POOL: eight digits made from the engine's directory, so that
+// two pools on a machine never meet), in it one an attempt, "JOB.ATTEMPT", in it one a task,
+// "task-N". Works with cgroup v2 with controllers, with v2 without (kill, populated, cpu time),
+// with v1 controllers (memory, cpu, cpuacct, pids, devices, freezer), with both at once, or not at
 // all: then every function does what is possible and says what it did.
+//
+// Where: v1, below the group that the caller is in. v2, in the nearest group above the caller's own
+// in which controllers can be handed on: beside the service, not in it, so that a service manager
+// neither ends the jobs with the daemon nor finds its group occupied when it starts another.
 #pragma once
 
 #include "base/err.h"
@@ -12,7 +17,22 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-// What control groups can do here; found out once by trying.
+// Bytes of a path in a tree of control groups.
+#define GR_CGROUP_PATH_SIZE 512
+
+// Controllers, in v1 each with a tree of its own.
+enum gr_cgroup_controller {
+    GR_CGROUP_MEMORY = 0,
+    GR_CGROUP_CPU,
+    GR_CGROUP_CPUACCT,
+    GR_CGROUP_PIDS,
+    GR_CGROUP_DEVICES,
+    GR_CGROUP_FREEZER,
+};
+#define GR_CGROUP_CONTROLLERS 6
+
+// What control groups can do here; found out once by trying. Of fixed size, without pointers that
+// must be freed: a forked process may keep it.
 struct gr_cgroup_means {
     bool has_group;    // a group can be made at all
     bool has_memory;   // memory limit, peak, out-of-memory count
@@ -24,6 +44,15 @@ struct gr_cgroup_means {
     bool has_freezer;  // freeze, to kill without a race where there is no cgroup.kill
     char how[160];     // for people: "v2 at /sys/fs/cgroup/granary, controllers cpu memory pids"
     char missing[160]; // why something is missing; "" if nothing is
+
+    // The rest is cgroup.c's own: the group's name of this pool; the directories in which it is
+    // made, "" where there is none; which controllers (bits 1 << enum gr_cgroup_controller) v2 has.
+    char pool[32];
+    char v2[GR_CGROUP_PATH_SIZE];
+    char v1[GR_CGROUP_CONTROLLERS][GR_CGROUP_PATH_SIZE];
+    unsigned v2_controllers;
+    // Tests only, else NULL: told of a directory that was made, or is about to be removed.
+    void (*changed)(const char *path, bool is_made);
 };
 
 // Limits of a group.
@@ -47,20 +76,22 @@ struct gr_cgroup_usage {
 
 struct gr_cgroup; // opaque
 
-// Finds out what works, by making, using and removing a group. Never fails: what does not work is
-// false. A few milliseconds; the launcher keeps the answer.
-void gr_cgroup_means_find(struct gr_cgroup_means *ret_means);
-// Makes the group `name` with these limits ("JOB.ATTEMPT" or "JOB.ATTEMPT/task-N"; made with its
-// parent). Without means for one of them that limit is not set. Returns 0 with a group (which may
-// be one that can do nothing), or -errno if something that should work did not.
+// Finds out what works, by making, using and removing a group. `dir` is the engine's directory,
+// which must exist; NULL: a name of this process's own, for a trial. Never fails: what does not
+// work is false. A few milliseconds; the launcher keeps the answer.
+void gr_cgroup_means_find(const char *dir, struct gr_cgroup_means *ret_means);
+// Makes the group `name` with these limits (NULL: none) ("JOB.ATTEMPT" or "JOB.ATTEMPT/task-N";
+// made with its parents). Without means for one of them that limit is not set. Processes go into a
+// task's group, never into one that has children. Returns 0 with a group (which may be one that can
+// do nothing), or -errno if something that should work did not, and nothing is left behind.
 int gr_cgroup_make(const struct gr_cgroup_means *means, const char *name,
                    const struct gr_cgroup_limits *limits, struct gr_cgroup **ret_group,
                    struct gr_err *err);
 // As gr_cgroup_make for a group that is there already (after a restart); -ENOENT if it is not.
 int gr_cgroup_find(const struct gr_cgroup_means *means, const char *name,
                    struct gr_cgroup **ret_group, struct gr_err *err);
-// Puts the calling process into the group: async-signal-safe, for a child between fork and exec.
-// Returns 0 or -errno.
+// Puts the calling process into the group: async-signal-safe, for a child between fork and exec,
+// before it gives up its rights. Returns 0 or -errno.
 int gr_cgroup_enter(const struct gr_cgroup *group);
 // Whether a process is in the group or below; false where there are no groups.
 bool gr_cgroup_is_populated(const struct gr_cgroup *group);
@@ -69,10 +100,11 @@ bool gr_cgroup_is_populated(const struct gr_cgroup *group);
 int gr_cgroup_kill(const struct gr_cgroup *group);
 // What it used so far.
 void gr_cgroup_usage_get(const struct gr_cgroup *group, struct gr_cgroup_usage *ret_usage);
-// Path of the group in the v2 tree, or in the v1 tree of one controller, for handing to an OCI
-// runtime; "" if there is none. Borrowed.
+// The group's directory in the v2 tree, else in the first v1 tree that there is; "" if there is
+// none. Borrowed.
 const char *gr_cgroup_path(const struct gr_cgroup *group);
-// Removes the (empty) group with its children and frees it. NULL is allowed.
+// Removes the (empty) group with its children, and the groups above it of this pool if they are
+// empty then, and frees it. NULL is allowed.
 void gr_cgroup_remove(struct gr_cgroup *group);
 // Frees without removing. NULL is allowed.
 void gr_cgroup_release(struct gr_cgroup *group);
