@@ -67,9 +67,11 @@ struct gr_spec {
     struct gr_spec_texts secrets;
     const char *directory; // working directory, absolute; "": a new one of the attempt
     const char *image;     // an OCI layout ("PATH" or "PATH:TAG") or bundle, absolute; "": none
-    const char *output;    // file for standard output, absolute or below `directory`, with patterns
-    const char *error;     // (%j job, %a array index, %t task, %n attempt); "": the attempt's own;
-                           // error "": its own if output is, else the same file as output
+    // Files for standard output and error: absolute or below `directory`, with patterns (%j job, %a
+    // array index, %t task, %n attempt, %% a percent sign); "": the attempt's own. With `output`
+    // alone, errors go to the same file.
+    const char *output;
+    const char *error;
 
     // Who asks, as the daemon found out; never taken from the submitter's own words.
     uint32_t uid, gid;

@@ -17,7 +17,10 @@ struct gr_spec_room {
     struct gr_spec_after after[GR_SPEC_AFTER_MAX];
 };
 
-// Writes a spec. Returns how many bytes it took, -ENOSPC if `size` is too small. Pure.
+// How many bytes gr_spec_encode writes. Pure.
+size_t gr_spec_size(const struct gr_spec *spec);
+// Writes a spec that passed gr_spec_wrong. Returns how many bytes it took, -ENOSPC if `size` is too
+// small (GR_SPEC_BYTES_MAX is always enough). Pure.
 long gr_spec_encode(const struct gr_spec *spec, uint8_t *bytes, size_t size);
 // Reads a spec that is exactly `size` bytes. Texts borrow from `bytes`, arrays from `room`. -EINVAL
 // with a text that says at which byte what is wrong; *ret_spec is untouched then. What it returns
