@@ -224,6 +224,7 @@ int gr_options_parse(const struct gr_options *options, int argc, char **argv, si
         char *text = argv[parse.at];
         if (only_operands || text[0] != '-' || text[1] == '\0') {
             argv[1 + operands++] = text;
+            only_operands = only_operands || options->operands_end;
             continue;
         }
         if (strcmp(text, "--") == 0) {

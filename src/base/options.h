@@ -61,6 +61,7 @@ struct gr_options {
     size_t operands_min;             // how many operands there must be
     size_t operands_max;             // and how many there may be
     const char *operands;            // what they are, for errors: "a variant's name"
+    bool operands_end;               // after the first operand only operands follow: a command line
 };
 
 // Parses argv[1..argc-1] and stores the values. Operands are moved, in order, to

@@ -113,6 +113,25 @@ static void every_form_is_taken(void **state)
     assert_int_equal(PARSE("-h"), GR_OPTIONS_HELP);
 }
 
+static void after_the_first_operand_a_command_line_keeps_its_own_options(void **state)
+{
+    (void)state;
+    struct gr_err err;
+    char name[] = "try", all[] = "-a", program[] = "x", own[] = "--unknown", dashes[] = "--";
+    char *argv[] = {name, all, program, own, dashes, NULL};
+    struct gr_options command = options;
+    size_t operands = 0;
+    command.operands_end = true;
+    command.operands_max = 9;
+    gr_err_init(&err);
+    memset(&got, 0, sizeof got);
+    assert_int_equal(gr_options_parse(&command, 5, argv, &operands, &err), 0);
+    assert_true(got.all);
+    assert_int_equal(operands, 3);
+    assert_string_equal(argv[2], "--unknown");
+    assert_string_equal(argv[3], "--");
+}
+
 static void every_refusal_says_what_to_do(void **state)
 {
     (void)state;
@@ -172,6 +191,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_form_is_taken),
+        cmocka_unit_test(after_the_first_operand_a_command_line_keeps_its_own_options),
         cmocka_unit_test(every_refusal_says_what_to_do),
         cmocka_unit_test(the_help_is_written_from_the_table),
     };

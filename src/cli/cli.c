@@ -1,6 +1,7 @@
 // The table of subcommands and the way into them: see cli.h.
 #include "cli/cli.h"
 
+#include "base/words.h"
 #include "cli/catalogue.h"
 #include "cli/command.h"
 #include "cli/replay.h"
@@ -11,29 +12,59 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct gr_command *const commands[] = {
-    &gr_cli_catalogue,
-    &gr_cli_replay,
-    NULL,
+enum { GROUP_MAX = 12, COMMANDS_MAX = 64 };
+
+// The commands as the help lists them; each group ends with NULL.
+static const struct {
+    const char *title;
+    const struct gr_command *commands[GROUP_MAX];
+} groups[] = {
+    {"without a pool", {&gr_cli_catalogue, &gr_cli_replay}},
 };
+enum { GROUPS = sizeof groups / sizeof groups[0] };
 
 static void usage(FILE *out)
 {
-    fprintf(out, "usage: granary COMMAND [ARGS]\n\ncommands:\n");
-    for (size_t i = 0; commands[i] != NULL; i++) {
-        fprintf(out, "  %-12s %s\n", commands[i]->name, commands[i]->summary);
+    fprintf(out, "usage: granary COMMAND [ARGS]\n");
+    for (size_t g = 0; g < GROUPS; g++) {
+        fprintf(out, "\n%s:\n", groups[g].title);
+        for (size_t i = 0; groups[g].commands[i] != NULL; i++) {
+            const struct gr_command *command = groups[g].commands[i];
+            fprintf(out, "  %-12s %s\n", command->name, command->summary);
+        }
     }
-    fprintf(out, "\n`granary COMMAND --help` explains one command.\n");
+    fprintf(out, "\n`granary COMMAND --help` explains one command; `granary --version` says which "
+                 "release this is.\n");
 }
 
 static const struct gr_command *find_command(const char *name)
 {
-    for (size_t i = 0; commands[i] != NULL; i++) {
-        if (strcmp(name, commands[i]->name) == 0) {
-            return commands[i];
+    for (size_t g = 0; g < GROUPS; g++) {
+        for (size_t i = 0; groups[g].commands[i] != NULL; i++) {
+            if (strcmp(name, groups[g].commands[i]->name) == 0) {
+                return groups[g].commands[i];
+            }
         }
     }
     return NULL;
+}
+
+static int unknown(const char *name)
+{
+    const char *names[COMMANDS_MAX + 1] = {NULL};
+    size_t count = 0;
+    for (size_t g = 0; g < GROUPS; g++) {
+        for (size_t i = 0; groups[g].commands[i] != NULL && count < COMMANDS_MAX; i++) {
+            names[count++] = groups[g].commands[i]->name;
+        }
+    }
+    const char *nearest = gr_words_nearest(gr_slice_of(name), names);
+    struct gr_err err; // makes it safe to print
+    (void)gr_fail(&err, -EINVAL, "there is no command '%s'%s%s%s; `granary help` lists them", name,
+                  nearest == NULL ? "" : ", perhaps '", nearest == NULL ? "" : nearest,
+                  nearest == NULL ? "" : "' is meant");
+    fprintf(stderr, "granary: %s\n", err.text);
+    return GR_EXIT_USAGE;
 }
 
 int gr_cli_main(int argc, char **argv)
@@ -43,19 +74,21 @@ int gr_cli_main(int argc, char **argv)
         usage(stderr);
         return GR_EXIT_USAGE;
     }
-    bool is_help = strcmp(argv[1], help) == 0 || strcmp(argv[1], "help") == 0;
+    if (strcmp(argv[1], "--version") == 0) {
+        printf("granary %s\n", GR_VERSION);
+        return gr_cli_finish("--version");
+    }
+    bool is_help =
+        strcmp(argv[1], help) == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0;
     if (is_help && argc == 2) {
         usage(stdout);
         return gr_cli_finish("help");
     }
     char *name = argv[is_help ? 2 : 1];
     const struct gr_command *command = find_command(name);
-    if (command != NULL) {
-        char *help_argv[] = {name, help, NULL};
-        return is_help ? command->run(2, help_argv) : command->run(argc - 1, argv + 1);
+    if (command == NULL) {
+        return unknown(name);
     }
-    struct gr_err err; // makes it safe to print
-    (void)gr_fail(&err, -EINVAL, "there is no command '%s'; `granary help` lists them", name);
-    fprintf(stderr, "granary: %s\n", err.text);
-    return GR_EXIT_USAGE;
+    char *help_argv[] = {name, help, NULL};
+    return is_help ? command->run(2, help_argv) : command->run(argc - 1, argv + 1);
 }
