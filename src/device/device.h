@@ -16,7 +16,7 @@
 #define GR_DEVICES_MAX 1024
 
 // How well a device is, from best to worst. What each does to new and running work is a table in
-// data/health.csv.
+// data/health-classes.csv.
 enum gr_health {
     GR_HEALTH_GOOD = 0,
     GR_HEALTH_APP,    // the application did something wrong; the device is fine
@@ -67,6 +67,7 @@ struct gr_device {
     uint32_t power_mw;    // milliwatt
     uint64_t ecc_errors;  // uncorrected, since the driver was loaded
     uint32_t xid;         // last XID
+    uint32_t look_ms;     // how long asking about it took; a driver that hangs shows here
 };
 
 // All devices of one look, in a stable order: real ones by PCI address, then pretend ones.
@@ -79,6 +80,7 @@ struct gr_device_list {
 struct gr_device_config {
     const char *sysfs;   // instead of /sys (tests)
     const char *nvml;    // instead of libnvidia-ml.so.1; "" for none
+    const char *smi;     // instead of nvidia-smi where it is usually installed; "" for none
     const char *pretend; // "8xh20,4xh200": devices that exist only by name; NULL: none
 };
 
@@ -103,7 +105,7 @@ void gr_device_list_done(struct gr_device_list *list);
 void gr_device_watch_domains(struct gr_device_watch *watch, const struct gr_device_list *list,
                              uint32_t *ret_domains);
 
-// What a health class does to work; from data/health.csv.
+// What a health class does to work; from data/health-classes.csv.
 struct gr_health_effect {
     bool takes_new;     // new work may be placed on the device
     bool stops_running; // running work is stopped (and requeued where the job allows it)
@@ -115,8 +117,15 @@ struct gr_health_effect gr_health_effect_of(enum gr_health health);
 // does not hold. Never fails.
 enum gr_health gr_health_of(const char *vendor, const char *code);
 
-// Resets a device and checks its memory between holders, where the vendor's library can.
-// Returns 0 done, -ENOTSUP if the library cannot (the text says what is missing), other -errno: the
-// device must not be given to anybody. May block for seconds.
+// Takes away what is held against the device at this PCI address, of whatever class: for a person
+// who looked after it. What still holds is found again by the next look. -ENOENT if no look found
+// such a device.
+int gr_device_forget(struct gr_device_watch *watch, const char *address, struct gr_err *err);
+
+// Resets a device and checks its memory between holders, where the vendor's tools can; nothing is
+// held against it up to GR_HEALTH_RESET after that. Returns 0 done (for pretend devices at once),
+// -ENOTSUP if it cannot be reset (the text says what is missing) and the check found nothing wrong,
+// -EBUSY if processes still use it, other -errno: the device must not be given to anybody. May
+// block for seconds.
 int gr_device_reset(struct gr_device_watch *watch, const struct gr_device *device,
                     struct gr_err *err);
