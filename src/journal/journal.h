@@ -31,12 +31,12 @@ struct gr_journal_tip {
 // A group. Bytes are borrowed: from the caller until it is done, or from the reader until its next
 // call.
 struct gr_journal_group {
-    uint64_t first, last; // sequences; first <= last
-    uint32_t epoch;       // of the writer
-    const uint8_t *payload;
-    size_t payload_size; // > 0
-    const uint8_t *aside;
-    size_t aside_size; // 0: none
+    uint64_t first, last;   // sequences; first <= last
+    uint32_t epoch;         // of the writer
+    const uint8_t *payload; // in the hash chain
+    size_t payload_size;    // > 0
+    const uint8_t *aside;   // not in it
+    size_t aside_size;      // 0: none
 };
 
 // --- writing: one writer a directory

@@ -17,12 +17,12 @@
 struct gr_journal_reader {
     char *dir;
     sqlite3 *db;
-    sqlite3_stmt *select;           // the group that ends at or after ?1
-    struct gr_store_state state;    // as it was read last: seals move the base
-    struct gr_journal_tip at = {0}; // the group that was read last, or that is before the first
-    struct gr_sealed *part;         // open part; NULL: none
-    struct gr_sealed_name name;     // of the open part
-    struct gr_sealed_room room;     // bytes of the group that was given out
+    sqlite3_stmt *select;        // the group that ends at or after ?1
+    struct gr_store_state state; // as it was read last: seals move the base
+    struct gr_journal_tip at;    // the group that was read last, or that is before the first
+    struct gr_sealed *part;      // open part; NULL: none
+    struct gr_sealed_name name;  // of the open part
+    struct gr_sealed_room room;  // bytes of the group that was given out
 };
 
 // --- sealed parts

@@ -66,7 +66,7 @@ int gr_store_row_read(sqlite3_stmt *stmt, struct gr_journal_group *ret_group,
 struct gr_store_adder {
     sqlite3 *db;         // borrowed
     sqlite3_stmt *group; // NULL: not prepared
-    sqlite3_stmt *aside;
+    sqlite3_stmt *aside; // as group
 };
 
 // Prepares them. On failure nothing is left behind.
