@@ -12,15 +12,22 @@
 
 // What a container is made from. Everything is borrowed during the call.
 struct gr_container_config {
+    const char *engine;  // STATE/engine; unpacked images are kept in `images` below it
     const char *dir;     // directory of the task's own files; the bundle is made in it
+    const char *work;    // working directory, absolute: mounted at the same path with the
+                         // submitter's rights, and entered; "": the image's
+    const char *group;   // name for gr_cgroup_make: "JOB.ATTEMPT/task-N"
     const char *id;      // for the runtime: "granary-JOB.ATTEMPT-TASK"
-    const char *runtime; // path of crun or runc
+    const char *runtime; // path of crun or runc; its last part says which it is
     const struct gr_spec *spec;
-    const char *const *env; // complete environment, NULL-terminated
+    // Complete environment, NULL-terminated. The image's variables are added where it has no such
+    // name; its PATH goes before this one, unless the spec names a PATH.
+    const char *const *env;
     const struct gr_device *devices;
     uint32_t device_count;
     uint32_t cpu_milli;
     uint32_t memory_mib;    // 0: none
+    uint32_t pids;          // limit of processes; 0: none
     const uint32_t *groups; // supplementary groups of the submitter
     uint32_t group_count;
     int output, error; // file descriptors for its standard output and error
@@ -34,7 +41,8 @@ struct gr_container; // opaque
 // rootfs) and creates the container, not yet started. Runs the runtime as a child and waits for it;
 // the container's first process becomes a child of the caller, which must be a subreaper.
 // `*ret_pid` is that process. The image is read with the submitter's rights. -EINVAL with a text
-// for an image that is wrong.
+// for an image that is wrong. The caller does not make the control group: this does, with
+// the limits. Blocks while an image is unpacked for the first time. On failure nothing is left.
 int gr_container_create(const struct gr_container_config *config,
                         struct gr_container **ret_container, pid_t *ret_pid, struct gr_err *err);
 // Starts what was created.
