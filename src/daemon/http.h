@@ -54,6 +54,7 @@ struct gr_http_config {
     int (*admit)(void *context, struct gr_http_request *request, struct gr_err *err);
     size_t body_max;          // bytes; 4 MiB. NDJSON bodies are not bounded, their lines are
     unsigned connections_max; // 4,096
+    unsigned waiting_max;     // requests that wait for a reply; connections_max
     unsigned per_address_max; // connections of one unix uid or TCP address; 1,024
     unsigned idle_seconds;    // an idle connection is closed; 60
     unsigned request_seconds; // a request must be there whole; 30 (NDJSON: between two lines)
