@@ -4,6 +4,7 @@
 #include "base/words.h"
 #include "cli/catalogue.h"
 #include "cli/command.h"
+#include "cli/ps.h"
 #include "cli/replay.h"
 #include "cli/start.h"
 
@@ -19,6 +20,7 @@ static const struct {
     const char *title;
     const struct gr_command *commands[GROUP_MAX];
 } groups[] = {
+    {"work", {&gr_cli_ps}},
     {"without a pool", {&gr_cli_catalogue, &gr_cli_replay}},
 };
 enum { GROUPS = sizeof groups / sizeof groups[0] };
