@@ -1,0 +1,23 @@
+// Killing what a job left where no control group reaches it: through parenthood, which a process
+// cannot shake off below a subreaper, and through the environment it was started with.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+// Asked of a child; true: it is left alone.
+typedef bool gr_descendants_spare(pid_t pid, void *context);
+
+// Sends KILL to every child of the calling process, but those that `spare` (NULL: none) wants left.
+// A child's children become the caller's if it is a subreaper, so calling it again and again, and
+// reaping, ends all. Returns how many were sent it; -errno if /proc cannot be read.
+int gr_descendants_kill(gr_descendants_spare *spare, void *context);
+
+// Sends KILL to every process of user `uid` whose first environment holds the entry `marker`
+// ("NAME=VALUE"). Returns how many there were; -errno if /proc cannot be read. Reads all of /proc.
+int gr_descendants_marked_kill(const char *marker, uint32_t uid);
+
+// Cpu time of all descendants of the calling process (those alive) in milliseconds, and whether
+// there is one that is not stopped. Reads one file a descendant.
+void gr_descendants_usage(uint64_t *ret_cpu_ms, bool *ret_any_goes);

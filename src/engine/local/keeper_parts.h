@@ -1,0 +1,92 @@
+// The inside of a keeper, for keeper*.c only.
+#pragma once
+
+#include "engine/local/attempt.h"
+#include "engine/local/cgroup.h"
+#include "engine/local/container.h"
+#include "engine/local/environment.h"
+#include "engine/local/keeper.h"
+#include "engine/local/order.h"
+#include "engine/local/person.h"
+#include "engine/local/record.h"
+#include "model/spec.h"
+#include "model/spec_bytes.h"
+
+#include <limits.h>
+#include <stdbool.h>
+#include <sys/resource.h>
+
+// One task of the attempt.
+struct keeper_task {
+    pid_t pid;    // 0: not started
+    bool is_over; // its main process ended and was reaped
+    int status;   // as waitpid has it
+    struct gr_cgroup *group;
+    struct gr_container *container; // NULL: a process
+};
+
+// All that a keeper knows.
+struct keeper {
+    const struct gr_keeper_config *config;
+    struct gr_order order;
+    struct gr_spec spec;
+    struct gr_spec_room room;
+    struct gr_person person;
+    struct gr_environment environment;
+    char name[GR_ATTEMPT_NAME_SIZE]; // "JOB.ATTEMPT"
+    char dir[PATH_MAX];              // the attempt's
+    char work[PATH_MAX];             // working directory
+    int dir_fd;                      // see dir
+    int work_fd;                     // -1: the submitter opens it
+    struct keeper_task *tasks;
+    uint32_t task_count;
+    uint32_t going;          // tasks started and not over
+    struct gr_cgroup *group; // of the attempt; NULL: none
+
+    struct gr_record_life life;
+    struct gr_record_wish seen; // of the wish, what was done
+    bool is_stopping;           // the stop signal was sent
+    bool is_killing;            // KILL is sent, again and again, until nothing is left
+    int64_t kill_at_ms;         // monotonic; when stopping becomes killing
+    int64_t task_failed;        // index of the task that failed first; -1: none
+    uint32_t task_last;         // index of the task that ended last
+
+    uint64_t cpu_us; // of all that was reaped
+    uint64_t peak_kib;
+
+    int64_t look_at_ms;   // monotonic; next look at what the tasks do; INT64_MAX: never
+    int64_t moved_ms;     // Unix time; when their cpu time was last seen to move
+    uint64_t look_cpu_ms; // their cpu time then
+    bool is_idle_told;
+};
+
+// Unix time and monotonic time in milliseconds.
+int64_t gr_keeper_now_ms(void);
+// See gr_keeper_now_ms.
+int64_t gr_keeper_monotonic_ms(void);
+
+// Reads the order and makes ready what all tasks share: directories, environment, groups. Returns 0
+// or -errno with the text of the refusal.
+int gr_keeper_prepare(struct keeper *keeper, struct gr_err *err);
+// Starts all tasks or none. Returns 0 when the programs run; -errno with the text of the refusal,
+// and something may be left to kill; -EINTR if it was stopped before they ran.
+int gr_keeper_start(struct keeper *keeper, struct gr_err *err);
+
+// Reads the wish, sends the signals that are new in it and begins to stop if it says so.
+void gr_keeper_obey(struct keeper *keeper);
+// Sends `signal` to every task that goes.
+void gr_keeper_signal(struct keeper *keeper, int signal);
+// Sends `signal`, and KILL to everything after `grace_ms`.
+void gr_keeper_stop(struct keeper *keeper, uint32_t signal, int64_t grace_ms);
+// Sends KILL to everything the attempt started; to be called until gr_keeper_reap says that nothing
+// is left.
+void gr_keeper_kill(struct keeper *keeper);
+// Reaps what ended and remembers it. Returns whether a descendant is left.
+bool gr_keeper_reap(struct keeper *keeper);
+
+// Looks whether the tasks still do something, if it is time, and tells of what became idle.
+void gr_keeper_look(struct keeper *keeper);
+// Says to the launcher that there is news.
+void gr_keeper_hint_send(const struct keeper *keeper, uint32_t type, int64_t since_ms);
+// Fills in what the tasks used. To be called when all ended, before groups and containers go.
+void gr_keeper_usage(const struct keeper *keeper, struct gr_record_end *end);
