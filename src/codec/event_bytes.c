@@ -10,11 +10,23 @@
 //                      48 name
 //     node-state-set   u32 node, u32 state
 //     mix-set          u32 count; each: shape, u64 count, u64 label
-//     job-submitted    u64 tag, i64 limit, demand, u32 org, u32 verdict, u64 rules version
+//     job-submitted    u64 tag, i64 limit, demand, u32 org, u32 verdict, u64 rules version,
+//                      u32 user, u16 attempts, u8 requeue on, u64 array, u32 index, u32 count,
+//                      u32 parallel, 32 commitment, edges
 //     job-placed       u64 job, u32 attempt, u32 verdict, u64 rules version, pieces
-//     job-finished     u64 job, u32 attempt, u32 outcome
+//     job-finished     u64 job, u32 attempt, ending
 //     job-dropped      u64 job, u32 why
 //     room-reserved    u64 job, i64 start, pieces
+//     user-added       u32 org, 32 commitment
+//     epoch-begun      16 version
+//     job-started      u64 job, u32 attempt
+//     job-requeued     u64 job, u32 attempt, ending
+//     stop-asked       u64 job, u32 attempt, u32 why, i64 grace, u32 signal
+//     devices-set      u32 node, u16 devices, u8 is out, u8 health
+//     key-used         16 key, 16 request, u64 first, u64 last, u32 org, u32 code
+//     ending           i64 began, u64 cpu ms, u64 peak KiB, u32 outcome, i32 exit code, u32 signal,
+//                      u32 task
+//     edges            u32 count; each: u64 job, u32 how
 //     shape            u32 cpu, u32 memory, u16 mask, u16 milli, u8 devices, u8 level
 //     demand           shape, u32 tasks, u32 tasks a domain, u8 level, u8 priority, u8 use
 //     pieces           u32 count; each: u32 node, u16 devices, u16 milli, u32 cpu, u32 memory
@@ -211,6 +223,68 @@ static void node_pass(struct wire *wire, struct gr_event *event)
     }
 }
 
+static void edges_pass(struct wire *wire, struct gr_event *event, struct gr_event_room *room)
+{
+    event->edge_count = count_pass(wire, event->edge_count, GR_SPEC_AFTER_MAX);
+    for (uint32_t i = 0; i < event->edge_count; i++) {
+        struct gr_edge edge = {0};
+        if (room == NULL) {
+            edge = event->edges[i];
+        }
+        u64_pass(wire, &edge.job);
+        u32_pass(wire, &edge.how);
+        if (room != NULL) {
+            room->edges[i] = edge;
+        }
+    }
+    if (room != NULL) {
+        event->edges = event->edge_count > 0 ? room->edges : NULL;
+    }
+}
+
+static void submitted_pass(struct wire *wire, struct gr_event *event, struct gr_event_room *room)
+{
+    struct gr_array_of *array = &event->submitted.array;
+    u64_pass(wire, &event->submitted.tag);
+    i64_pass(wire, &event->submitted.limit_ms);
+    demand_pass(wire, &event->submitted.demand);
+    u32_pass(wire, &event->submitted.org);
+    u32_pass(wire, &event->submitted.verdict);
+    u64_pass(wire, &event->submitted.rules_version);
+    u32_pass(wire, &event->submitted.user);
+    u16_pass(wire, &event->submitted.attempts);
+    u8_pass(wire, &event->submitted.requeue_on);
+    u64_pass(wire, &array->array);
+    u32_pass(wire, &array->index);
+    u32_pass(wire, &array->count);
+    u32_pass(wire, &array->parallel);
+    bytes_pass(wire, event->submitted.commitment, sizeof event->submitted.commitment);
+    edges_pass(wire, event, room);
+}
+
+static void ending_pass(struct wire *wire, struct gr_ending *ending)
+{
+    uint32_t exit_code = (uint32_t)ending->exit_code;
+    i64_pass(wire, &ending->began_ms);
+    u64_pass(wire, &ending->cpu_ms);
+    u64_pass(wire, &ending->peak_kib);
+    u32_pass(wire, &ending->outcome);
+    u32_pass(wire, &exit_code);
+    u32_pass(wire, &ending->signal);
+    u32_pass(wire, &ending->task);
+    ending->exit_code = (int32_t)exit_code;
+}
+
+static void key_pass(struct wire *wire, struct gr_key *key)
+{
+    bytes_pass(wire, key->key, sizeof key->key);
+    bytes_pass(wire, key->request, sizeof key->request);
+    u64_pass(wire, &key->first);
+    u64_pass(wire, &key->last);
+    u32_pass(wire, &key->org);
+    u32_pass(wire, &key->code);
+}
+
 static void org_pass(struct wire *wire, struct gr_org *org)
 {
     u32_pass(wire, &org->parent);
@@ -249,12 +323,7 @@ static void body_pass(struct wire *wire, struct gr_event *event, struct gr_event
         items_pass(wire, event, room);
         return;
     case GR_JOB_SUBMITTED:
-        u64_pass(wire, &event->submitted.tag);
-        i64_pass(wire, &event->submitted.limit_ms);
-        demand_pass(wire, &event->submitted.demand);
-        u32_pass(wire, &event->submitted.org);
-        u32_pass(wire, &event->submitted.verdict);
-        u64_pass(wire, &event->submitted.rules_version);
+        submitted_pass(wire, event, room);
         return;
     case GR_JOB_PLACED:
         u64_pass(wire, &event->placed.job);
@@ -266,7 +335,7 @@ static void body_pass(struct wire *wire, struct gr_event *event, struct gr_event
     case GR_JOB_FINISHED:
         u64_pass(wire, &event->finished.job);
         u32_pass(wire, &event->finished.attempt);
-        u32_pass(wire, &event->finished.outcome);
+        ending_pass(wire, &event->finished.ending);
         return;
     case GR_JOB_DROPPED:
         u64_pass(wire, &event->dropped.job);
@@ -276,6 +345,38 @@ static void body_pass(struct wire *wire, struct gr_event *event, struct gr_event
         u64_pass(wire, &event->reserved.job);
         i64_pass(wire, &event->reserved.start_ms);
         pieces_pass(wire, event, room);
+        return;
+    case GR_USER_ADDED:
+        u32_pass(wire, &event->user_added.org);
+        bytes_pass(wire, event->user_added.commitment, sizeof event->user_added.commitment);
+        return;
+    case GR_EPOCH_BEGUN:
+        bytes_pass(wire, event->epoch_begun.version, sizeof event->epoch_begun.version);
+        return;
+    case GR_JOB_STARTED:
+        u64_pass(wire, &event->started.job);
+        u32_pass(wire, &event->started.attempt);
+        return;
+    case GR_JOB_REQUEUED:
+        u64_pass(wire, &event->requeued.job);
+        u32_pass(wire, &event->requeued.attempt);
+        ending_pass(wire, &event->requeued.ending);
+        return;
+    case GR_STOP_ASKED:
+        u64_pass(wire, &event->stop_asked.job);
+        u32_pass(wire, &event->stop_asked.attempt);
+        u32_pass(wire, &event->stop_asked.why);
+        i64_pass(wire, &event->stop_asked.grace_ms);
+        u32_pass(wire, &event->stop_asked.signal);
+        return;
+    case GR_DEVICES_SET:
+        u32_pass(wire, &event->devices_set.node);
+        u16_pass(wire, &event->devices_set.devices);
+        u8_pass(wire, &event->devices_set.is_out);
+        u8_pass(wire, &event->devices_set.health);
+        return;
+    case GR_KEY_USED:
+        key_pass(wire, &event->key_used);
         return;
     }
     wire->wrong = "the type of the fact is not known";

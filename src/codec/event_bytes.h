@@ -21,6 +21,7 @@ struct gr_event_room {
     struct gr_piece pieces[GR_TASKS_MAX];
     struct gr_mix_item items[GR_MIX_MAX];
     struct gr_mask mask;
+    struct gr_edge edges[GR_SPEC_AFTER_MAX];
 };
 
 // Writes one fact to `bytes`. Returns how many bytes it took, or -ENOSPC if `size` is too small

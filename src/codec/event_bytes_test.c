@@ -33,6 +33,15 @@ static struct gr_event example(enum gr_event_type type)
         {.node = 9, .devices = 0x8001, .milli = 1000, .cpu_milli = 5, .memory_mib = 6}};
     static const struct gr_mix_item items[1] = {
         {.shape = {1, 2, 3, 400, 1, 2, 0}, .count = UINT64_C(1) << 40, .label = 17}};
+    static const struct gr_edge edges[2] = {{.job = UINT64_C(1) << 40, .how = GR_AFTER_ANY},
+                                            {.job = 3, .how = GR_AFTER_OK}};
+    static const struct gr_ending ending = {.began_ms = 5,
+                                            .cpu_ms = UINT64_C(1) << 35,
+                                            .peak_kib = 77,
+                                            .outcome = GR_OUTCOME_LOST,
+                                            .exit_code = -3,
+                                            .signal = 9,
+                                            .task = 4};
     static struct gr_mask mask;
     struct gr_event event = fact(type);
     mask.bits[63][1] = 0xdeadbeef;
@@ -75,6 +84,13 @@ static struct gr_event example(enum gr_event_type type)
         event.submitted.org = 3;
         event.submitted.verdict = 2;
         event.submitted.rules_version = 9;
+        event.submitted.user = 17;
+        event.submitted.attempts = 300;
+        event.submitted.requeue_on = 5;
+        event.submitted.array = (struct gr_array_of){UINT64_C(1) << 33, 5, 6, 7, 0};
+        memset(event.submitted.commitment, 0xab, sizeof event.submitted.commitment);
+        event.edges = edges;
+        event.edge_count = 2;
         break;
     case GR_JOB_PLACED:
         event.placed.job = 12;
@@ -87,7 +103,7 @@ static struct gr_event example(enum gr_event_type type)
     case GR_JOB_FINISHED:
         event.finished.job = 12;
         event.finished.attempt = 2;
-        event.finished.outcome = GR_OUTCOME_STOPPED;
+        event.finished.ending = ending;
         break;
     case GR_JOB_DROPPED:
         event.dropped.job = 13;
@@ -98,6 +114,43 @@ static struct gr_event example(enum gr_event_type type)
         event.reserved.start_ms = 123456;
         event.pieces = pieces;
         event.piece_count = 1;
+        break;
+    case GR_USER_ADDED:
+        event.user_added.org = 5;
+        memset(event.user_added.commitment, 0xcd, sizeof event.user_added.commitment);
+        break;
+    case GR_EPOCH_BEGUN:
+        memcpy(event.epoch_begun.version, "0.3.0", 6);
+        break;
+    case GR_JOB_STARTED:
+        event.started.job = 15;
+        event.started.attempt = 3;
+        break;
+    case GR_JOB_REQUEUED:
+        event.requeued.job = 16;
+        event.requeued.attempt = 4;
+        event.requeued.ending = ending;
+        break;
+    case GR_STOP_ASKED:
+        event.stop_asked.job = 17;
+        event.stop_asked.attempt = 5;
+        event.stop_asked.why = GR_STOP_IDLE;
+        event.stop_asked.signal = 15;
+        event.stop_asked.grace_ms = 30000;
+        break;
+    case GR_DEVICES_SET:
+        event.devices_set.node = 3;
+        event.devices_set.devices = 0x8005;
+        event.devices_set.is_out = 1;
+        event.devices_set.health = 4;
+        break;
+    case GR_KEY_USED:
+        memset(event.key_used.key, 1, sizeof event.key_used.key);
+        memset(event.key_used.request, 2, sizeof event.key_used.request);
+        event.key_used.first = 90;
+        event.key_used.last = UINT64_C(1) << 50;
+        event.key_used.org = 6;
+        event.key_used.code = 202;
         break;
     }
     return event;

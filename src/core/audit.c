@@ -49,7 +49,7 @@ static void piece_count(void *context, const struct gr_piece *piece)
 // Walks all jobs; sums what they hold. Returns NULL or what does not hold.
 static const char *jobs_count(const struct gr_core *core, struct counting *counting)
 {
-    uint32_t waiting = 0, running = 0, more = 0;
+    uint32_t waiting = 0, running = 0, held = 0, more = 0;
     for (uint32_t s = 0; s < core->job_top; s++) {
         const struct gr_job *job = gr_job_at(core, s);
         if (job->state == 0) {
@@ -58,20 +58,18 @@ static const char *jobs_count(const struct gr_core *core, struct counting *count
         if (gr_core_job_slot(core, job->id) != s) {
             return "the job index does not lead to a job";
         }
-        if (job->state == GR_JOB_WAITING) {
-            waiting++;
-            if (job->allocation != NONE) {
-                return "a waiting job has an allocation";
+        const struct gr_allocation *allocation = gr_allocation_at(core, s);
+        if (job->state != GR_JOB_RUNNING) {
+            waiting += job->state == GR_JOB_WAITING;
+            held += job->state == GR_JOB_HELD;
+            if (allocation->piece_count != 0) {
+                return "a job that does not run has an allocation";
             }
             continue;
         }
         running++;
-        if (job->allocation != s) {
-            return "a running job has no allocation";
-        }
-        const struct gr_allocation *allocation = gr_allocation_at(core, job->allocation);
         uint32_t before = counting->pieces;
-        if (allocation->job != s || allocation->piece_count != job->demand.tasks) {
+        if (allocation->piece_count != job->demand.tasks) {
             return "an allocation is not its job's";
         }
         gr_jobs_pieces(core, allocation, piece_count, counting);
@@ -83,7 +81,8 @@ static const char *jobs_count(const struct gr_core *core, struct counting *count
         }
         more += allocation->piece_count - 1;
     }
-    if (waiting != core->waiting || running != core->running || more != core->more_used) {
+    if (waiting != core->waiting || running != core->running || held != core->held ||
+        more != core->more_used) {
         return "the counts of jobs or pieces are wrong";
     }
     return NULL;
@@ -93,17 +92,15 @@ static const char *queue_count(const struct gr_core *core)
 {
     uint32_t seen = 0;
     int priority = 256;
-    uint64_t id = 0;
     for (uint32_t s = gr_jobs_first(core); s != NONE; s = gr_jobs_after(core, s)) {
         const struct gr_job *job = gr_job_at(core, s);
         if (job->state != GR_JOB_WAITING || seen++ >= core->waiting) {
             return "the queue holds a job that does not wait, or one twice";
         }
-        if (job->demand.priority > priority || (job->demand.priority == priority && job->id < id)) {
+        if (job->demand.priority > priority) {
             return "the queue is out of order";
         }
         priority = job->demand.priority;
-        id = job->id;
     }
     return seen == core->waiting ? NULL : "the queue misses a job";
 }
@@ -120,7 +117,9 @@ static const char *nodes_compare(const struct gr_core *core, const struct held *
         }
         for (unsigned i = 0; i < GR_NODE_DEVICES_MAX; i++) {
             uint32_t all = i < node->devices ? GR_DEVICE_MILLI : 0;
-            if (node->free[i] + held[n].milli[i] != all) {
+            uint32_t left =
+                (cold->out >> i & 1) == 0 ? node->free[i] : gr_place_withheld_get(place, n, i);
+            if (left + held[n].milli[i] != all) {
                 return "a device is lost or held twice";
             }
         }
@@ -137,7 +136,7 @@ static const char *nodes_compare(const struct gr_core *core, const struct held *
 static const char *books_compare(const struct gr_core *core, uint64_t held_milli)
 {
     struct gr_place_totals totals = gr_place_totals_get(gr_pool(core));
-    uint64_t sum = held_milli;
+    uint64_t sum = held_milli + totals.withheld_milli;
     for (unsigned s = 0; s < GR_NODE_STATES; s++) {
         sum += totals.free_milli[s];
     }
@@ -147,10 +146,13 @@ static const char *books_compare(const struct gr_core *core, uint64_t held_milli
     uint64_t broken = 0;
     for (uint32_t n = 0; n < gr_place_node_count(gr_pool(core)); n++) {
         const struct gr_node *node = gr_place_node_get(gr_pool(core), n);
-        broken += node->state == GR_NODE_BROKEN ? (uint64_t)node->devices * GR_DEVICE_MILLI : 0;
+        for (unsigned i = 0; i < node->devices; i++) {
+            bool out = (gr_place_cold_get(gr_pool(core), n)->out & 1u << i) != 0;
+            broken += node->state == GR_NODE_BROKEN || out ? GR_DEVICE_MILLI : 0;
+        }
     }
     if (broken != core->broken_milli) {
-        return "the devices of broken nodes are miscounted";
+        return "the devices out of use are miscounted";
     }
     const struct gr_device_time *time = &core->time;
     if (time->used + time->idle + time->maintenance + time->broken != core->time_all) {

@@ -61,9 +61,8 @@ static void says(const char *expected, void (*damage)(struct gr_core *core))
 
 // Slots: 0 the gang, 1 the first that waits, 2 the second.
 DAMAGE(id_changed, gr_job_at(core, 1)->id += 100)
-DAMAGE(allocation_of_a_waiting_job, gr_job_at(core, 1)->allocation = 0)
-DAMAGE(allocation_lost, gr_job_at(core, 0)->allocation = UINT32_MAX)
-DAMAGE(allocation_of_another, gr_allocation_at(core, 0)->job = 1)
+DAMAGE(allocation_of_a_waiting_job, gr_allocation_at(core, 1)->piece_count = 1)
+DAMAGE(allocation_lost, gr_allocation_at(core, 0)->piece_count = 1)
 DAMAGE(piece_lost, gr_allocation_at(core, 0)->more = UINT32_MAX)
 DAMAGE(piece_nowhere, gr_allocation_at(core, 0)->piece.node = 7)
 DAMAGE(waiting_miscounted, core->waiting++)
@@ -87,24 +86,14 @@ DAMAGE(totals_behind, (gr_pool(core)->totals.free_milli[GR_NODE_UP] -= 1000,
 DAMAGE(linked_wrongly, gr_node_at(gr_pool(core), 1)->domain[0] = 0)
 DAMAGE(sums_behind, gr_domain_at(gr_pool(core), 0, 1)->whole++)
 
-// Two that wait change places.
-static void queue_out_of_order(struct gr_core *core)
-{
-    struct gr_job *one = gr_job_at(core, 1), *two = gr_job_at(core, 2);
-    core->head[100] = 2;
-    core->tail[100] = 1;
-    two->prev = one->next = UINT32_MAX;
-    two->next = 1;
-    one->prev = 2;
-}
+DAMAGE(queue_out_of_order, gr_job_at(core, 2)->demand.priority = 200)
 
 static void each_phrase_is_said_when_it_is_true(void **state)
 {
     (void)state;
     says("the job index does not lead to a job", id_changed);
-    says("a waiting job has an allocation", allocation_of_a_waiting_job);
-    says("a running job has no allocation", allocation_lost);
-    says("an allocation is not its job's", allocation_of_another);
+    says("a job that does not run has an allocation", allocation_of_a_waiting_job);
+    says("an allocation is not its job's", allocation_lost);
     says("an allocation has more or fewer pieces than it says", piece_lost);
     says("a piece lies on a node that is not there", piece_nowhere);
     says("the counts of jobs or pieces are wrong", waiting_miscounted);
@@ -118,7 +107,7 @@ static void each_phrase_is_said_when_it_is_true(void **state)
     says("a device is lost or held twice", device_twice);
     says("a node miscounts the tasks it hosts", hosted_miscounted);
     says("used and free devices do not add up to all devices", used_miscounted);
-    says("the devices of broken nodes are miscounted", broken_miscounted);
+    says("the devices out of use are miscounted", broken_miscounted);
     says("device-time does not add up to all device-time", time_lost);
     says("the nodes of the kept room are miscounted", kept_miscounted);
     says("room is kept for a job that does not wait", kept_for_nobody);

@@ -158,127 +158,42 @@ static enum gr_refusal check_mix(const struct gr_core *core, const struct gr_eve
     return GR_REFUSED_NOTHING;
 }
 
-static enum gr_refusal check_submitted(const struct gr_core *core, const struct gr_event *event)
+static enum gr_refusal check_user(const struct gr_core *core, const struct gr_user *user)
 {
-    if (core->waiting + core->running == core->limits.jobs) {
-        return GR_REFUSED_LIMIT_JOBS;
+    if (core->user_count == core->limits.users) {
+        return GR_REFUSED_LIMIT_OTHER;
     }
-    if (event->submitted.org >= core->org_count) {
+    if (user->org >= core->org_count) {
         return GR_REFUSED_ORG;
     }
-    if (event->submitted.demand.shape.mask >= gr_place_mask_count(gr_pool(core))) {
-        return GR_REFUSED_MASK;
+    return user->reserved == 0 ? GR_REFUSED_NOTHING : GR_REFUSED_FIELD;
+}
+
+static enum gr_refusal check_devices(const struct gr_core *core, const struct gr_event *event)
+{
+    if (event->devices_set.node >= gr_place_node_count(gr_pool(core))) {
+        return GR_REFUSED_NODE;
     }
-    return event->submitted.limit_ms >= 0 && gr_demand_wrong(&event->submitted.demand) == NULL
+    unsigned devices = gr_place_node_get(gr_pool(core), event->devices_set.node)->devices;
+    if (event->devices_set.devices == 0 || event->devices_set.devices >> devices != 0) {
+        return GR_REFUSED_DEVICE;
+    }
+    return event->devices_set.is_out <= 1 && event->devices_set.health < GR_DEVICE_HEALTHS
                ? GR_REFUSED_NOTHING
                : GR_REFUSED_FIELD;
 }
 
-// A job of this id in this state.
-static enum gr_refusal check_job(const struct gr_core *core, uint64_t job, enum gr_job_state state,
-                                 const struct gr_job **ret_job)
+// NUL-terminated, zeros behind, printable; may be empty.
+static bool version_good(const char version[16])
 {
-    uint32_t slot = gr_core_job_slot(core, job);
-    if (slot == UINT32_MAX) {
-        return GR_REFUSED_JOB;
-    }
-    *ret_job = gr_job_at(core, slot);
-    return (*ret_job)->state == state ? GR_REFUSED_NOTHING : GR_REFUSED_STATE;
-}
-
-// A piece is what one task of the shape takes, no more and no less.
-static bool piece_matches(const struct gr_piece *piece, const struct gr_shape *shape)
-{
-    return piece->cpu_milli == shape->cpu_milli && piece->memory_mib == shape->memory_mib &&
-           piece->milli == shape->milli && __builtin_popcount(piece->devices) == shape->devices;
-}
-
-// All pieces fit together into what is free: those of one node are taken one after the other from a
-// copy of its row.
-static enum gr_refusal check_pieces(const struct gr_core *core, const struct gr_demand *demand,
-                                    const struct gr_piece *pieces, uint32_t count, bool free_now)
-{
-    const struct gr_place *place = gr_pool(core);
-    struct gr_node copy;
-    if (pieces == NULL || count != demand->tasks) {
-        return GR_REFUSED_PIECES;
-    }
-    for (uint32_t i = 0; i < count; i++) {
-        if (pieces[i].node >= gr_place_node_count(place)) {
-            return GR_REFUSED_NODE;
-        }
-        bool same = i > 0 && pieces[i].node == pieces[i - 1].node;
-        if (!piece_matches(&pieces[i], &demand->shape) ||
-            (i > 0 && pieces[i].node < pieces[i - 1].node) ||
-            (same && pieces[i].devices < pieces[i - 1].devices)) {
-            return GR_REFUSED_PIECES;
-        }
-        if (!free_now) {
-            continue;
-        }
-        if (!same) {
-            copy = *gr_place_node_get(place, pieces[i].node);
-        }
-        if (!gr_node_can_take(&copy, &pieces[i])) {
-            return GR_REFUSED_HELD;
-        }
-        if (count > 1) {
-            gr_node_take(&copy, &pieces[i]);
+    size_t length = strnlen(version, 16);
+    for (size_t i = 0; i < 16; i++) {
+        unsigned char c = (unsigned char)version[i];
+        if (i < length ? c < 0x21 || c > 0x7e : c != 0) {
+            return false;
         }
     }
-    return GR_REFUSED_NOTHING;
-}
-
-static enum gr_refusal check_placed(const struct gr_core *core, const struct gr_event *event)
-{
-    const struct gr_job *job;
-    enum gr_refusal refusal = check_job(core, event->placed.job, GR_JOB_WAITING, &job);
-    if (refusal != GR_REFUSED_NOTHING) {
-        return refusal;
-    }
-    if (event->placed.attempt != job->attempt + 1) {
-        return GR_REFUSED_FIELD;
-    }
-    if (event->piece_count > 1 && core->limits.pieces - core->more_used < event->piece_count - 1) {
-        return GR_REFUSED_LIMIT_PIECES;
-    }
-    return check_pieces(core, &job->demand, event->pieces, event->piece_count, true);
-}
-
-static enum gr_refusal check_reserved(const struct gr_core *core, const struct gr_event *event)
-{
-    const struct gr_job *job;
-    enum gr_refusal refusal = check_job(core, event->reserved.job, GR_JOB_WAITING, &job);
-    if (refusal != GR_REFUSED_NOTHING) {
-        return refusal;
-    }
-    if (event->piece_count == 0) { // no end of running work makes room: nothing is kept
-        return GR_REFUSED_NOTHING;
-    }
-    return check_pieces(core, &job->demand, event->pieces, event->piece_count, false);
-}
-
-static enum gr_refusal check_finished(const struct gr_core *core, const struct gr_event *event)
-{
-    const struct gr_job *job;
-    enum gr_refusal refusal = check_job(core, event->finished.job, GR_JOB_RUNNING, &job);
-    if (refusal != GR_REFUSED_NOTHING) {
-        return refusal;
-    }
-    return event->finished.attempt == job->attempt && event->finished.outcome < GR_OUTCOMES
-               ? GR_REFUSED_NOTHING
-               : GR_REFUSED_FIELD;
-}
-
-static enum gr_refusal check_dropped(const struct gr_core *core, const struct gr_event *event)
-{
-    const struct gr_job *job;
-    enum gr_refusal refusal = check_job(core, event->dropped.job, GR_JOB_WAITING, &job);
-    if (refusal != GR_REFUSED_NOTHING) {
-        return refusal;
-    }
-    return event->dropped.why < GR_REFUSALS && event->dropped.reserved == 0 ? GR_REFUSED_NOTHING
-                                                                            : GR_REFUSED_FIELD;
+    return length < 16;
 }
 
 enum gr_refusal gr_core_check(const struct gr_core *core, const struct gr_event *event)
@@ -288,7 +203,7 @@ enum gr_refusal gr_core_check(const struct gr_core *core, const struct gr_event 
     if (event->sequence != core->sequence + 1) {
         return GR_REFUSED_SEQUENCE;
     }
-    if (event->epoch < core->epoch) {
+    if (event->type == GR_EPOCH_BEGUN ? event->epoch <= core->epoch : event->epoch != core->epoch) {
         return GR_REFUSED_EPOCH;
     }
     if (event->version != GR_EVENT_VERSION) {
@@ -321,15 +236,22 @@ enum gr_refusal gr_core_check(const struct gr_core *core, const struct gr_event 
     case GR_MIX_SET:
         return check_mix(core, event);
     case GR_JOB_SUBMITTED:
-        return check_submitted(core, event);
     case GR_JOB_PLACED:
-        return check_placed(core, event);
     case GR_JOB_FINISHED:
-        return check_finished(core, event);
     case GR_JOB_DROPPED:
-        return check_dropped(core, event);
     case GR_ROOM_RESERVED:
-        return check_reserved(core, event);
+    case GR_JOB_STARTED:
+    case GR_JOB_REQUEUED:
+    case GR_STOP_ASKED:
+        return gr_check_job(core, event);
+    case GR_USER_ADDED:
+        return check_user(core, &event->user_added);
+    case GR_EPOCH_BEGUN:
+        return version_good(event->epoch_begun.version) ? GR_REFUSED_NOTHING : GR_REFUSED_FIELD;
+    case GR_DEVICES_SET:
+        return check_devices(core, event);
+    case GR_KEY_USED:
+        return gr_keys_check(core, event);
     }
     return GR_REFUSED_TYPE;
 }

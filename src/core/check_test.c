@@ -67,6 +67,8 @@ static struct gr_event good(struct pool *pool, enum gr_event_type type)
         break;
     case GR_JOB_SUBMITTED:
         event.submitted.demand = fixture_demand(1, 1);
+        event.submitted.user = UINT32_MAX;
+        event.submitted.attempts = 1;
         break;
     case GR_JOB_PLACED:
     case GR_ROOM_RESERVED:
@@ -78,10 +80,36 @@ static struct gr_event good(struct pool *pool, enum gr_event_type type)
         event.piece_count = 2;
         break;
     case GR_JOB_FINISHED:
-        return gr_decide_finish(pool->f.core, pool->f.at, pool->f.at, pool->running,
-                                GR_OUTCOME_DONE);
+        return gr_decide_end(pool->f.core, pool->f.at, pool->f.at, pool->running,
+                             &(struct gr_ending){0});
     case GR_JOB_DROPPED:
         return gr_decide_drop(pool->f.core, pool->f.at, pool->waiting, GR_REFUSED_BY_USER);
+    case GR_USER_ADDED:
+        break;
+    case GR_EPOCH_BEGUN:
+        strcpy(event.epoch_begun.version, "1.0.0");
+        break;
+    case GR_JOB_STARTED:
+        event.started.job = pool->running;
+        event.started.attempt = 1;
+        break;
+    case GR_JOB_REQUEUED:
+        event.requeued.job = pool->running;
+        event.requeued.attempt = 1;
+        event.requeued.ending.outcome = GR_OUTCOME_NODE;
+        break;
+    case GR_STOP_ASKED:
+        return gr_decide_stop(pool->f.core, pool->f.at, pool->running, GR_STOP_BY_USER, 15, 5000);
+    case GR_DEVICES_SET:
+        event.devices_set.node = 0;
+        event.devices_set.devices = 3;
+        event.devices_set.is_out = 1;
+        event.devices_set.health = 3;
+        break;
+    case GR_KEY_USED:
+        event.key_used.key[0] = 7;
+        event.key_used.first = event.key_used.last = 3;
+        break;
     }
     return event;
 }
@@ -253,7 +281,7 @@ static void jobs_are_checked(void **state)
     REFUSED(GR_JOB_FINISHED, e.finished.job = 999, GR_REFUSED_JOB);
     REFUSED(GR_JOB_FINISHED, e.finished.job = pool.waiting, GR_REFUSED_STATE);
     REFUSED(GR_JOB_FINISHED, e.finished.attempt = 2, GR_REFUSED_FIELD);
-    REFUSED(GR_JOB_FINISHED, e.finished.outcome = GR_OUTCOMES, GR_REFUSED_FIELD);
+    REFUSED(GR_JOB_FINISHED, e.finished.ending.outcome = GR_OUTCOMES, GR_REFUSED_FIELD);
     REFUSED(GR_JOB_DROPPED, e.dropped.job = 0, GR_REFUSED_JOB);
     REFUSED(GR_JOB_DROPPED, e.dropped.job = pool.running, GR_REFUSED_STATE);
     REFUSED(GR_JOB_DROPPED, e.dropped.why = GR_REFUSALS, GR_REFUSED_FIELD);

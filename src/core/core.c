@@ -23,19 +23,28 @@ static void layout(struct gr_core *core, const struct gr_core_limits *limits)
 {
     uint64_t end = (sizeof *core + 63) / 64 * 64;
     core->limits = *limits;
-    core->index_size = 64;
-    while (core->index_size < 2 * limits->jobs) {
-        core->index_size *= 2;
-    }
+    core->index_size = gr_ids_size(limits->jobs);
+    core->array_index_size = gr_ids_size(limits->arrays);
+    core->key_index_size = gr_ids_size(limits->keys);
     core->orgs_at = table(&end, limits->orgs * sizeof(struct gr_org));
     core->sites_at = table(&end, limits->sites * sizeof(struct gr_site));
     core->variants_at = table(&end, (uint64_t)limits->variants * GR_NAME_SIZE);
+    core->users_at = table(&end, limits->users * sizeof(struct gr_user));
+    core->org_use_at = table(&end, limits->orgs * sizeof(struct gr_org_use));
     core->learned_at = table(&end, sizeof(struct gr_learned));
+    core->health_at = table(&end, (uint64_t)limits->place.nodes * GR_NODE_DEVICES_MAX);
     core->kept_at = table(&end, limits->place.nodes);
     core->jobs_at = table(&end, (uint64_t)limits->jobs * sizeof(struct gr_job));
     core->allocations_at = table(&end, (uint64_t)limits->jobs * sizeof(struct gr_allocation));
     core->more_at = table(&end, (uint64_t)limits->pieces * sizeof(struct gr_more));
-    core->index_at = table(&end, (uint64_t)core->index_size * sizeof(uint64_t));
+    core->links_at = table(&end, (uint64_t)limits->jobs * sizeof(struct gr_links));
+    core->edges_at = table(&end, (uint64_t)limits->edges * sizeof(struct gr_edge_row));
+    core->arrays_at = table(&end, (uint64_t)limits->arrays * sizeof(struct gr_array_row));
+    core->keys_at = table(&end, (uint64_t)limits->keys * sizeof(struct gr_key));
+    core->index_at = table(&end, (uint64_t)core->index_size * sizeof(struct gr_ids_entry));
+    core->array_index_at =
+        table(&end, (uint64_t)core->array_index_size * sizeof(struct gr_ids_entry));
+    core->key_index_at = table(&end, (uint64_t)core->key_index_size * sizeof(struct gr_ids_entry));
     core->scratch_at = table(&end, (uint64_t)limits->jobs * sizeof(uint32_t));
     core->place_at = table(&end, gr_place_size(&limits->place));
     core->size = end;
@@ -59,6 +68,10 @@ static const char *limits_wrong(const struct gr_core_limits *limits)
            : limits->orgs < 1 || limits->orgs > 65536          ? "orgs"
            : limits->sites < 1 || limits->sites > GR_SITES_MAX ? "sites"
            : limits->variants < 1 || limits->variants > GR_POOL_VARIANTS_MAX ? "variants"
+           : limits->users > 16777216                                        ? "users"
+           : limits->arrays > 16777216                                       ? "arrays"
+           : limits->edges > 16777216                                        ? "edges"
+           : limits->keys > 16777216                                         ? "keys"
                                                                              : NULL;
 }
 
@@ -111,7 +124,8 @@ static void state_init(struct gr_core *core, const struct gr_core_config *config
     core->format = FORMAT;
     core->order = config->order;
     core->learn_mix = config->learn_mix;
-    core->job_free = core->more_free = NONE;
+    core->job_free = core->more_free = core->edge_free = core->array_free = NONE;
+    core->doomed_first = core->doomed_last = NONE;
     for (unsigned p = 0; p < 256; p++) {
         core->head[p] = core->tail[p] = NONE;
     }
@@ -159,6 +173,16 @@ int gr_core_new(const struct gr_core_config *config, struct gr_core **ret_core, 
     return 0;
 }
 
+// Most jobs have no links, and then their rows are not even real.
+static void links_copy(struct gr_core *to, const struct gr_core *from)
+{
+    for (uint32_t s = 0; s < from->job_top; s++) {
+        if (gr_job_at(from, s)->is_linked) {
+            *gr_links_at(to, s) = *gr_links_at(from, s);
+        }
+    }
+}
+
 int gr_core_clone(const struct gr_core *core, struct gr_core **ret_core, struct gr_err *err)
 {
     assert(core != NULL && ret_core != NULL);
@@ -173,8 +197,12 @@ int gr_core_clone(const struct gr_core *core, struct gr_core **ret_core, struct 
     memcpy(gr_allocation_at(copy, 0), gr_allocation_at(core, 0),
            core->job_top * sizeof(struct gr_allocation));
     memcpy(gr_more_at(copy, 0), gr_more_at(core, 0), core->more_top * sizeof(struct gr_more));
-    memcpy(gr_core_at(copy, core->index_at), gr_core_at(core, core->index_at),
-           core->scratch_at - core->index_at);
+    memcpy(gr_edge_at(copy, 0), gr_edge_at(core, 0), core->edge_top * sizeof(struct gr_edge_row));
+    memcpy(gr_array_at(copy, 0), gr_array_at(core, 0),
+           core->array_top * sizeof(struct gr_array_row));
+    links_copy(copy, core);
+    memcpy(gr_core_at(copy, core->keys_at), gr_core_at(core, core->keys_at),
+           core->scratch_at - core->keys_at);
     memcpy(gr_pool(copy), gr_pool(core), core->size - core->place_at);
     *ret_core = copy;
     return 0;
@@ -207,37 +235,14 @@ static void advance(struct gr_core *core, int64_t at_ms)
     unsigned __int128 passed = (unsigned __int128)((uint64_t)at_ms - (uint64_t)core->now_ms);
     if (passed != 0) {
         struct gr_place_totals totals = gr_place_totals_get(gr_pool(core));
-        uint64_t held_broken = core->broken_milli - totals.free_milli[GR_NODE_BROKEN];
+        uint64_t held_broken =
+            core->broken_milli - totals.free_milli[GR_NODE_BROKEN] - totals.withheld_milli;
         core->time.used += (core->used_milli - held_broken) * passed;
         core->time.idle += totals.free_milli[GR_NODE_UP] * passed;
         core->time.maintenance += totals.free_milli[GR_NODE_DRAINED] * passed;
         core->time.broken += core->broken_milli * passed;
         core->time_all += totals.all_milli * passed;
         core->now_ms = at_ms;
-    }
-}
-
-// The learned mix is used anew each time submissions grew by a quarter.
-static void learn(struct gr_core *core, const struct gr_shape *shape, uint64_t tasks)
-{
-    struct gr_learned *learned = gr_learned_at(core);
-    uint32_t at = 0;
-    while (at < learned->count && memcmp(&learned->items[at].shape, shape, sizeof *shape) != 0) {
-        at++;
-    }
-    if (at == GR_MIX_MAX) { // full: the rarest makes room
-        at = 0;
-        for (uint32_t i = 1; i < GR_MIX_MAX; i++) {
-            at = learned->items[i].count < learned->items[at].count ? i : at;
-        }
-        learned->items[at] = (struct gr_mix_item){.shape = *shape};
-    } else if (at == learned->count) {
-        learned->items[learned->count++] = (struct gr_mix_item){.shape = *shape};
-    }
-    learned->items[at].count += tasks;
-    if (++learned->submitted >= learned->next_at) {
-        learned->next_at = learned->submitted + learned->submitted / 4 + 16;
-        gr_place_mix_set(gr_pool(core), learned->items, learned->count);
     }
 }
 
@@ -269,40 +274,72 @@ static void room_keep(struct gr_core *core, const struct gr_event *event)
     }
 }
 
-static void job_leaves(struct gr_core *core, uint64_t job)
+static void job_leaves(struct gr_core *core, uint64_t job, bool done)
 {
-    gr_jobs_remove(core, gr_core_job_slot(core, job));
+    gr_jobs_remove(core, gr_core_job_slot(core, job), done);
     if (core->room_kept.job == job) {
         room_forget(core);
     }
 }
 
-static uint64_t capacity_if_broken(const struct gr_node *node)
+// Of a node's capacity, what is broken: all of a broken node, else its devices out of use.
+static uint64_t broken_of(const struct gr_core *core, uint32_t number)
 {
-    return node->state == GR_NODE_BROKEN ? (uint64_t)node->devices * GR_DEVICE_MILLI : 0;
+    const struct gr_node *node = gr_place_node_get(gr_pool(core), number);
+    unsigned out = gr_place_cold_get(gr_pool(core), number)->out;
+    return (node->state == GR_NODE_BROKEN ? node->devices : (unsigned)__builtin_popcount(out)) *
+           (uint64_t)GR_DEVICE_MILLI;
 }
 
 static void node_added(struct gr_core *core, const struct gr_event *event)
 {
     uint32_t number = gr_place_node_add(gr_pool(core), &event->node.row, event->node.name);
     assert(number < core->limits.place.nodes);
-    (void)number;
-    core->broken_milli += capacity_if_broken(&event->node.row);
+    core->broken_milli += broken_of(core, number);
     room_grew(core);
 }
 
-// The room kept on a node is worth nothing any more, or more than before.
-static void node_state_set(struct gr_core *core, const struct gr_event *event)
+// What a node takes has changed: the room kept on it is worth nothing any more, or more than
+// before.
+static void node_changed(struct gr_core *core, uint32_t number)
 {
-    uint32_t number = event->node_state.node;
-    const struct gr_node *node = gr_place_node_get(gr_pool(core), number);
-    core->broken_milli -= capacity_if_broken(node);
-    gr_place_node_set_state(gr_pool(core), number, (enum gr_node_state)event->node_state.state);
-    core->broken_milli += capacity_if_broken(node);
     if (gr_kept_at(core)[number] != 0) {
         room_forget(core);
     }
     room_grew(core);
+}
+
+static void node_state_set(struct gr_core *core, const struct gr_event *event)
+{
+    uint32_t number = event->node_state.node;
+    core->broken_milli -= broken_of(core, number);
+    gr_place_node_set_state(gr_pool(core), number, (enum gr_node_state)event->node_state.state);
+    core->broken_milli += broken_of(core, number);
+    node_changed(core, number);
+}
+
+static void devices_set(struct gr_core *core, const struct gr_event *event)
+{
+    uint32_t number = event->devices_set.node;
+    core->broken_milli -= broken_of(core, number);
+    gr_place_devices_set(gr_pool(core), number, event->devices_set.devices,
+                         event->devices_set.is_out != 0);
+    core->broken_milli += broken_of(core, number);
+    for (unsigned bits = event->devices_set.devices; bits != 0; bits &= bits - 1) {
+        gr_health_at(core, number)[__builtin_ctz(bits)] = event->devices_set.health;
+    }
+    node_changed(core, number);
+}
+
+// What the world must do with an attempt of a job.
+static unsigned effect(struct gr_effect *ret_effects, enum gr_effect_type type,
+                       const struct gr_event *event, uint64_t job, uint32_t attempt)
+{
+    if (ret_effects != NULL) {
+        ret_effects[0] =
+            (struct gr_effect){.type = type, .epoch = event->epoch, .job = job, .attempt = attempt};
+    }
+    return 1;
 }
 
 static unsigned job_placed(struct gr_core *core, const struct gr_event *event,
@@ -312,27 +349,35 @@ static unsigned job_placed(struct gr_core *core, const struct gr_event *event,
     if (core->room_kept.job == event->placed.job) {
         room_forget(core);
     }
-    if (ret_effects != NULL) {
-        ret_effects[0] = (struct gr_effect){.type = GR_START_JOB,
-                                            .epoch = event->epoch,
-                                            .job = event->placed.job,
-                                            .attempt = event->placed.attempt};
-    }
-    return 1;
+    return effect(ret_effects, GR_START_JOB, event, event->placed.job, event->placed.attempt);
 }
 
 static unsigned job_finished(struct gr_core *core, const struct gr_event *event,
                              struct gr_effect *ret_effects)
 {
-    job_leaves(core, event->finished.job);
+    job_leaves(core, event->finished.job, event->finished.ending.outcome == GR_OUTCOME_DONE);
     room_grew(core);
-    if (ret_effects != NULL) {
-        ret_effects[0] = (struct gr_effect){.type = GR_RELEASE_JOB,
-                                            .epoch = event->epoch,
-                                            .job = event->finished.job,
-                                            .attempt = event->finished.attempt};
-    }
-    return 1;
+    return effect(ret_effects, GR_RELEASE_JOB, event, event->finished.job, event->finished.attempt);
+}
+
+static unsigned job_requeued(struct gr_core *core, const struct gr_event *event,
+                             struct gr_effect *ret_effects)
+{
+    gr_jobs_requeue(core, gr_core_job_slot(core, event->requeued.job));
+    room_grew(core);
+    return effect(ret_effects, GR_RELEASE_JOB, event, event->requeued.job, event->requeued.attempt);
+}
+
+static unsigned stop_asked(struct gr_core *core, const struct gr_event *event,
+                           struct gr_effect *ret_effects)
+{
+    struct gr_job *job = gr_job_at(core, gr_core_job_slot(core, event->stop_asked.job));
+    job->stop_ms = event->since_ms;
+    job->grace_ms = event->stop_asked.grace_ms;
+    job->stop_why = (uint8_t)event->stop_asked.why;
+    job->stop_signal = (uint8_t)event->stop_asked.signal;
+    return effect(ret_effects, GR_STOP_JOB, event, event->stop_asked.job,
+                  event->stop_asked.attempt);
 }
 
 static void mix_set(struct gr_core *core, const struct gr_event *event)
@@ -342,6 +387,7 @@ static void mix_set(struct gr_core *core, const struct gr_event *event)
     gr_hash_add(&hash, event->items, event->item_count * sizeof(struct gr_mix_item));
     gr_hash_end(&hash, core->mix_digest);
     gr_place_mix_set(gr_pool(core), event->items, event->item_count);
+    gr_learned_used(gr_learned_at(core));
 }
 
 // Everything but the header. Returns the number of effects.
@@ -378,7 +424,8 @@ static unsigned apply_body(struct gr_core *core, const struct gr_event *event,
     case GR_JOB_SUBMITTED:
         gr_jobs_add(core, event);
         if (core->learn_mix) {
-            learn(core, &event->submitted.demand.shape, event->submitted.demand.tasks);
+            gr_learned_add(gr_learned_at(core), &event->submitted.demand.shape,
+                           event->submitted.demand.tasks);
         }
         return 0;
     case GR_JOB_PLACED:
@@ -386,14 +433,43 @@ static unsigned apply_body(struct gr_core *core, const struct gr_event *event,
     case GR_JOB_FINISHED:
         return job_finished(core, event, ret_effects);
     case GR_JOB_DROPPED:
-        job_leaves(core, event->dropped.job);
+        job_leaves(core, event->dropped.job, false);
         return 0;
     case GR_ROOM_RESERVED:
         room_keep(core, event);
         return 0;
+    case GR_USER_ADDED:
+        *gr_user_at(core, core->user_count++) = event->user_added;
+        return 0;
+    case GR_EPOCH_BEGUN:
+        gr_links_close(core);
+        return 0;
+    case GR_JOB_STARTED:
+        gr_job_at(core, gr_core_job_slot(core, event->started.job))->began_ms = event->since_ms;
+        return 0;
+    case GR_JOB_REQUEUED:
+        return job_requeued(core, event, ret_effects);
+    case GR_STOP_ASKED:
+        return stop_asked(core, event, ret_effects);
+    case GR_DEVICES_SET:
+        devices_set(core, event);
+        return 0;
+    case GR_KEY_USED:
+        gr_keys_add(core, event);
+        return 0;
     }
     assert(!"an unknown event was checked");
     return 0;
+}
+
+static unsigned apply(struct gr_core *core, const struct gr_event *event,
+                      struct gr_effect *ret_effects)
+{
+    advance(core, event->at_ms);
+    core->sequence = event->sequence;
+    core->epoch = event->epoch;
+    gr_keys_expire(core);
+    return apply_body(core, event, ret_effects);
 }
 
 unsigned gr_core_apply(struct gr_core *core, const struct gr_event *event,
@@ -401,125 +477,19 @@ unsigned gr_core_apply(struct gr_core *core, const struct gr_event *event,
 {
     assert(core != NULL && event != NULL);
     assert(gr_core_check(core, event) == GR_REFUSED_NOTHING);
-    advance(core, event->at_ms);
-    core->sequence = event->sequence;
-    core->epoch = event->epoch;
-    return apply_body(core, event, ret_effects);
+    return apply(core, event, ret_effects);
 }
 
-void gr_core_digest(const struct gr_core *core, uint8_t ret_digest[32])
+enum gr_refusal gr_core_step(struct gr_core *core, const struct gr_event *event,
+                             struct gr_effect *ret_effects, unsigned *ret_count)
 {
-    assert(core != NULL);
-    struct gr_hash hash;
-    uint32_t format = GR_DIGEST_FORMAT;
-    gr_hash_init(&hash);
-    gr_hash_add(&hash, &format, sizeof format);
-    gr_hash_add(&hash, core, offsetof(struct gr_core, order));
-    gr_hash_add(&hash, gr_core_at(core, core->orgs_at), core->org_count * sizeof(struct gr_org));
-    gr_hash_add(&hash, gr_core_at(core, core->sites_at), core->site_count * sizeof(struct gr_site));
-    gr_hash_add(&hash, gr_core_at(core, core->variants_at), core->variant_count * GR_NAME_SIZE);
-    gr_hash_add(&hash, gr_job_at(core, 0), core->job_top * sizeof(struct gr_job));
-    gr_hash_add(&hash, gr_allocation_at(core, 0), core->job_top * sizeof(struct gr_allocation));
-    gr_hash_add(&hash, gr_more_at(core, 0), core->more_top * sizeof(struct gr_more));
-    gr_hash_add(&hash, gr_kept_at(core), gr_place_node_count(gr_pool(core)));
-    gr_place_hash(gr_pool(core), &hash);
-    gr_hash_end(&hash, ret_digest);
-}
-
-// --- what is there
-
-uint64_t gr_core_next_sequence(const struct gr_core *core)
-{
-    return core->sequence + 1;
-}
-
-int64_t gr_core_now(const struct gr_core *core)
-{
-    return core->now_ms;
-}
-
-const struct gr_place *gr_core_place(const struct gr_core *core)
-{
-    return gr_pool(core);
-}
-
-struct gr_place *gr_core_place_refresh(struct gr_core *core)
-{
-    return gr_pool(core);
-}
-
-const struct gr_job *gr_core_job_find(const struct gr_core *core, uint64_t job)
-{
-    uint32_t slot = gr_core_job_slot(core, job);
-    return slot == NONE ? NULL : gr_job_at(core, slot);
-}
-
-uint32_t gr_core_waiting(const struct gr_core *core)
-{
-    return core->waiting;
-}
-
-uint32_t gr_core_running(const struct gr_core *core)
-{
-    return core->running;
-}
-
-uint64_t gr_core_waiting_next(const struct gr_core *core, uint64_t job)
-{
-    uint32_t slot =
-        job == 0 ? gr_jobs_first(core) : gr_jobs_after(core, gr_core_job_slot(core, job));
-    return slot == NONE ? 0 : gr_job_at(core, slot)->id;
-}
-
-struct copying {
-    struct gr_piece *pieces;
-    uint32_t count, most;
-};
-
-static void piece_copy(void *context, const struct gr_piece *piece)
-{
-    struct copying *copying = context;
-    if (copying->count < copying->most) {
-        copying->pieces[copying->count] = *piece;
+    assert(core != NULL && event != NULL);
+    enum gr_refusal refusal = gr_core_check(core, event);
+    if (refusal == GR_REFUSED_NOTHING) {
+        unsigned count = apply(core, event, ret_effects);
+        if (ret_count != NULL) {
+            *ret_count = count;
+        }
     }
-    copying->count++;
-}
-
-uint32_t gr_core_job_pieces(const struct gr_core *core, uint64_t job, struct gr_piece *ret_pieces,
-                            uint32_t most)
-{
-    const struct gr_job *row = gr_core_job_find(core, job);
-    assert(row != NULL && row->state == GR_JOB_RUNNING);
-    struct copying copying = {.pieces = ret_pieces, .most = most};
-    gr_jobs_pieces(core, gr_allocation_at(core, row->allocation), piece_copy, &copying);
-    return copying.count;
-}
-
-uint64_t gr_core_used_milli(const struct gr_core *core)
-{
-    return core->used_milli;
-}
-
-struct gr_device_time gr_core_device_time(const struct gr_core *core)
-{
-    return core->time;
-}
-
-const struct gr_org *gr_core_org_get(const struct gr_core *core, uint32_t index)
-{
-    return index < core->org_count ? (struct gr_org *)gr_core_at(core, core->orgs_at) + index
-                                   : NULL;
-}
-
-const struct gr_site *gr_core_site_get(const struct gr_core *core, uint32_t index)
-{
-    return index < core->site_count ? (struct gr_site *)gr_core_at(core, core->sites_at) + index
-                                    : NULL;
-}
-
-const char *gr_core_variant_get(const struct gr_core *core, uint32_t index)
-{
-    return index < core->variant_count
-               ? (char *)gr_core_at(core, core->variants_at) + (uint64_t)index * GR_NAME_SIZE
-               : NULL;
+    return refusal;
 }

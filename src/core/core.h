@@ -25,11 +25,16 @@ enum gr_order {
 // What a core can hold. All of it is reserved at the start and refused beyond.
 struct gr_core_limits {
     struct gr_place_limits place;
-    uint32_t jobs;     // waiting and running, 1..16777216
-    uint32_t pieces;   // held by allocations of more than one piece, 0..16777216
-    uint32_t orgs;     // 1..65536
-    uint32_t sites;    // 1..GR_SITES_MAX
-    uint32_t variants; // 1..GR_POOL_VARIANTS_MAX
+    uint32_t jobs;         // held, waiting and running, 1..16777216
+    uint32_t pieces;       // held by allocations of more than one piece, 0..16777216
+    uint32_t orgs;         // 1..65536
+    uint32_t sites;        // 1..GR_SITES_MAX
+    uint32_t variants;     // 1..GR_POOL_VARIANTS_MAX
+    uint32_t users;        // 0..16777216
+    uint32_t arrays;       // live ones, 0..16777216
+    uint32_t edges;        // not met yet, of all jobs, 0..16777216
+    uint32_t keys;         // kept at a time, 0..16777216
+    uint32_t keys_per_org; // of these, of one organisation
 };
 
 // How a core decides. Kept with the state, copied by clones, not part of its digest.
@@ -40,7 +45,8 @@ struct gr_core_config {
     enum gr_order order;
     uint32_t touch_jobs;   // working size: rows made real at the start, so that service never waits
     uint32_t touch_pieces; // for the system to find memory; 0: none
-    bool learn_mix; // the demand mix is what was submitted so far, instead of GR_MIX_SET facts
+    uint32_t touch_nodes;  // see touch_jobs
+    bool learn_mix;        // count what is submitted, for gr_decide_mix
 };
 
 // What lies outside and is asked before a fact is made; never in replay. Members may be NULL.
@@ -71,6 +77,13 @@ void gr_core_free(struct gr_core *core);
 // Asks whether a fact may become part of this history: structural invariants only (sequence, known
 // ids, nothing held twice), the same live and in replay. Pure. GR_REFUSED_NOTHING: it may.
 enum gr_refusal gr_core_check(const struct gr_core *core, const struct gr_event *event);
+// gr_core_check and, if nothing stands against the fact, gr_core_apply in one, which is cheaper.
+// *ret_count (may be NULL): effects written to `ret_effects` (may be NULL).
+enum gr_refusal gr_core_step(struct gr_core *core, const struct gr_event *event,
+                             struct gr_effect *ret_effects, unsigned *ret_count);
+// Says which facts come soon, so that their rows are on the way from memory when they are applied:
+// for long tails of history, a few dozen facts at a time. A hint; changes nothing.
+void gr_core_soon(const struct gr_core *core, const struct gr_event *events, uint32_t count);
 // Makes the fact part of the state. gr_core_check has said yes; asserted. Cannot fail. Writes at
 // most GR_EFFECTS_MAX effects to `ret_effects` (may be NULL) and returns how many.
 unsigned gr_core_apply(struct gr_core *core, const struct gr_event *event,
@@ -99,12 +112,33 @@ const struct gr_place *gr_core_place(const struct gr_core *core);
 // The pool, for questions that may do deferred index work (gr_place_find, gr_place_refresh).
 // Borrowed.
 struct gr_place *gr_core_place_refresh(struct gr_core *core);
-// A waiting or running job, or NULL. Borrowed until the next gr_core_apply.
+// A live job (held, waiting or running), or NULL. Borrowed until the next gr_core_apply.
 const struct gr_job *gr_core_job_find(const struct gr_core *core, uint64_t job);
-// Jobs waiting, running.
+// Live jobs, one after the other in no particular order: *cursor 0 to begin; NULL at the end.
+// Borrowed until the next gr_core_apply; a cursor stays good after it, and then jobs that came or
+// went may be missed.
+const struct gr_job *gr_core_job_next(const struct gr_core *core, uint32_t *cursor);
+// What a job belongs to and waits for.
+struct gr_job_more {
+    uint64_t array;       // id of the array's first element; 0: no array
+    uint32_t array_index; // as its submitter numbers it
+    uint32_t pending;     // jobs it still waits for, and a place in its array if it has none yet
+    uint32_t edge_count;  // edges that are not met
+    uint32_t is_doomed;   // 1: an edge can never be met
+};
+// See struct gr_job_more. `job` must be live.
+void gr_core_job_more(const struct gr_core *core, uint64_t job, struct gr_job_more *ret_more);
+// Copies a live job's edges that are not met, at most `most`, and returns how many there are.
+uint32_t gr_core_job_edges(const struct gr_core *core, uint64_t job, struct gr_edge *ret_edges,
+                           uint32_t most);
+// Jobs held, waiting, running.
+uint32_t gr_core_held(const struct gr_core *core);
+// See gr_core_held.
 uint32_t gr_core_waiting(const struct gr_core *core);
-// See gr_core_waiting.
+// See gr_core_held.
 uint32_t gr_core_running(const struct gr_core *core);
+// Live jobs of an organisation; 0 if there is none of this index.
+uint32_t gr_core_org_jobs(const struct gr_core *core, uint32_t org);
 // The next waiting job in order after `job` (0: the first), or 0. `job` must be waiting.
 uint64_t gr_core_waiting_next(const struct gr_core *core, uint64_t job);
 // Copies the pieces of a running job, at most `most`, and returns how many there are.
@@ -125,6 +159,25 @@ const struct gr_org *gr_core_org_get(const struct gr_core *core, uint32_t index)
 const struct gr_site *gr_core_site_get(const struct gr_core *core, uint32_t index);
 // See gr_core_org_get. The name of the catalogue row, NUL-terminated.
 const char *gr_core_variant_get(const struct gr_core *core, uint32_t index);
+// See gr_core_org_get.
+const struct gr_user *gr_core_user_get(const struct gr_core *core, uint32_t index);
+// Class of a device's health as the last GR_DEVICES_SET said; 0 before. Whether it is out of use is
+// in gr_node_cold.out.
+uint8_t gr_core_device_health(const struct gr_core *core, uint32_t node, uint32_t device);
+// How many there are.
+uint32_t gr_core_org_count(const struct gr_core *core);
+// See gr_core_org_count.
+uint32_t gr_core_site_count(const struct gr_core *core);
+// See gr_core_org_count.
+uint32_t gr_core_variant_count(const struct gr_core *core);
+// See gr_core_org_count.
+uint32_t gr_core_user_count(const struct gr_core *core);
+// The last writer's epoch; 0 before the first.
+uint32_t gr_core_epoch(const struct gr_core *core);
+// Finds a key that was used in the GR_KEY_MS before gr_core_now. True, and what came of it.
+bool gr_core_key_find(const struct gr_core *core, const uint8_t key[16], struct gr_key *ret_key);
+// Keys kept now.
+uint32_t gr_core_keys(const struct gr_core *core);
 
 // --- what to do (decisions; they change nothing and return a fact to be checked and applied)
 
@@ -133,8 +186,15 @@ struct gr_submission {
     uint32_t org;            // who submits
     struct gr_demand demand; // shape.mask is ignored
     struct gr_mask mask;
-    int64_t limit_ms; // time limit, > 0; 0: none
-    uint64_t tag;     // the caller's own reference, kept and never interpreted
+    int64_t limit_ms;            // time limit, > 0; 0: none
+    uint64_t tag;                // the caller's own reference, kept and never interpreted
+    uint32_t user;               // who submits; UINT32_MAX: nobody in particular
+    uint16_t attempts;           // at most; 0 is taken as 1
+    uint8_t requeue_on;          // bits, enum gr_requeue
+    struct gr_array_of array;    // .array = 0 with count > 0: the first element
+    const struct gr_edge *edges; // what it waits for; borrowed
+    uint32_t edge_count;
+    uint8_t commitment[32]; // to what the aside says of it
 };
 
 // Decides a submission at time `at_ms`. Returns GR_REFUSED_NOTHING and one or two facts, to be
@@ -157,11 +217,24 @@ enum gr_refusal gr_decide_start_job(struct gr_core *core, const struct gr_hooks 
                                     int64_t at_ms, uint64_t job, struct gr_piece *pieces,
                                     struct gr_event *ret_event);
 
-// The fact that a running job ended, and that a waiting job leaves the queue unstarted.
-struct gr_event gr_decide_finish(const struct gr_core *core, int64_t at_ms, int64_t since_ms,
-                                 uint64_t job, enum gr_outcome outcome);
-// See gr_decide_finish.
+// A held job that can never start any more: a fact that drops it. Ask after each applied group of
+// facts until false.
+bool gr_decide_doomed(const struct gr_core *core, int64_t at_ms, struct gr_event *ret_event);
+
+// The end of a running job's attempt: GR_JOB_FINISHED, or GR_JOB_REQUEUED if attempts are left,
+// requeue_on names what ended it, and neither its user, its time limit nor its idleness stopped it.
+struct gr_event gr_decide_end(const struct gr_core *core, int64_t at_ms, int64_t since_ms,
+                              uint64_t job, const struct gr_ending *ending);
+// Ends a job that somebody wants ended: GR_JOB_DROPPED for a held or waiting one, GR_STOP_ASKED for
+// a running one. For a job that is not there, a fact that gr_core_check refuses.
+struct gr_event gr_decide_stop(const struct gr_core *core, int64_t at_ms, uint64_t job,
+                               enum gr_stop_why why, uint32_t signal, int64_t grace_ms);
+// The fact that a held or waiting job leaves unstarted.
 struct gr_event gr_decide_drop(const struct gr_core *core, int64_t at_ms, uint64_t job,
                                enum gr_refusal why);
-// A fact of any other type with its header filled in; the caller fills the rest.
+// With `learn_mix`: true and a GR_MIX_SET fact when what was submitted so far has grown by a
+// quarter since the last one. The fact borrows from the core until the next gr_core_apply is over.
+bool gr_decide_mix(const struct gr_core *core, int64_t at_ms, struct gr_event *ret_event);
+// A fact of any other type with its header filled in (the epoch is the last writer's, and one more
+// for GR_EPOCH_BEGUN); the caller fills the rest.
 struct gr_event gr_decide_fact(const struct gr_core *core, int64_t at_ms, enum gr_event_type type);

@@ -131,14 +131,17 @@ static void starts_and_ends_have_effects_that_name_attempt_and_epoch(void **stat
     fixture_init(&f, &config);
     fixture_node(&f, 8);
     uint64_t job = fixture_submit(&f, fixture_demand(1, 1), 0);
-    assert_true(gr_decide_start(f.core, NULL, f.at, f.pieces, &event));
+    event = fixture_fact(&f, GR_EPOCH_BEGUN);
     event.epoch = 4;
+    assert_int_equal(fixture_apply(&f, &event, &effect), 0);
+    assert_true(gr_decide_start(f.core, NULL, f.at, f.pieces, &event));
     assert_int_equal(fixture_apply(&f, &event, &effect), 1);
     assert_int_equal(effect.type, GR_START_JOB);
     assert_int_equal(effect.job, job);
     assert_int_equal(effect.attempt, 1);
     assert_int_equal(effect.epoch, 4);
-    event = gr_decide_finish(f.core, f.at, f.at, job, GR_OUTCOME_FAILED);
+    struct gr_ending ending = {.outcome = GR_OUTCOME_FAILED};
+    event = gr_decide_end(f.core, f.at, f.at, job, &ending);
     assert_int_equal(fixture_apply(&f, &event, &effect), 1);
     assert_int_equal(effect.type, GR_RELEASE_JOB);
     assert_int_equal(effect.job, job);
@@ -232,7 +235,7 @@ static void history_apply(struct history *h, const struct gr_event *event)
 static uint64_t history_submit(struct history *h, struct gr_demand demand, int64_t limit_ms,
                                uint64_t variants)
 {
-    struct gr_submission submission = {.demand = demand, .limit_ms = limit_ms};
+    struct gr_submission submission = {.demand = demand, .limit_ms = limit_ms, .user = UINT32_MAX};
     struct gr_event events[2];
     unsigned count;
     submission.mask.bits[0][0] = variants;
@@ -268,7 +271,8 @@ static void history_begin(struct history *h)
     history_submit(h, fixture_demand(1, 8), 200, 3);
     history_starts(h);
     h->f.at += 50;
-    struct gr_event event = gr_decide_finish(h->f.core, h->f.at, h->f.at - 1, first, 0);
+    struct gr_ending ending = {0};
+    struct gr_event event = gr_decide_end(h->f.core, h->f.at, h->f.at - 1, first, &ending);
     history_apply(h, &event);
 }
 
@@ -286,7 +290,8 @@ static void history_end(struct history *h)
     event = fixture_fact(&h->f, GR_NODE_STATE_SET);
     event.node_state.node = 2;
     event.node_state.state = GR_NODE_DRAINED;
-    event.epoch++;
+    history_apply(h, &event);
+    event = fixture_fact(&h->f, GR_EPOCH_BEGUN);
     history_apply(h, &event);
     h->f.at += 7;
     history_starts(h);
@@ -364,7 +369,7 @@ static void decisions_and_questions_leave_the_digest_alone(void **state)
     history_end(&h);
     gr_core_digest(h.f.core, before);
     (void)gr_decide_start(h.f.core, NULL, h.f.at, h.f.pieces, &event);
-    struct gr_submission submission = {.demand = fixture_demand(1, 1)};
+    struct gr_submission submission = {.demand = fixture_demand(1, 1), .user = UINT32_MAX};
     struct gr_event events[2];
     unsigned count;
     submission.mask.bits[0][0] = 5;

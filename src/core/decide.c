@@ -14,7 +14,7 @@ struct gr_event gr_decide_fact(const struct gr_core *core, int64_t at_ms, enum g
     event.sequence = core->sequence + 1;
     event.at_ms = at_ms;
     event.since_ms = at_ms;
-    event.epoch = core->epoch;
+    event.epoch = core->epoch + (type == GR_EPOCH_BEGUN);
     event.type = (uint16_t)type;
     event.version = GR_EVENT_VERSION;
     return event;
@@ -91,11 +91,30 @@ static enum gr_refusal submission_check(struct gr_core *core, const struct gr_ho
     bool fits = *ret_new_mask // nothing is remembered about a mask that may never be added
                     ? gr_place_fleet_tasks(gr_pool(core), demand) == demand->tasks
                     : fleet_fits(core, demand);
-    if (!fits) {
-        return GR_REFUSED_NEVER;
+    return fits ? GR_REFUSED_NOTHING : GR_REFUSED_NEVER;
+}
+
+// The fact of a submission that nothing stands against yet. `new_mask`: another fact comes first.
+static struct gr_event submission_fact(const struct gr_core *core, int64_t at_ms,
+                                       const struct gr_submission *submission, bool new_mask)
+{
+    struct gr_event event = gr_decide_fact(core, at_ms, GR_JOB_SUBMITTED);
+    event.sequence += new_mask;
+    event.submitted.tag = submission->tag;
+    event.submitted.limit_ms = submission->limit_ms;
+    event.submitted.demand = submission->demand;
+    event.submitted.org = submission->org;
+    event.submitted.user = submission->user;
+    event.submitted.attempts = submission->attempts == 0 ? 1 : submission->attempts;
+    event.submitted.requeue_on = submission->requeue_on;
+    event.submitted.array = submission->array;
+    if (submission->array.count > 0 && submission->array.array == 0) {
+        event.submitted.array.array = event.sequence;
     }
-    return core->waiting + core->running == core->limits.jobs ? GR_REFUSED_LIMIT_JOBS
-                                                              : GR_REFUSED_NOTHING;
+    memcpy(event.submitted.commitment, submission->commitment, sizeof event.submitted.commitment);
+    event.edges = submission->edges;
+    event.edge_count = submission->edge_count;
+    return event;
 }
 
 enum gr_refusal gr_decide_submit(struct gr_core *core, const struct gr_hooks *hooks, int64_t at_ms,
@@ -108,12 +127,11 @@ enum gr_refusal gr_decide_submit(struct gr_core *core, const struct gr_hooks *ho
     if (refusal != GR_REFUSED_NOTHING) {
         return refusal;
     }
-    struct gr_event event = gr_decide_fact(core, at_ms, GR_JOB_SUBMITTED);
-    event.sequence += new_mask;
-    event.submitted.tag = submission->tag;
-    event.submitted.limit_ms = submission->limit_ms;
-    event.submitted.demand = submission->demand;
-    event.submitted.org = submission->org;
+    struct gr_event event = submission_fact(core, at_ms, submission, new_mask);
+    refusal = gr_check_submitted(core, &event, new_mask);
+    if (refusal != GR_REFUSED_NOTHING) {
+        return refusal;
+    }
     if (hooks != NULL && hooks->admit != NULL) {
         refusal = hooks->admit(hooks->context, core, &event);
     }
@@ -172,7 +190,7 @@ static enum gr_refusal start_fact(const struct gr_core *core, const struct gr_ho
 {
     struct gr_event event = gr_decide_fact(core, at_ms, GR_JOB_PLACED);
     event.placed.job = job->id;
-    event.placed.attempt = job->attempt + 1;
+    event.placed.attempt = job->attempt + 1u;
     event.pieces = pieces;
     event.piece_count = job->demand.tasks;
     if (job->demand.tasks > 1 && core->limits.pieces - core->more_used < job->demand.tasks - 1) {
@@ -288,12 +306,10 @@ static bool reserve_fits(struct gr_place *place, const struct gr_job *job, struc
 static void reserve_give(struct gr_core *core, const uint32_t *slots, uint32_t now, uint32_t then)
 {
     for (; now < then; now++) {
-        const struct gr_job *job = gr_job_at(core, slots[now]);
-        gr_jobs_pieces(core, gr_allocation_at(core, job->allocation), give, gr_pool(core));
+        gr_jobs_pieces(core, gr_allocation_at(core, slots[now]), give, gr_pool(core));
     }
     for (; now > then; now--) {
-        const struct gr_job *job = gr_job_at(core, slots[now - 1]);
-        gr_jobs_pieces(core, gr_allocation_at(core, job->allocation), take, gr_pool(core));
+        gr_jobs_pieces(core, gr_allocation_at(core, slots[now - 1]), take, gr_pool(core));
     }
 }
 
@@ -442,15 +458,48 @@ bool gr_decide_start(struct gr_core *core, const struct gr_hooks *hooks, int64_t
 
 // --- ends
 
-struct gr_event gr_decide_finish(const struct gr_core *core, int64_t at_ms, int64_t since_ms,
-                                 uint64_t job, enum gr_outcome outcome)
+// The reason, as a bit of requeue_on, why the attempt may be tried again; 0: none. What granary did
+// to it counts before what that looked like.
+static unsigned requeue_reason(const struct gr_job *job, const struct gr_ending *ending)
 {
-    struct gr_event event = gr_decide_fact(core, at_ms, GR_JOB_FINISHED);
+    switch ((enum gr_stop_why)job->stop_why) {
+    case GR_STOP_BY_USER:
+    case GR_STOP_TIME_LIMIT:
+    case GR_STOP_IDLE:
+        return 0;
+    case GR_STOP_NODE:
+        return ending->outcome == GR_OUTCOME_DONE ? 0 : GR_REQUEUE_NODE;
+    case GR_STOP_RECLAIM:
+        return ending->outcome == GR_OUTCOME_DONE ? 0 : GR_REQUEUE_RECLAIM;
+    case GR_STOP_NOT:
+        break;
+    }
+    static const uint8_t reasons[GR_OUTCOMES] = {
+        [GR_OUTCOME_FAILED] = GR_REQUEUE_FAILED,    [GR_OUTCOME_OUT_OF_MEMORY] = GR_REQUEUE_FAILED,
+        [GR_OUTCOME_NODE] = GR_REQUEUE_NODE,        [GR_OUTCOME_LOST] = GR_REQUEUE_NODE,
+        [GR_OUTCOME_NOT_STARTED] = GR_REQUEUE_NODE, [GR_OUTCOME_RECLAIMED] = GR_REQUEUE_RECLAIM};
+    return ending->outcome < GR_OUTCOMES ? reasons[ending->outcome] : 0;
+}
+
+struct gr_event gr_decide_end(const struct gr_core *core, int64_t at_ms, int64_t since_ms,
+                              uint64_t job, const struct gr_ending *ending)
+{
+    assert(ending != NULL);
     const struct gr_job *row = gr_core_job_find(core, job);
+    bool again = row != NULL && row->attempt < row->attempts &&
+                 (row->requeue_on & requeue_reason(row, ending)) != 0;
+    struct gr_event event = gr_decide_fact(core, at_ms, again ? GR_JOB_REQUEUED : GR_JOB_FINISHED);
+    uint32_t attempt = row == NULL ? 0 : row->attempt;
     event.since_ms = since_ms;
-    event.finished.job = job;
-    event.finished.attempt = row == NULL ? 0 : row->attempt;
-    event.finished.outcome = (uint32_t)outcome;
+    if (again) {
+        event.requeued.job = job;
+        event.requeued.attempt = attempt;
+        event.requeued.ending = *ending;
+    } else {
+        event.finished.job = job;
+        event.finished.attempt = attempt;
+        event.finished.ending = *ending;
+    }
     return event;
 }
 
@@ -461,4 +510,31 @@ struct gr_event gr_decide_drop(const struct gr_core *core, int64_t at_ms, uint64
     event.dropped.job = job;
     event.dropped.why = (uint32_t)why;
     return event;
+}
+
+struct gr_event gr_decide_stop(const struct gr_core *core, int64_t at_ms, uint64_t job,
+                               enum gr_stop_why why, uint32_t signal, int64_t grace_ms)
+{
+    const struct gr_job *row = gr_core_job_find(core, job);
+    if (row == NULL || row->state != GR_JOB_RUNNING) {
+        return gr_decide_drop(core, at_ms, job, GR_REFUSED_BY_USER);
+    }
+    struct gr_event event = gr_decide_fact(core, at_ms, GR_STOP_ASKED);
+    event.stop_asked.job = job;
+    event.stop_asked.attempt = row->attempt;
+    event.stop_asked.why = (uint32_t)why;
+    event.stop_asked.grace_ms = grace_ms;
+    event.stop_asked.signal = signal;
+    return event;
+}
+
+bool gr_decide_doomed(const struct gr_core *core, int64_t at_ms, struct gr_event *ret_event)
+{
+    assert(core != NULL && ret_event != NULL);
+    if (core->doomed_first == NONE) {
+        return false;
+    }
+    *ret_event =
+        gr_decide_drop(core, at_ms, gr_job_at(core, core->doomed_first)->id, GR_REFUSED_AFTER);
+    return true;
 }

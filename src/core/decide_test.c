@@ -12,7 +12,8 @@ static void what_is_malformed_or_from_nobody_is_refused(void **state)
     struct gr_demand demand = fixture_demand(0, 1);
     assert_int_equal(fixture_ask(&f, NULL, demand, 0, &job), GR_REFUSED_FIELD);
     assert_int_equal(fixture_ask(&f, NULL, fixture_demand(1, 1), -1, &job), GR_REFUSED_FIELD);
-    struct gr_submission submission = {.demand = fixture_demand(1, 1), .org = 1};
+    struct gr_submission submission = {
+        .demand = fixture_demand(1, 1), .org = 1, .user = UINT32_MAX};
     struct gr_event events[2];
     unsigned count = 99;
     assert_int_equal(gr_decide_submit(f.core, NULL, f.at, &submission, events, &count),
@@ -36,7 +37,7 @@ static void what_can_never_fit_is_refused_by_an_old_and_a_new_mask(void **state)
     assert_int_equal(fixture_ask(&f, NULL, fixture_demand(1, 5), 0, &job), GR_REFUSED_NEVER);
     assert_int_equal(fixture_ask(&f, NULL, fixture_demand(3, 4), 0, &job), GR_REFUSED_NEVER);
     assert_int_equal(fixture_ask(&f, NULL, fixture_demand(2, 4), 0, &job), GR_REFUSED_NOTHING);
-    struct gr_submission submission = {.demand = fixture_demand(3, 4)};
+    struct gr_submission submission = {.demand = fixture_demand(3, 4), .user = UINT32_MAX};
     struct gr_event events[2];
     unsigned count;
     submission.mask.bits[0][0] = 1; // nobody asked for just this before
@@ -85,7 +86,7 @@ static void reaching_a_limit_is_a_refusal(void **state)
     struct gr_event event;
     struct gr_event events[2];
     unsigned count;
-    struct gr_submission submission = {.demand = fixture_demand(1, 1)};
+    struct gr_submission submission = {.demand = fixture_demand(1, 1), .user = UINT32_MAX};
     submission.mask.bits[0][0] = 1;
     assert_int_equal(gr_decide_submit(f.core, NULL, f.at, &submission, events, &count),
                      GR_REFUSED_LIMIT_OTHER);

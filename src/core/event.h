@@ -7,6 +7,7 @@
 
 #include "model/demand.h"
 #include "model/node.h"
+#include "model/spec.h"
 #include "place/place.h"
 
 // Types, numbered for ever.
@@ -23,15 +24,22 @@ enum gr_event_type {
     GR_JOB_FINISHED = 10,
     GR_JOB_DROPPED = 11,
     GR_ROOM_RESERVED = 12,
+    GR_USER_ADDED = 13,
+    GR_EPOCH_BEGUN = 14, // a new writer; its facts follow
+    GR_JOB_STARTED = 15, // the first instruction of an attempt
+    GR_JOB_REQUEUED = 16,
+    GR_STOP_ASKED = 17,
+    GR_DEVICES_SET = 18,
+    GR_KEY_USED = 19,
 };
-#define GR_EVENT_TYPES 13
+#define GR_EVENT_TYPES 20
 #define GR_EVENT_VERSION 1
 
 // Why a request or a fact is refused. Codes are for ever; texts in refusal.c.
 enum gr_refusal {
     GR_REFUSED_NOTHING = 0,
     GR_REFUSED_SEQUENCE,     // not the next sequence
-    GR_REFUSED_EPOCH,        // older epoch
+    GR_REFUSED_EPOCH,        // not the writer's epoch
     GR_REFUSED_TIME,         // before the last fact
     GR_REFUSED_TYPE,         // unknown event type or version
     GR_REFUSED_FIELD,        // a field outside its range
@@ -53,8 +61,14 @@ enum gr_refusal {
     GR_REFUSED_NO_ROOM,      // no room now
     GR_REFUSED_RULES,        // a rule or quota says no
     GR_REFUSED_BY_USER,      // withdrawn by its owner
+    GR_REFUSED_USER,         // no such user, or of another organisation
+    GR_REFUSED_AFTER,        // a job it waits for ended in another way, or is not known
+    GR_REFUSED_KEY,          // the key is there already
+    GR_REFUSED_LIMIT_KEYS,   // as many keys of this organisation, or in all, as are kept
+    GR_REFUSED_LIMIT_ORG,    // the organisation has as many jobs as it may
+    GR_REFUSED_DEVICE,       // no such device
 };
-#define GR_REFUSALS 24
+#define GR_REFUSALS 30
 
 // The code's stable name ("no-room") and one sentence for people. Static text.
 const char *gr_refusal_name(enum gr_refusal refusal);
@@ -91,36 +105,124 @@ struct gr_site {
 };
 static_assert(sizeof(struct gr_site) == 64, "no padding");
 
+// A user of the pool, as a pseudonym: name and uid are in the journal's aside.
+struct gr_user {
+    uint32_t org;           // index
+    uint32_t reserved;      // zero
+    uint8_t commitment[32]; // to what the aside says of the user
+};
+static_assert(sizeof(struct gr_user) == 40, "no padding");
+
+// An element's place in its array. All zero: of no array. Elements are submitted one after the
+// other, their indexes ascending.
+struct gr_array_of {
+    uint64_t array;    // id of the first element; of the first itself: its own sequence
+    uint32_t index;    // as its submitter numbers it
+    uint32_t count;    // elements of the array
+    uint32_t parallel; // elements that may wait or run at a time; 0: all
+    uint32_t reserved; // zero
+};
+static_assert(sizeof(struct gr_array_of) == 24, "no padding");
+
+// What a job waits for.
+struct gr_edge {
+    uint64_t job;      // a live job, or the first element of a live array: the whole array
+    uint32_t how;      // enum gr_after
+    uint32_t reserved; // zero
+};
+static_assert(sizeof(struct gr_edge) == 16, "no padding");
+
 // How a job's attempt ended.
 enum gr_outcome {
     GR_OUTCOME_DONE = 0,
     GR_OUTCOME_FAILED,
     GR_OUTCOME_STOPPED,
+    GR_OUTCOME_TIME_LIMIT,
+    GR_OUTCOME_OUT_OF_MEMORY,
+    GR_OUTCOME_NODE,        // the node or a device failed
+    GR_OUTCOME_LOST,        // nobody knows how it ended
+    GR_OUTCOME_NOT_STARTED, // the engine could not start it
+    GR_OUTCOME_RECLAIMED,   // the pool took the room back
 };
-#define GR_OUTCOMES 3
+#define GR_OUTCOMES 9
+
+// The end of an attempt, as the engine saw it.
+struct gr_ending {
+    int64_t began_ms;  // first instruction; 0: never
+    uint64_t cpu_ms;   // of all tasks together
+    uint64_t peak_kib; // most memory of one task
+    uint32_t outcome;  // enum gr_outcome
+    int32_t exit_code; // of the task that decided the outcome
+    uint32_t signal;   // that ended it; 0: none
+    uint32_t task;     // which task that was
+};
+static_assert(sizeof(struct gr_ending) == 40, "no padding");
+
+// Why a running job is asked to stop.
+enum gr_stop_why {
+    GR_STOP_NOT = 0, // it is not
+    GR_STOP_BY_USER,
+    GR_STOP_TIME_LIMIT,
+    GR_STOP_NODE,    // node or device must be empty
+    GR_STOP_RECLAIM, // the room is needed
+    GR_STOP_IDLE,    // it holds devices and does nothing
+};
+#define GR_STOP_WHYS 6
+
+// Signals are numbered below this.
+#define GR_SIGNALS 128
+
+// Classes of a device's health: enum gr_health of device/device.h.
+#define GR_DEVICE_HEALTHS 6
+
+// How long a key is kept, by `at` of the facts: 24 hours.
+#define GR_KEY_MS INT64_C(86400000)
+
+// An idempotency key, and what came of the request that carried it.
+struct gr_key {
+    uint8_t key[16];      // bytes that look random (a hash)
+    uint8_t request[16];  // a hash of what was asked, to tell another request of the same key
+    uint64_t first, last; // sequences of the facts that came of it
+    uint32_t org;         // who asked; index
+    uint32_t code;        // the answer, for the caller
+    int64_t at_ms;        // of the fact; zero in the fact's own body
+};
+static_assert(sizeof(struct gr_key) == 64, "no padding");
 
 // A job's state while the core holds it.
 enum gr_job_state {
     GR_JOB_WAITING = 1,
     GR_JOB_RUNNING = 2,
+    GR_JOB_HELD = 3, // waits for other jobs, or for a place in its array
 };
+#define GR_JOB_STATES 4
 
-// A job that waits or runs. Ids are the sequence of the fact that submitted it.
+// A job that is held, waits or runs. Ids are the sequence of the fact that submitted it. What a
+// start and an end touch lies in the first cache line.
 struct gr_job {
-    uint64_t id;          // of the job, everywhere
+    uint64_t id;        // of the job, everywhere
+    int64_t started_ms; // when it was placed; 0 while it does not run
+    int64_t limit_ms;   // of an attempt; 0: none
+    struct gr_demand demand;
+    uint32_t next, prev;  // slots: of the queue while waiting, of the array's held elements
+    uint16_t attempt;     // 1 for the first start
+    uint8_t state;        // enum gr_job_state; 0: a free slot
+    uint8_t requeue_on;   // bits, enum gr_requeue
     uint64_t tag;         // the submitter's own reference, never interpreted
     int64_t submitted_ms; // `since` of the fact that submitted it
-    int64_t started_ms;   // 0 while waiting
-    int64_t limit_ms;     // 0: none
-    struct gr_demand demand;
-    uint32_t org;        // who submitted it; index
-    uint32_t attempt;    // 1 for the first start
-    uint32_t allocation; // slot, or UINT32_MAX
-    uint32_t next, prev; // of the queue while waiting; slots
-    uint32_t state;      // enum gr_job_state; 0: a free slot
-    uint32_t reserved;
+    int64_t began_ms;     // first instruction of this attempt; 0: not yet
+    int64_t stop_ms;      // `since` of the last request to stop; 0: none
+    int64_t grace_ms;     // between the signal of that request and KILL
+    uint32_t org;         // who submitted it; index
+    uint32_t user;        // index; UINT32_MAX: none
+    uint16_t attempts;    // at most
+    uint8_t stop_why;     // enum gr_stop_why
+    uint8_t stop_signal;  // number
+    uint8_t is_linked;    // it has edges, waiters or an array: a row in the table of links
+    uint8_t reserved[11]; // zero
 };
-static_assert(sizeof(struct gr_job) == 96, "no padding");
+static_assert(sizeof(struct gr_job) == 128, "two cache lines, no padding");
+static_assert(sizeof(struct gr_demand) == 28, "no padding");
 
 // A fact. Arrays are borrowed by whoever handed it over.
 struct gr_event {
@@ -151,8 +253,13 @@ struct gr_event {
             struct gr_demand demand;
             uint32_t org;
             uint32_t verdict;       // what admit said; 0: nobody was asked
+            uint32_t user;          // index; UINT32_MAX: none
             uint64_t rules_version; // under which rules
-        } submitted;
+            struct gr_array_of array;
+            uint16_t attempts;  // at most, >= 1
+            uint8_t requeue_on; // bits, enum gr_requeue
+            uint8_t commitment[32];
+        } submitted; // and edges
         // Of the `job` with this id, a start.
         struct {
             uint64_t job;
@@ -160,11 +267,12 @@ struct gr_event {
             uint32_t verdict;       // what admit said; 0: nobody was asked
             uint64_t rules_version; // under which rules
         } placed;                   // and pieces
-        // Of the `job` with this id, the end of an attempt.
+        // Of the `job` with this id, the end of an attempt, and of the job.
         struct {
             uint64_t job;
             uint32_t attempt;
-            uint32_t outcome; // enum gr_outcome
+            uint32_t reserved; // zero
+            struct gr_ending ending;
         } finished;
         // Of the `job` with this id, the end without a start.
         struct {
@@ -177,18 +285,58 @@ struct gr_event {
             uint64_t job;
             int64_t start_ms; // when it can start at the latest, if limits hold
         } reserved;           // and pieces
+        struct gr_user user_added;
+        // A writer that begins: the header's epoch is higher than the last one.
+        struct {
+            char version[16]; // of the program, NUL-terminated, the rest zero
+        } epoch_begun;
+        // Of the `job` with this id, the first instruction of an attempt, at since_ms.
+        struct {
+            uint64_t job;
+            uint32_t attempt;
+            uint32_t reserved; // zero
+        } started;
+        // Of the `job` with this id, the end of an attempt; the job waits again, before all others
+        // of its priority.
+        struct {
+            uint64_t job;
+            uint32_t attempt;
+            uint32_t reserved; // zero
+            struct gr_ending ending;
+        } requeued;
+        // Of the running `job` with this id. May come again: the last one counts.
+        struct {
+            uint64_t job;
+            uint32_t attempt;
+            uint32_t why;     // enum gr_stop_why
+            int64_t grace_ms; // between the signal and KILL
+            uint32_t signal;  // number
+            uint32_t reserved;
+        } stop_asked;
+        // Of a node: some of its devices are out of use (nothing new is placed on them, what holds
+        // them goes on), or in use again.
+        struct {
+            uint32_t node;
+            uint16_t devices; // bit i: device i
+            uint8_t is_out;   // 1: out of use
+            uint8_t health;   // class, below GR_DEVICE_HEALTHS
+        } devices_set;
+        struct gr_key key_used; // at_ms zero
     };
     const struct gr_piece *pieces; // GR_JOB_PLACED, GR_ROOM_RESERVED: sorted by node, then devices
     uint32_t piece_count;
     uint32_t item_count;
     const struct gr_mix_item *items; // GR_MIX_SET
     const struct gr_mask *mask;      // GR_MASK_ADDED
+    const struct gr_edge *edges;     // GR_JOB_SUBMITTED: at most GR_SPEC_AFTER_MAX
+    uint32_t edge_count;
 };
 
 // What is to be done in the world because of a fact. Doing it twice is doing it once.
 enum gr_effect_type {
     GR_START_JOB = 1,
-    GR_RELEASE_JOB = 2, // the devices are free again; whoever ran the job may forget it
+    GR_RELEASE_JOB = 2, // the devices are free again; whoever ran the attempt may forget it
+    GR_STOP_JOB = 3,    // as the job's stop_why, stop_signal and grace_ms say
 };
 
 // An effect; carries the epoch so that engines can refuse an older one.

@@ -28,7 +28,12 @@ static inline struct gr_core_config fixture_config(enum gr_order order)
                    .pieces = 12,
                    .orgs = 2,
                    .sites = 2,
-                   .variants = 2},
+                   .variants = 2,
+                   .users = 2,
+                   .arrays = 2,
+                   .edges = 6,
+                   .keys = 4,
+                   .keys_per_org = 3},
         .policy = "firstfit",
         .order = order};
 }
@@ -131,7 +136,8 @@ static inline enum gr_refusal fixture_ask(struct fixture *fixture, const struct 
                                           struct gr_demand demand, int64_t limit_ms,
                                           uint64_t *ret_job)
 {
-    struct gr_submission submission = {.demand = demand, .limit_ms = limit_ms, .tag = 77};
+    struct gr_submission submission = {
+        .demand = demand, .limit_ms = limit_ms, .tag = 77, .user = UINT32_MAX, .attempts = 2};
     struct gr_event events[2];
     unsigned count;
     gr_mask_fill(&submission.mask);
@@ -172,7 +178,7 @@ static inline uint64_t fixture_start(struct fixture *fixture)
 // Ends a running job now.
 static inline void fixture_finish(struct fixture *fixture, uint64_t job)
 {
-    struct gr_event event =
-        gr_decide_finish(fixture->core, fixture->at, fixture->at, job, GR_OUTCOME_DONE);
+    struct gr_ending ending = {.outcome = GR_OUTCOME_DONE};
+    struct gr_event event = gr_decide_end(fixture->core, fixture->at, fixture->at, job, &ending);
     (void)fixture_apply(fixture, &event, NULL);
 }

@@ -6,36 +6,18 @@
 
 #define NONE UINT32_MAX
 
-// An entry of the job index: the slot and enough of the id to know its home and, almost always,
-// that it is another job's, without a look at the job.
-struct entry {
-    uint32_t slot; // plus 1; 0: nothing here
-    uint32_t low;  // of the id
-};
-
-static struct entry *index_at(const struct gr_core *core)
+static struct gr_ids job_ids(const struct gr_core *core)
 {
-    return gr_core_at(core, core->index_at);
-}
-
-// Ids are sequence numbers: eight of a row lie side by side in one cache line, and the eights are
-// scattered. Were they not, those that wait since a burst would be one long run, and each job that
-// comes when the numbers have gone round once would have to pass it.
-static uint32_t index_home(const struct gr_core *core, uint32_t low)
-{
-    return ((low >> 3) * 0x9e3779b1u << 3 | (low & 7)) & (core->index_size - 1);
+    return (struct gr_ids){gr_core_at(core, core->index_at), core->index_size};
 }
 
 uint32_t gr_core_job_slot(const struct gr_core *core, uint64_t job)
 {
-    const struct entry *index = index_at(core);
+    struct gr_ids ids = job_ids(core);
     uint32_t low = (uint32_t)job;
-    for (uint32_t i = index_home(core, low); index[i].slot != 0;
-         i = (i + 1) & (core->index_size - 1)) {
-        if (index[i].low != low) {
-            continue;
-        }
-        uint32_t slot = index[i].slot - 1;
+    uint32_t at = gr_ids_home(ids, low);
+    uint32_t slot;
+    while ((slot = gr_ids_next(ids, low, &at)) != NONE) {
         __builtin_prefetch(gr_allocation_at(core, slot)); // whoever looks for a job wants it next
         if (gr_job_at(core, slot)->id == job) {
             return slot;
@@ -44,41 +26,23 @@ uint32_t gr_core_job_slot(const struct gr_core *core, uint64_t job)
     return NONE;
 }
 
-static void index_add(struct gr_core *core, uint64_t job, uint32_t slot)
+// What was tried in vain ends before the job that has just joined its priority's queue.
+static void tried_pass(struct gr_core *core, const struct gr_job *job, bool in_front)
 {
-    struct entry *index = index_at(core);
-    uint32_t i = index_home(core, (uint32_t)job);
-    while (index[i].slot != 0) {
-        i = (i + 1) & (core->index_size - 1);
-    }
-    index[i] = (struct entry){.slot = slot + 1, .low = (uint32_t)job};
-}
-
-// Removes an entry and moves later ones back, so that no search ends too early (Knuth, TAOCP
-// 3, 6.4, algorithm R).
-static void index_remove(struct gr_core *core, uint32_t slot)
-{
-    struct entry *index = index_at(core);
-    uint32_t mask = core->index_size - 1;
-    uint32_t hole = index_home(core, (uint32_t)gr_job_at(core, slot)->id);
-    while (index[hole].slot != slot + 1) {
-        assert(index[hole].slot != 0);
-        hole = (hole + 1) & mask;
-    }
-    for (uint32_t i = (hole + 1) & mask; index[i].slot != 0; i = (i + 1) & mask) {
-        uint32_t home = index_home(core, index[i].low);
-        if (((i - home) & mask) >= ((i - hole) & mask)) {
-            index[hole] = index[i];
-            hole = i;
+    if (core->tried != NONE) {
+        unsigned last = gr_job_at(core, core->tried)->demand.priority;
+        unsigned p = job->demand.priority;
+        if (p > last || (p == last && in_front)) {
+            core->tried = NONE; // it stands among those that were tried
         }
     }
-    index[hole] = (struct entry){0};
 }
 
 static void queue_add(struct gr_core *core, uint32_t slot)
 {
     struct gr_job *job = gr_job_at(core, slot);
     unsigned p = job->demand.priority;
+    job->state = GR_JOB_WAITING;
     job->next = NONE;
     job->prev = core->tail[p];
     if (core->tail[p] == NONE) {
@@ -88,9 +52,24 @@ static void queue_add(struct gr_core *core, uint32_t slot)
     }
     core->tail[p] = slot;
     core->waiting++;
-    if (core->tried != NONE && p > gr_job_at(core, core->tried)->demand.priority) {
-        core->tried = NONE; // it stands among those that were tried
+    tried_pass(core, job, false);
+}
+
+static void queue_add_front(struct gr_core *core, uint32_t slot)
+{
+    struct gr_job *job = gr_job_at(core, slot);
+    unsigned p = job->demand.priority;
+    job->state = GR_JOB_WAITING;
+    job->prev = NONE;
+    job->next = core->head[p];
+    if (core->head[p] == NONE) {
+        core->tail[p] = slot;
+    } else {
+        gr_job_at(core, core->head[p])->prev = slot;
     }
+    core->head[p] = slot;
+    core->waiting++;
+    tried_pass(core, job, true);
 }
 
 static void queue_remove(struct gr_core *core, uint32_t slot)
@@ -150,9 +129,26 @@ void gr_jobs_add(struct gr_core *core, const struct gr_event *event)
                                              .limit_ms = event->submitted.limit_ms,
                                              .demand = event->submitted.demand,
                                              .org = event->submitted.org,
-                                             .allocation = NONE,
-                                             .state = GR_JOB_WAITING};
-    index_add(core, event->sequence, slot);
+                                             .user = event->submitted.user,
+                                             .attempts = event->submitted.attempts,
+                                             .requeue_on = event->submitted.requeue_on,
+                                             .next = NONE,
+                                             .prev = NONE};
+    gr_ids_add(job_ids(core), (uint32_t)event->sequence, slot);
+    gr_org_use_at(core, event->submitted.org)->jobs++;
+    if (gr_links_add(core, slot, event)) {
+        gr_job_at(core, slot)->state = GR_JOB_HELD;
+        core->held++;
+    } else {
+        queue_add(core, slot);
+    }
+}
+
+void gr_jobs_release(struct gr_core *core, uint32_t slot)
+{
+    assert(gr_job_at(core, slot)->state == GR_JOB_HELD);
+    assert(core->held > 0);
+    core->held--;
     queue_add(core, slot);
 }
 
@@ -180,8 +176,6 @@ void gr_jobs_start(struct gr_core *core, const struct gr_event *event)
     queue_remove(core, slot);
     struct gr_allocation *allocation = gr_allocation_at(core, slot);
     *allocation = (struct gr_allocation){.id = event->sequence,
-                                         .since_ms = event->since_ms,
-                                         .job = slot,
                                          .piece_count = event->piece_count,
                                          .more = NONE,
                                          .piece = event->pieces[0]};
@@ -196,8 +190,7 @@ void gr_jobs_start(struct gr_core *core, const struct gr_event *event)
             link = &more->next;
         }
     }
-    job->allocation = slot;
-    job->attempt = event->placed.attempt;
+    job->attempt = (uint16_t)event->placed.attempt;
     job->started_ms = event->since_ms;
     job->state = GR_JOB_RUNNING;
     core->running++;
@@ -235,17 +228,34 @@ static void allocation_give(struct gr_core *core, uint32_t at)
     *allocation = (struct gr_allocation){.more = NONE};
 }
 
-void gr_jobs_remove(struct gr_core *core, uint32_t slot)
+void gr_jobs_requeue(struct gr_core *core, uint32_t slot)
+{
+    struct gr_job *job = gr_job_at(core, slot);
+    assert(job->state == GR_JOB_RUNNING);
+    allocation_give(core, slot);
+    core->running--;
+    job->started_ms = job->began_ms = job->stop_ms = job->grace_ms = 0;
+    job->stop_why = job->stop_signal = 0;
+    queue_add_front(core, slot);
+}
+
+void gr_jobs_remove(struct gr_core *core, uint32_t slot, bool done)
 {
     struct gr_job *job = gr_job_at(core, slot);
     if (job->state == GR_JOB_WAITING) {
         queue_remove(core, slot);
-    } else {
-        assert(job->state == GR_JOB_RUNNING);
-        allocation_give(core, job->allocation);
+    } else if (job->state == GR_JOB_RUNNING) {
+        allocation_give(core, slot);
         core->running--;
+    } else {
+        assert(job->state == GR_JOB_HELD);
+        core->held--;
     }
-    index_remove(core, slot);
-    *job = (struct gr_job){.next = core->job_free, .prev = NONE, .allocation = NONE};
+    gr_org_use_at(core, job->org)->jobs--;
+    gr_ids_remove(job_ids(core), (uint32_t)job->id, slot);
+    if (job->is_linked) {
+        gr_links_leave(core, slot, done);
+    }
+    *job = (struct gr_job){.next = core->job_free, .prev = NONE};
     core->job_free = slot;
 }

@@ -8,7 +8,7 @@ static const struct {
 } refusals[GR_REFUSALS] = {
     [GR_REFUSED_NOTHING] = {"nothing", "nothing stands against it"},
     [GR_REFUSED_SEQUENCE] = {"sequence", "the fact does not carry the next sequence number"},
-    [GR_REFUSED_EPOCH] = {"epoch", "the fact comes from a writer that was replaced"},
+    [GR_REFUSED_EPOCH] = {"epoch", "the fact does not come from the present writer"},
     [GR_REFUSED_TIME] = {"time", "the fact's time lies before the last fact's"},
     [GR_REFUSED_TYPE] = {"type", "the type or version of the fact is not known"},
     [GR_REFUSED_FIELD] = {"field", "a field is outside its range"},
@@ -30,6 +30,12 @@ static const struct {
     [GR_REFUSED_NO_ROOM] = {"no-room", "there is no room for it now"},
     [GR_REFUSED_RULES] = {"rules", "a rule or quota does not allow it"},
     [GR_REFUSED_BY_USER] = {"by-user", "it was withdrawn by its owner"},
+    [GR_REFUSED_USER] = {"user", "there is no such user in that organisation"},
+    [GR_REFUSED_AFTER] = {"after", "a job it waits for ended in another way, or is not known"},
+    [GR_REFUSED_KEY] = {"key", "the idempotency key was used already"},
+    [GR_REFUSED_LIMIT_KEYS] = {"limit-keys", "as many idempotency keys as are kept were used"},
+    [GR_REFUSED_LIMIT_ORG] = {"limit-org", "the organisation has as many jobs as it may"},
+    [GR_REFUSED_DEVICE] = {"device", "the node has no such device"},
 };
 
 static const char *const types[GR_EVENT_TYPES] = {
@@ -45,6 +51,13 @@ static const char *const types[GR_EVENT_TYPES] = {
     [GR_JOB_FINISHED] = "job-finished",
     [GR_JOB_DROPPED] = "job-dropped",
     [GR_ROOM_RESERVED] = "room-reserved",
+    [GR_USER_ADDED] = "user-added",
+    [GR_EPOCH_BEGUN] = "epoch-begun",
+    [GR_JOB_STARTED] = "job-started",
+    [GR_JOB_REQUEUED] = "job-requeued",
+    [GR_STOP_ASKED] = "stop-asked",
+    [GR_DEVICES_SET] = "devices-set",
+    [GR_KEY_USED] = "key-used",
 };
 
 const char *gr_refusal_name(enum gr_refusal refusal)

@@ -2,19 +2,69 @@
 #pragma once
 
 #include "core/core.h"
+#include "core/ids.h"
+
+#include <stddef.h>
 
 // Held devices of one owner; the only thing that holds devices. A job's allocation has the job's
-// slot, so that both rows are asked for at once.
+// slot, so that both rows are asked for at once, and began when the job did.
 struct gr_allocation {
-    uint64_t id;          // the sequence of the fact that made it
-    int64_t since_ms;     // when the work began, by that fact
-    uint32_t job;         // slot of the owner
-    uint32_t piece_count; // 0: a free slot
-    uint32_t more;        // first of the further pieces, or UINT32_MAX
-    uint32_t reserved;
+    uint64_t id;           // the sequence of the fact that made it
+    uint32_t piece_count;  // 0: a free slot
+    uint32_t more;         // first of the further pieces, or UINT32_MAX
     struct gr_piece piece; // the first
 };
-static_assert(sizeof(struct gr_allocation) == 48, "no padding");
+static_assert(sizeof(struct gr_allocation) == 32, "no padding");
+
+// What ties a job to others; has the job's slot, and means something if the job is_linked.
+struct gr_links {
+    uint32_t edges;       // first edge that is not met; linked by next_own
+    uint32_t waiters;     // first edge of another job that waits for this one; a ring
+    uint32_t array;       // row, or UINT32_MAX
+    uint32_t array_index; // as its submitter numbers it
+    uint32_t pending;     // edges that are not met, and 1 if it has no place in its array
+    uint32_t flags;       // GR_LINKS_*
+    uint32_t doomed_next, doomed_prev; // of the doomed; slots
+};
+static_assert(sizeof(struct gr_links) == 32, "no padding");
+#define GR_LINKS_DOOMED 1u // an edge can never be met
+#define GR_LINKS_PLACE 2u  // it counts among its array's elements that may wait or run
+
+// An edge that is not met.
+struct gr_edge_row {
+    uint64_t job;        // as the fact says
+    uint32_t waiter;     // slot of the job that waits
+    uint32_t target;     // slot of a job, or row of an array; UINT32_MAX: gone, and never met
+    uint32_t next_own;   // of the same waiter, or of the free ones
+    uint32_t next, prev; // of the same target; a ring in order of arrival
+    uint8_t how;         // enum gr_after
+    uint8_t to_array;    // 1: `target` is an array's row
+    uint8_t reserved[2]; // zero
+};
+static_assert(sizeof(struct gr_edge_row) == 32, "no padding");
+
+// An array with elements that are live or still to come.
+struct gr_array_row {
+    uint64_t id;                    // of the first element; 0: a free row
+    uint32_t count;                 // elements in all
+    uint32_t parallel;              // that may wait or run at a time; 0: all
+    uint32_t submitted;             // elements so far
+    uint32_t last_index;            // of the last element
+    uint32_t live;                  // elements that have not left
+    uint32_t active;                // of these, with a place
+    uint32_t bad;                   // elements that ended otherwise than done
+    uint32_t held_first, held_last; // elements without a place, by the jobs' next and prev; slots
+    uint32_t waiters;               // first edge that waits for the array; a ring
+    uint32_t org, user;             // of all elements
+    uint32_t is_open;               // elements are still to come
+    uint32_t next;                  // of the free rows
+};
+static_assert(sizeof(struct gr_array_row) == 64, "no padding");
+
+// What an organisation has now; follows from jobs and keys.
+struct gr_org_use {
+    uint32_t jobs, keys;
+};
 
 // A further piece of an allocation.
 struct gr_more {
@@ -23,13 +73,15 @@ struct gr_more {
     uint32_t reserved;
 };
 
-// What was submitted so far, by shape: the learned mix.
+#define GR_LEARNED_PLACES 4096 // of the index of what was learned; a power of two
+// What was submitted so far, by shape; counted for gr_decide_mix, not part of the state.
 struct gr_learned {
     uint64_t submitted;
-    uint64_t next_at; // rebuild the mix when `submitted` reaches this
+    uint64_t next_at; // a new mix is due when `submitted` reaches this
     uint32_t count;
     uint32_t reserved;
     struct gr_mix_item items[GR_MIX_MAX];
+    uint16_t places[GR_LEARNED_PLACES]; // shape -> item plus 1, open addressing
 };
 
 // Room that is kept for the first blocked job (backfill).
@@ -66,13 +118,16 @@ struct gr_core {
     unsigned __int128 time_all; // all device-time; the four of `time` add up to it
     uint64_t used_milli;        // held by allocations
     uint64_t broken_milli;      // of nodes that are broken, held or not
-    uint32_t org_count, site_count, variant_count;
-    uint32_t reserved_count; // zero
-    uint32_t waiting, running;
-    uint32_t job_top, job_free;              // slots ever used; free list
-    uint32_t more_top, more_free, more_used; // see job_*; used: not in the free list
-    uint32_t reserved[2];                    // zero; makes the padding of what is hashed explicit
-    uint32_t head[256], tail[256];           // queue by priority; slots
+    uint32_t org_count, site_count, variant_count, user_count;
+    uint32_t waiting, running, held;
+    uint32_t key_count;
+    uint32_t job_top, job_free;                 // slots ever used; free list
+    uint32_t more_top, more_free, more_used;    // see job_*; used: not in the free list
+    uint32_t edge_top, edge_free, edge_used;    // see more_*
+    uint32_t array_top, array_free, array_used; // see more_*
+    uint32_t doomed_first, doomed_last;         // held jobs that can never start; slots
+    uint32_t reserved[3];                       // zero; makes padding of what is hashed explicit
+    uint32_t head[256], tail[256];              // queue by priority; slots
     struct gr_reserved_room room_kept;
     uint8_t mix_digest[32]; // of the last mix that a fact set; the pool's own may be learned
     // --- how it decides: another release or policy may differ, and history stays the same
@@ -87,15 +142,21 @@ struct gr_core {
     struct gr_hopeless hopeless[GR_HOPELESS];
     struct gr_fleet_fit fleet_fit[GR_HOPELESS];
     struct gr_core_limits limits;
-    uint32_t index_size; // of the job index, a power of two
-    uint32_t padding;
-    uint64_t orgs_at, sites_at, variants_at, jobs_at, allocations_at, more_at, learned_at;
-    uint64_t kept_at;    // a byte a node: in the reserved room
-    uint64_t index_at;   // job id -> slot, open addressing; entries as in jobs.c
-    uint64_t scratch_at; // a slot a job, for sorting; holds nothing between calls
+    uint32_t index_size, array_index_size, key_index_size; // gr_ids_size
+    uint32_t key_first;                                    // of the ring of keys
+    uint64_t orgs_at, sites_at, variants_at, users_at, jobs_at, allocations_at, more_at, learned_at;
+    uint64_t links_at, edges_at, arrays_at, keys_at, org_use_at;
+    uint64_t health_at;      // GR_NODE_DEVICES_MAX bytes a node: class of each device
+    uint64_t kept_at;        // a byte a node: in the reserved room
+    uint64_t index_at;       // job id -> slot
+    uint64_t array_index_at; // id of an array -> row
+    uint64_t key_index_at;   // key -> place in the ring
+    uint64_t scratch_at;     // a slot a job, for sorting; holds nothing between calls
     uint64_t place_at;
     uint64_t size;
 };
+
+static_assert(offsetof(struct gr_core, order) == 2328, "no padding in what is hashed");
 
 // Address of the table at offset `at`.
 static inline void *gr_core_at(const struct gr_core *core, uint64_t at)
@@ -121,6 +182,42 @@ static inline struct gr_more *gr_more_at(const struct gr_core *core, uint32_t sl
     return (struct gr_more *)gr_core_at(core, core->more_at) + slot;
 }
 
+// What ties a job to others, by its slot.
+static inline struct gr_links *gr_links_at(const struct gr_core *core, uint32_t slot)
+{
+    return (struct gr_links *)gr_core_at(core, core->links_at) + slot;
+}
+
+// An edge by row.
+static inline struct gr_edge_row *gr_edge_at(const struct gr_core *core, uint32_t row)
+{
+    return (struct gr_edge_row *)gr_core_at(core, core->edges_at) + row;
+}
+
+// An array by row.
+static inline struct gr_array_row *gr_array_at(const struct gr_core *core, uint32_t row)
+{
+    return (struct gr_array_row *)gr_core_at(core, core->arrays_at) + row;
+}
+
+// A user by index.
+static inline struct gr_user *gr_user_at(const struct gr_core *core, uint32_t index)
+{
+    return (struct gr_user *)gr_core_at(core, core->users_at) + index;
+}
+
+// What an organisation has.
+static inline struct gr_org_use *gr_org_use_at(const struct gr_core *core, uint32_t org)
+{
+    return (struct gr_org_use *)gr_core_at(core, core->org_use_at) + org;
+}
+
+// The classes of a node's devices.
+static inline uint8_t *gr_health_at(const struct gr_core *core, uint32_t node)
+{
+    return (uint8_t *)gr_core_at(core, core->health_at) + (uint64_t)node * GR_NODE_DEVICES_MAX;
+}
+
 // The pool.
 static inline struct gr_place *gr_pool(const struct gr_core *core)
 {
@@ -144,12 +241,17 @@ uint32_t gr_core_job_slot(const struct gr_core *core, uint64_t job);
 
 // --- jobs.c: tables of jobs and allocations; callers have checked
 
-// Adds a waiting job with this id at the end of its priority's queue.
+// Adds a job with this id: at the end of its priority's queue, or held.
 void gr_jobs_add(struct gr_core *core, const struct gr_event *event);
 // Takes a waiting job out of the queue and gives it an allocation.
 void gr_jobs_start(struct gr_core *core, const struct gr_event *event);
-// Gives back a job's allocation, if it has one, and forgets the job.
-void gr_jobs_remove(struct gr_core *core, uint32_t slot);
+// Gives back a running job's allocation; the job waits again, before all others of its priority.
+void gr_jobs_requeue(struct gr_core *core, uint32_t slot);
+// A held job waits for nothing more: it joins the end of its priority's queue.
+void gr_jobs_release(struct gr_core *core, uint32_t slot);
+// Gives back a job's allocation, if it has one, and forgets the job. `done`: it ended well. Jobs
+// that waited for it go on or are doomed.
+void gr_jobs_remove(struct gr_core *core, uint32_t slot, bool done);
 // Calls `each` for every piece of an allocation, in order.
 void gr_jobs_pieces(const struct gr_core *core, const struct gr_allocation *allocation,
                     void (*each)(void *context, const struct gr_piece *piece), void *context);
@@ -157,3 +259,44 @@ void gr_jobs_pieces(const struct gr_core *core, const struct gr_allocation *allo
 uint32_t gr_jobs_first(const struct gr_core *core);
 // See gr_jobs_first.
 uint32_t gr_jobs_after(const struct gr_core *core, uint32_t slot);
+
+// --- links.c: what jobs wait for; callers have checked
+
+// Row of a live array, or UINT32_MAX.
+uint32_t gr_links_array(const struct gr_core *core, uint64_t array);
+// Ties a new job, whose row is there, to its array and to what it waits for. True if it is held.
+bool gr_links_add(struct gr_core *core, uint32_t slot, const struct gr_event *event);
+// Unties a linked job that leaves, and settles what waits for it. `done`: it ended well.
+void gr_links_leave(struct gr_core *core, uint32_t slot, bool done);
+// No more elements come to arrays that are not complete: their writer is gone.
+void gr_links_close(struct gr_core *core);
+
+// --- keys.c: the ring of keys
+
+// A key by its place in order, the oldest first.
+const struct gr_key *gr_keys_get(const struct gr_core *core, uint32_t order);
+// Forgets keys that were used GR_KEY_MS before now, or earlier.
+void gr_keys_expire(struct gr_core *core);
+// Adds a key that was checked.
+void gr_keys_add(struct gr_core *core, const struct gr_event *event);
+// May the key be added at the fact's time?
+enum gr_refusal gr_keys_check(const struct gr_core *core, const struct gr_event *event);
+// Adds a key that is in the ring to the index.
+void gr_keys_index(struct gr_core *core, uint32_t place);
+
+// --- learn.c: what was submitted so far
+
+// Counts a submission of so many tasks.
+void gr_learned_add(struct gr_learned *learned, const struct gr_shape *shape, uint64_t tasks);
+// Makes the index of shapes anew from the items.
+void gr_learned_index(struct gr_learned *learned);
+// A mix was set: the next one is due when submissions have grown by a quarter.
+void gr_learned_used(struct gr_learned *learned);
+
+// --- check_job.c
+
+// gr_core_check for facts about a job, whose header was checked.
+enum gr_refusal gr_check_job(const struct gr_core *core, const struct gr_event *event);
+// The body of a submission. `new_mask`: its mask will have been added before it.
+enum gr_refusal gr_check_submitted(const struct gr_core *core, const struct gr_event *event,
+                                   bool new_mask);

@@ -48,7 +48,8 @@ struct gr_node_cold {
     // Running tasks by the devices they hold: [0] fractions of one device, [k] k whole devices;
     // tasks without devices are not counted.
     uint16_t hosted[GR_NODE_DEVICES_MAX + 1];
-    uint8_t reserved[38];    // zero
+    uint16_t out;            // devices out of use, bit i: device i; `free` of these is 0
+    uint8_t reserved[36];    // zero
     char name[GR_NAME_SIZE]; // NUL-terminated, the rest zero
 };
 static_assert(sizeof(struct gr_node_cold) == 128, "two cache lines");

@@ -23,6 +23,8 @@ static void layout(struct gr_place *place, const struct gr_place_limits *limits)
     place->stride = limits->slots;
     place->nodes_at = table(&end, (uint64_t)limits->nodes * sizeof(struct gr_node));
     place->cold_at = table(&end, (uint64_t)limits->nodes * sizeof(struct gr_node_cold));
+    place->withheld_at =
+        table(&end, (uint64_t)limits->nodes * GR_NODE_DEVICES_MAX * sizeof(uint16_t));
     place->next_at = table(&end, (uint64_t)limits->nodes * GR_DOMAIN_LEVELS * sizeof(uint32_t));
     for (unsigned l = 0; l < GR_DOMAIN_LEVELS; l++) {
         place->domains_at[l] = table(&end, limits->domains[l] * sizeof(struct gr_domain));
@@ -194,6 +196,39 @@ void gr_place_node_set_state(struct gr_place *place, uint32_t node, enum gr_node
     gr_index_touch(place, node);
 }
 
+void gr_place_devices_set(struct gr_place *place, uint32_t node, uint16_t devices, bool out)
+{
+    assert(node < place->node_count);
+    struct gr_node *row = gr_node_at(place, node);
+    struct gr_node_cold *cold = gr_cold_at(place, node);
+    uint16_t *withheld = gr_withheld_at(place, node);
+    assert(devices >> row->devices == 0);
+    sums_add(place, row, -1);
+    unsigned changing = out ? devices & ~cold->out : devices & cold->out;
+    for (unsigned bits = changing; bits != 0; bits &= bits - 1) {
+        unsigned i = (unsigned)__builtin_ctz(bits);
+        if (out) {
+            withheld[i] = row->free[i];
+            row->free[i] = 0;
+            place->totals.withheld_milli += withheld[i];
+        } else {
+            row->free[i] = withheld[i];
+            withheld[i] = 0;
+            place->totals.withheld_milli -= row->free[i];
+        }
+    }
+    cold->out = (uint16_t)(cold->out ^ changing);
+    gr_node_summarise(row);
+    sums_add(place, row, 1);
+    gr_index_touch(place, node);
+}
+
+uint16_t gr_place_withheld_get(const struct gr_place *place, uint32_t node, uint32_t device)
+{
+    assert(node < place->node_count && device < GR_NODE_DEVICES_MAX);
+    return gr_withheld_at(place, node)[device];
+}
+
 uint32_t gr_place_node_count(const struct gr_place *place)
 {
     assert(place != NULL);
@@ -315,6 +350,22 @@ bool gr_place_tables_take(struct gr_place *to, const struct gr_place *from)
     return true;
 }
 
+// The part of a piece that lies on devices out of use is taken from, or given to, what is withheld.
+// Returns the rest of the piece.
+static struct gr_piece withheld_change(struct gr_place *place, const struct gr_piece *piece,
+                                       unsigned out, bool take)
+{
+    struct gr_piece rest = *piece;
+    for (unsigned bits = piece->devices & out; bits != 0; bits &= bits - 1) {
+        uint16_t *milli = &gr_withheld_at(place, piece->node)[__builtin_ctz(bits)];
+        assert(take ? *milli >= piece->milli : *milli + piece->milli <= GR_DEVICE_MILLI);
+        *milli = (uint16_t)(take ? *milli - piece->milli : *milli + piece->milli);
+        place->totals.withheld_milli += take ? -(uint64_t)piece->milli : piece->milli;
+    }
+    rest.devices = (uint16_t)(piece->devices & ~out);
+    return rest;
+}
+
 // Changes one node by one piece and keeps all that follows from it.
 static void change(struct gr_place *place, const struct gr_piece *piece, bool take)
 {
@@ -326,6 +377,12 @@ static void change(struct gr_place *place, const struct gr_piece *piece, bool ta
     unsigned was_whole = node->whole;
     unsigned width = (unsigned)__builtin_popcount(piece->devices);
     unsigned milli = width * piece->milli;
+    struct gr_piece rest;
+    if ((piece->devices & cold->out) != 0) { // only of what was placed before they went out
+        rest = withheld_change(place, piece, cold->out, take);
+        piece = &rest;
+        milli = (unsigned)__builtin_popcount(rest.devices) * rest.milli;
+    }
     unsigned hosted = width == 1 && piece->milli < GR_DEVICE_MILLI ? 0 : width;
     if (take) {
         gr_node_take(node, piece);
@@ -380,6 +437,11 @@ void gr_place_hash(const struct gr_place *place, struct gr_hash *hash)
     gr_hash_add(hash, &place->node_count, sizeof place->node_count);
     gr_hash_add(hash, gr_node_at(place, 0), place->node_count * sizeof(struct gr_node));
     gr_hash_add(hash, gr_cold_at(place, 0), place->node_count * sizeof(struct gr_node_cold));
+    for (uint32_t n = 0; n < place->node_count; n++) {
+        if (gr_cold_at(place, n)->out != 0) {
+            gr_hash_add(hash, gr_withheld_at(place, n), GR_NODE_DEVICES_MAX * sizeof(uint16_t));
+        }
+    }
     gr_hash_add(hash, &place->mask_count, sizeof place->mask_count);
     gr_hash_add(hash, gr_mask_at(place, 0), place->mask_count * sizeof(struct gr_mask));
 }
@@ -397,6 +459,14 @@ const char *gr_place_audit(const struct gr_place *place)
         totals.all_milli += (uint64_t)node.devices * GR_DEVICE_MILLI;
         for (unsigned i = 0; i < node.devices; i++) {
             totals.free_milli[node.state] += node.free[i];
+            bool out = (gr_cold_at(place, n)->out >> i & 1) != 0;
+            totals.withheld_milli += out ? gr_withheld_at(place, n)[i] : 0;
+            if (out && node.free[i] != 0) {
+                return "a device out of use has something free";
+            }
+        }
+        if (gr_cold_at(place, n)->out >> node.devices != 0) {
+            return "a device that is not there is out of use";
         }
     }
     if (memcmp(&totals, &place->totals, sizeof totals) != 0) {

@@ -72,6 +72,12 @@ bool gr_place_draws(const struct gr_place *place);
 uint32_t gr_place_node_add(struct gr_place *place, const struct gr_node *node, const char *name);
 // Sets a node's state. Running work stays.
 void gr_place_node_set_state(struct gr_place *place, uint32_t node, enum gr_node_state state);
+// Takes devices of a node out of use, or back in. What is free of a device out of use is withheld:
+// nothing fits there, what holds it goes on, and what is given back is withheld too. The caller has
+// checked that the node has them; asserted.
+void gr_place_devices_set(struct gr_place *place, uint32_t node, uint16_t devices, bool out);
+// Free milli that is withheld of a device; 0 if it is in use.
+uint16_t gr_place_withheld_get(const struct gr_place *place, uint32_t node, uint32_t device);
 // Nodes added so far.
 uint32_t gr_place_node_count(const struct gr_place *place);
 // Borrows a node's rows; valid as long as the pool.
@@ -153,6 +159,7 @@ enum gr_filter gr_place_filter(const struct gr_place *place, uint32_t node,
 struct gr_place_totals {
     uint64_t all_milli;                  // capacity
     uint64_t free_milli[GR_NODE_STATES]; // by enum gr_node_state
+    uint64_t withheld_milli;             // held by nobody, of devices out of use
 };
 // See struct gr_place_totals. Constant time.
 struct gr_place_totals gr_place_totals_get(const struct gr_place *place);

@@ -62,7 +62,8 @@ struct gr_place {
     uint8_t pair[GR_SITES_MAX][GR_POOL_VARIANTS_MAX]; // row in `allow` + 1; 0: none yet
     struct gr_miss misses[GR_MISSES];
     // Offsets of the tables from the start of the block.
-    uint64_t nodes_at, cold_at, next_at, domains_at[GR_DOMAIN_LEVELS], masks_at, slots_at, mix_at;
+    uint64_t nodes_at, cold_at, withheld_at, next_at, domains_at[GR_DOMAIN_LEVELS], masks_at,
+        slots_at, mix_at;
     uint64_t need_at;   // 4 rows: what each slot needs of whole, milli rank, cpu rank, memory rank
     uint64_t allow_at;  // GR_PAIRS rows: 0xff where the slot's mask has the pair
     uint64_t hash_at;   // slot hash table
@@ -89,6 +90,13 @@ static inline struct gr_node *gr_node_at(const struct gr_place *place, uint32_t 
 static inline struct gr_node_cold *gr_cold_at(const struct gr_place *place, uint32_t node)
 {
     return (struct gr_node_cold *)gr_at(place, place->cold_at) + node;
+}
+
+// What is withheld of a node's devices: GR_NODE_DEVICES_MAX numbers. Meaningless for devices in
+// use.
+static inline uint16_t *gr_withheld_at(const struct gr_place *place, uint32_t node)
+{
+    return (uint16_t *)gr_at(place, place->withheld_at) + (uint64_t)node * GR_NODE_DEVICES_MAX;
 }
 
 // A slot.

@@ -125,6 +125,7 @@ static int submit(struct gr_run *run, size_t index, int64_t at_ms, uint64_t *ret
                     : job->limit_ms > 0               ? job->limit_ms
                                                       : 1,
         .tag = index,
+        .user = UINT32_MAX,
     };
     struct gr_event events[2];
     unsigned count = 0;
@@ -146,7 +147,8 @@ static int submit(struct gr_run *run, size_t index, int64_t at_ms, uint64_t *ret
         }
     }
     *ret_job = events[count - 1].sequence;
-    return 0;
+    struct gr_event mix;
+    return gr_decide_mix(run->core, at_ms, &mix) ? gr_run_fact(run, &mix, err) : 0;
 }
 
 // That the job's end is a time that the clock can show.
@@ -191,8 +193,8 @@ static int place(struct gr_run *run, const struct gr_event *event, struct gr_err
 static int finish(struct gr_run *run, const struct gr_run_end *end, struct gr_err *err)
 {
     uint32_t count = gr_core_job_pieces(run->core, end->job, run->pieces, GR_TASKS_MAX);
-    struct gr_event event =
-        gr_decide_finish(run->core, end->at_ms, end->at_ms, end->job, GR_OUTCOME_DONE);
+    struct gr_ending ending = {.outcome = GR_OUTCOME_DONE};
+    struct gr_event event = gr_decide_end(run->core, end->at_ms, end->at_ms, end->job, &ending);
     int code = gr_run_fact(run, &event, err);
     if (code < 0) {
         return code;

@@ -238,6 +238,7 @@ static int gang_run(void *context, double *ret_values, struct gr_err *err)
         .tasks = 2048,
         .domain_level = 2,
         .domain_tasks = RACK_NODES};
+    submission.user = UINT32_MAX;
     gr_mask_fill(&submission.mask);
     int64_t now = ++gang->crowd.now_ms;
     enum gr_refusal refusal = gr_decide_submit(core, NULL, now, &submission, facts, &count);
@@ -258,7 +259,8 @@ static int gang_run(void *context, double *ret_values, struct gr_err *err)
     gr_place_refresh(gr_core_place_refresh(core)); // the index is ready for the next decision
     ret_values[0] = (gr_bench_now_s() - begin) * 1e3;
     now = ++gang->crowd.now_ms;
-    facts[0] = gr_decide_finish(core, now, now, job, GR_OUTCOME_DONE);
+    struct gr_ending ending = {.outcome = GR_OUTCOME_DONE};
+    facts[0] = gr_decide_end(core, now, now, job, &ending);
     (void)gr_core_apply(core, &facts[0], NULL);
     gr_place_refresh(gr_core_place_refresh(core));
     return 0;

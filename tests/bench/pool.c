@@ -190,6 +190,7 @@ bool gr_crowd_place(struct gr_crowd *crowd)
     struct gr_event facts[2];
     unsigned count;
     submission.demand = (struct gr_demand){.shape = *gr_crowd_shape(crowd), .tasks = 1};
+    submission.user = UINT32_MAX;
     gr_mask_fill(&submission.mask);
     enum gr_refusal refusal =
         gr_decide_submit(crowd->core, NULL, ++crowd->now_ms, &submission, facts, &count);
@@ -218,8 +219,9 @@ bool gr_crowd_place(struct gr_crowd *crowd)
 void gr_crowd_release(struct gr_crowd *crowd, size_t index)
 {
     crowd->now_ms++;
-    struct gr_event event = gr_decide_finish(crowd->core, crowd->now_ms, crowd->now_ms,
-                                             crowd->live[index], GR_OUTCOME_DONE);
+    struct gr_ending ending = {.outcome = GR_OUTCOME_DONE};
+    struct gr_event event =
+        gr_decide_end(crowd->core, crowd->now_ms, crowd->now_ms, crowd->live[index], &ending);
     fact(crowd, &event);
     crowd->live[index] = crowd->live[--crowd->live_count];
 }

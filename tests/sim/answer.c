@@ -90,6 +90,7 @@ void answer_submit(struct drive *drive)
     struct gr_submission submission = {.org = below(drive, drive->world.orgs),
                                        .demand = make_demand(drive),
                                        .tag = draw(drive),
+                                       .user = UINT32_MAX,
                                        .limit_ms = chance(drive, 70) ? 1 + below(drive, 3000) : 0};
     bool known = chance(drive, 70);
     submission.mask =

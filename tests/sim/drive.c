@@ -96,7 +96,7 @@ static void applied_count(struct drive *drive, const struct gr_event *event)
         goal_reach("node went",
                    3 * drive->world.node[event->node_state.node].state + event->node_state.state);
     } else if (event->type == GR_JOB_FINISHED) {
-        goal_reach("job ended", event->finished.outcome);
+        goal_reach("job ended", event->finished.ending.outcome);
     } else if (event->type == GR_JOB_DROPPED) {
         goal_reach("job dropped", event->dropped.why);
     } else if (event->type == GR_JOB_PLACED) {
@@ -177,8 +177,8 @@ static void try_finish(struct drive *drive)
         const struct world_job *job = &world->job[below(drive, world->jobs)];
         if (job->running) {
             int64_t since = drive->at - (drive->at > 5 && chance(drive, 20) ? 5 : 0);
-            struct gr_event event = gr_decide_finish(drive->core, drive->at, since, job->id,
-                                                     (enum gr_outcome)below(drive, GR_OUTCOMES));
+            struct gr_ending ending = {.outcome = below(drive, GR_OUTCOMES)};
+            struct gr_event event = gr_decide_end(drive->core, drive->at, since, job->id, &ending);
             drive_apply(drive, &event);
             return;
         }
@@ -334,13 +334,8 @@ static void time_goes(struct drive *drive)
         drive->at += 1 + below(drive, 200);
     }
     if (chance(drive, 1)) {
-        struct gr_event event = drive_fact(drive, GR_NODE_STATE_SET);
-        event.epoch++;
-        if (drive->world.nodes > 0) {
-            event.node_state.state = drive->world.node[0].state;
-            drive_apply(drive, &event);
-            goal_reach("epoch raised", 0);
-        }
+        struct gr_event event = drive_fact(drive, GR_EPOCH_BEGUN);
+        drive_apply(drive, &event);
     }
     drive->rules.no_every = chance(drive, 30) ? 2 + below(drive, 4) : 0;
     drive->rules.no_site = chance(drive, 15) ? (int)below(drive, WORLD_SITES) : -1;

@@ -15,7 +15,7 @@ static struct {
     uint32_t details;
     uint64_t counts[DETAILS];
 } goals[] = {
-    {.name = "applied", .details = 0x1ffe},            // by event type
+    {.name = "applied", .details = 0x5ffe},            // by event type
     {.name = "check says", .details = (1u << 19) - 1}, // up to GR_REFUSED_LIMIT_OTHER
     {.name = "submission answered",                    //
      .details = 1u << GR_REFUSED_NOTHING | 1u << GR_REFUSED_FIELD | 1u << GR_REFUSED_ORG |
@@ -25,7 +25,7 @@ static struct {
      .details = 1u << GR_REFUSED_NOTHING | 1u << GR_REFUSED_JOB | 1u << GR_REFUSED_STATE |
                 1u << GR_REFUSED_LIMIT_PIECES | 1u << GR_REFUSED_NO_ROOM | 1u << GR_REFUSED_RULES},
     {.name = "node went", .details = 0x1ff}, // 3 * from + to
-    {.name = "job ended", .details = 0x7},   // by outcome
+    {.name = "job ended", .details = 0x1ff}, // by outcome
     {.name = "job dropped", .details = 1u << GR_REFUSED_BY_USER | 1u << GR_REFUSED_NO_ROOM},
     {.name = "first in the queue started", .details = 0x3}, // by order
     {.name = "queue blocked", .details = 0x3},              // by order
@@ -38,8 +38,7 @@ static struct {
     {.name = "clone agreed", .details = 0x1},
     {.name = "history replayed", .details = 0x1},
     {.name = "index asked", .details = 0x3}, // 0: fits nowhere, 1: found
-    {.name = "epoch raised", .details = 0x1},
-    {.name = "effect", .details = 0x6}, // by type
+    {.name = "effect", .details = 0x6},      // by type
 };
 
 void goal_reach(const char *name, uint32_t detail)

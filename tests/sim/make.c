@@ -154,7 +154,7 @@ struct gr_event make_any(struct drive *drive, struct gr_piece *pieces, struct gr
     struct world *world = &drive->world;
     uint64_t id = world->jobs == 0 ? 1 : world->job[below(drive, world->jobs)].id;
     struct gr_event event;
-    switch (1 + below(drive, GR_EVENT_TYPES - 1)) {
+    switch (1 + below(drive, GR_ROOM_RESERVED)) {
     case GR_ORG_ADDED:
         return make_org(drive);
     case GR_SITE_ADDED:
@@ -193,10 +193,11 @@ struct gr_event make_any(struct drive *drive, struct gr_piece *pieces, struct gr
         event.submitted.demand = make_demand(drive);
         event.submitted.org = below(drive, world->orgs + 1);
         event.submitted.limit_ms = (int64_t)below(drive, 20) - 1;
+        event.submitted.user = UINT32_MAX;
+        event.submitted.attempts = 1;
         return event;
     case GR_JOB_FINISHED:
-        event = gr_decide_finish(drive->core, drive->at, drive->at, id, GR_OUTCOME_DONE);
-        return event;
+        return gr_decide_end(drive->core, drive->at, drive->at, id, &(struct gr_ending){0});
     case GR_JOB_DROPPED:
         return gr_decide_drop(drive->core, drive->at, id, GR_REFUSED_BY_USER);
     default:

@@ -253,14 +253,16 @@ static world_set body_objections(const struct world *world, const struct gr_even
     case GR_JOB_FINISHED:
         job = world_job(world, event->finished.job);
         set = job_objections(job, true);
-        return set != 0
-                   ? set
-                   : when(event->finished.attempt != job->attempt || event->finished.outcome > 2,
-                          GR_REFUSED_FIELD);
+        return set != 0 ? set
+                        : when(event->finished.attempt != job->attempt ||
+                                   event->finished.ending.outcome > 8,
+                               GR_REFUSED_FIELD);
     case GR_JOB_DROPPED:
         return job_objections(world_job(world, event->dropped.job), false) |
                when(event->dropped.why >= GR_REFUSALS || event->dropped.reserved != 0,
                     GR_REFUSED_FIELD);
+    case GR_EPOCH_BEGUN:
+        return 0;
     default:
         return WORLD_NO(GR_REFUSED_TYPE);
     }
@@ -270,7 +272,9 @@ world_set world_objections(const struct world *world, const struct gr_event *eve
 {
     return body_objections(world, event) |
            when(event->sequence != world->sequence + 1, GR_REFUSED_SEQUENCE) |
-           when(event->epoch < world->epoch, GR_REFUSED_EPOCH) |
+           when(event->type == GR_EPOCH_BEGUN ? event->epoch <= world->epoch
+                                              : event->epoch != world->epoch,
+                GR_REFUSED_EPOCH) |
            when(event->version != 1, GR_REFUSED_TYPE) |
            when(event->at_ms < world->now || event->at_ms < 0, GR_REFUSED_TIME) |
            when(event->since_ms < 0 || event->since_ms > event->at_ms, GR_REFUSED_FIELD);

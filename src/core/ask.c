@@ -1,0 +1,237 @@
+// What is there: questions about the state, and its digest. Pure.
+#include "base/hash.h"
+#include "core/state.h"
+
+#include <string.h>
+
+#define NONE UINT32_MAX
+
+// Adds rows of the links table, of linked jobs only: the others' mean nothing.
+static void links_hash(const struct gr_core *core, struct gr_hash *hash)
+{
+    struct gr_links rows[64];
+    size_t count = 0;
+    for (uint32_t s = 0; s < core->job_top; s++) {
+        if (gr_job_at(core, s)->is_linked) {
+            rows[count++] = *gr_links_at(core, s);
+        }
+        if (count == sizeof rows / sizeof *rows || (count > 0 && s + 1 == core->job_top)) {
+            gr_hash_add(hash, rows, count * sizeof *rows);
+            count = 0;
+        }
+    }
+}
+
+void gr_core_digest(const struct gr_core *core, uint8_t ret_digest[32])
+{
+    assert(core != NULL);
+    struct gr_hash hash;
+    uint32_t format = GR_DIGEST_FORMAT;
+    uint32_t nodes = gr_place_node_count(gr_pool(core));
+    gr_hash_init(&hash);
+    gr_hash_add(&hash, &format, sizeof format);
+    gr_hash_add(&hash, core, offsetof(struct gr_core, order));
+    gr_hash_add(&hash, gr_core_at(core, core->orgs_at), core->org_count * sizeof(struct gr_org));
+    gr_hash_add(&hash, gr_core_at(core, core->sites_at), core->site_count * sizeof(struct gr_site));
+    gr_hash_add(&hash, gr_core_at(core, core->variants_at), core->variant_count * GR_NAME_SIZE);
+    gr_hash_add(&hash, gr_user_at(core, 0), core->user_count * sizeof(struct gr_user));
+    gr_hash_add(&hash, gr_job_at(core, 0), core->job_top * sizeof(struct gr_job));
+    gr_hash_add(&hash, gr_allocation_at(core, 0), core->job_top * sizeof(struct gr_allocation));
+    gr_hash_add(&hash, gr_more_at(core, 0), core->more_top * sizeof(struct gr_more));
+    links_hash(core, &hash);
+    gr_hash_add(&hash, gr_edge_at(core, 0), core->edge_top * sizeof(struct gr_edge_row));
+    gr_hash_add(&hash, gr_array_at(core, 0), core->array_top * sizeof(struct gr_array_row));
+    for (uint32_t k = 0; k < core->key_count; k++) {
+        gr_hash_add(&hash, gr_keys_get(core, k), sizeof(struct gr_key));
+    }
+    gr_hash_add(&hash, gr_kept_at(core), nodes);
+    gr_hash_add(&hash, gr_health_at(core, 0), (size_t)nodes * GR_NODE_DEVICES_MAX);
+    gr_place_hash(gr_pool(core), &hash);
+    gr_hash_end(&hash, ret_digest);
+}
+
+uint64_t gr_core_next_sequence(const struct gr_core *core)
+{
+    return core->sequence + 1;
+}
+
+int64_t gr_core_now(const struct gr_core *core)
+{
+    return core->now_ms;
+}
+
+const struct gr_place *gr_core_place(const struct gr_core *core)
+{
+    return gr_pool(core);
+}
+
+struct gr_place *gr_core_place_refresh(struct gr_core *core)
+{
+    return gr_pool(core);
+}
+
+const struct gr_job *gr_core_job_find(const struct gr_core *core, uint64_t job)
+{
+    uint32_t slot = gr_core_job_slot(core, job);
+    return slot == NONE ? NULL : gr_job_at(core, slot);
+}
+
+const struct gr_job *gr_core_job_next(const struct gr_core *core, uint32_t *cursor)
+{
+    assert(core != NULL && cursor != NULL);
+    while (*cursor < core->job_top) {
+        const struct gr_job *job = gr_job_at(core, (*cursor)++);
+        if (job->state != 0) {
+            return job;
+        }
+    }
+    return NULL;
+}
+
+void gr_core_job_more(const struct gr_core *core, uint64_t job, struct gr_job_more *ret_more)
+{
+    uint32_t slot = gr_core_job_slot(core, job);
+    assert(slot != NONE);
+    *ret_more = (struct gr_job_more){0};
+    if (gr_job_at(core, slot)->is_linked) {
+        const struct gr_links *links = gr_links_at(core, slot);
+        ret_more->array = links->array == NONE ? 0 : gr_array_at(core, links->array)->id;
+        ret_more->array_index = links->array_index;
+        ret_more->pending = links->pending;
+        ret_more->edge_count = gr_core_job_edges(core, job, NULL, 0);
+        ret_more->is_doomed = (links->flags & GR_LINKS_DOOMED) != 0;
+    }
+}
+
+uint32_t gr_core_job_edges(const struct gr_core *core, uint64_t job, struct gr_edge *ret_edges,
+                           uint32_t most)
+{
+    uint32_t slot = gr_core_job_slot(core, job);
+    assert(slot != NONE);
+    uint32_t count = 0;
+    uint32_t row = gr_job_at(core, slot)->is_linked ? gr_links_at(core, slot)->edges : NONE;
+    for (; row != NONE; row = gr_edge_at(core, row)->next_own) {
+        if (count < most) {
+            ret_edges[count] = (struct gr_edge){.job = gr_edge_at(core, row)->job,
+                                                .how = gr_edge_at(core, row)->how};
+        }
+        count++;
+    }
+    return count;
+}
+
+uint32_t gr_core_held(const struct gr_core *core)
+{
+    return core->held;
+}
+
+uint32_t gr_core_org_jobs(const struct gr_core *core, uint32_t org)
+{
+    return org < core->org_count ? gr_org_use_at(core, org)->jobs : 0;
+}
+
+uint32_t gr_core_waiting(const struct gr_core *core)
+{
+    return core->waiting;
+}
+
+uint32_t gr_core_running(const struct gr_core *core)
+{
+    return core->running;
+}
+
+uint64_t gr_core_waiting_next(const struct gr_core *core, uint64_t job)
+{
+    uint32_t slot =
+        job == 0 ? gr_jobs_first(core) : gr_jobs_after(core, gr_core_job_slot(core, job));
+    return slot == NONE ? 0 : gr_job_at(core, slot)->id;
+}
+
+struct copying {
+    struct gr_piece *pieces;
+    uint32_t count, most;
+};
+
+static void piece_copy(void *context, const struct gr_piece *piece)
+{
+    struct copying *copying = context;
+    if (copying->count < copying->most) {
+        copying->pieces[copying->count] = *piece;
+    }
+    copying->count++;
+}
+
+uint32_t gr_core_job_pieces(const struct gr_core *core, uint64_t job, struct gr_piece *ret_pieces,
+                            uint32_t most)
+{
+    const struct gr_job *row = gr_core_job_find(core, job);
+    assert(row != NULL && row->state == GR_JOB_RUNNING);
+    struct copying copying = {.pieces = ret_pieces, .most = most};
+    gr_jobs_pieces(core, gr_allocation_at(core, gr_core_job_slot(core, job)), piece_copy, &copying);
+    return copying.count;
+}
+
+uint64_t gr_core_used_milli(const struct gr_core *core)
+{
+    return core->used_milli;
+}
+
+struct gr_device_time gr_core_device_time(const struct gr_core *core)
+{
+    return core->time;
+}
+
+const struct gr_org *gr_core_org_get(const struct gr_core *core, uint32_t index)
+{
+    return index < core->org_count ? (struct gr_org *)gr_core_at(core, core->orgs_at) + index
+                                   : NULL;
+}
+
+const struct gr_site *gr_core_site_get(const struct gr_core *core, uint32_t index)
+{
+    return index < core->site_count ? (struct gr_site *)gr_core_at(core, core->sites_at) + index
+                                    : NULL;
+}
+
+const char *gr_core_variant_get(const struct gr_core *core, uint32_t index)
+{
+    return index < core->variant_count
+               ? (char *)gr_core_at(core, core->variants_at) + (uint64_t)index * GR_NAME_SIZE
+               : NULL;
+}
+
+const struct gr_user *gr_core_user_get(const struct gr_core *core, uint32_t index)
+{
+    return index < core->user_count ? gr_user_at(core, index) : NULL;
+}
+
+uint32_t gr_core_org_count(const struct gr_core *core)
+{
+    return core->org_count;
+}
+
+uint32_t gr_core_site_count(const struct gr_core *core)
+{
+    return core->site_count;
+}
+
+uint32_t gr_core_variant_count(const struct gr_core *core)
+{
+    return core->variant_count;
+}
+
+uint32_t gr_core_user_count(const struct gr_core *core)
+{
+    return core->user_count;
+}
+
+uint32_t gr_core_epoch(const struct gr_core *core)
+{
+    return core->epoch;
+}
+
+uint8_t gr_core_device_health(const struct gr_core *core, uint32_t node, uint32_t device)
+{
+    assert(node < gr_place_node_count(gr_pool(core)) && device < GR_NODE_DEVICES_MAX);
+    return gr_health_at(core, node)[device];
+}
