@@ -69,6 +69,29 @@ static int check_head(sqlite3 *db, const struct gr_store_state *state,
     return rc;
 }
 
+// All but the reading of the head, within one transaction.
+static int check(sqlite3 *db, bool has_head, bool no_head, const struct gr_journal_tip *head,
+                 struct gr_store_state *state, struct gr_journal_tip *tip, struct gr_err *err)
+{
+    int rc = gr_store_state_read(db, state, err);
+    if (rc == 0) {
+        rc = gr_store_before(db, state, GR_STORE_SEQUENCE_MAX, tip, err);
+    }
+    if (rc == 0 && !has_head && state->epoch > 0 && !no_head) {
+        rc = gr_fail(err, -EBADMSG,
+                     "the head file is missing, so nobody knows whether the journal, which ends at "
+                     "sequence %" PRIu64 ", lost its tail; %s",
+                     tip->sequence, RESTORE);
+    }
+    if (rc == 0 && has_head) {
+        rc = check_head(db, state, tip, head, err);
+    }
+    if (rc == 0 && tip->sequence > state->base.sequence) {
+        rc = check_last(db, state, tip, err);
+    }
+    return rc;
+}
+
 int gr_end_check(const char *dir, sqlite3 *db, bool no_head, struct gr_store_state *ret_state,
                  struct gr_journal_tip *ret_tip, struct gr_journal_tip *ret_head,
                  struct gr_err *err)
@@ -84,21 +107,13 @@ int gr_end_check(const char *dir, sqlite3 *db, bool no_head, struct gr_store_sta
     } else if (headed != -ENOENT) {
         return headed;
     }
-    int rc = gr_store_state_read(db, &state, err);
+    int rc = gr_store_exec(db, "BEGIN", err); // one moment, also beside a seal
     if (rc == 0) {
-        rc = gr_store_before(db, &state, GR_STORE_SEQUENCE_MAX, &tip, err);
-    }
-    if (rc == 0 && headed < 0 && state.epoch > 0 && !no_head) {
-        rc = gr_fail(err, -EBADMSG,
-                     "the head file is missing, so nobody knows whether the journal, which ends at "
-                     "sequence %" PRIu64 ", lost its tail; %s",
-                     tip.sequence, RESTORE);
-    }
-    if (rc == 0 && headed == 0) {
-        rc = check_head(db, &state, &tip, &newest, err);
-    }
-    if (rc == 0 && tip.sequence > state.base.sequence) {
-        rc = check_last(db, &state, &tip, err);
+        rc = check(db, headed == 0, no_head, &newest, &state, &tip, err);
+        int ended = sqlite3_exec(db, "COMMIT", NULL, NULL, NULL);
+        if (rc == 0 && ended != SQLITE_OK) {
+            rc = gr_store_fail(db, err, GR_STORE_NAME);
+        }
     }
     if (rc < 0) {
         return gr_err_prefix(err, "%s", dir);

@@ -23,14 +23,22 @@ struct gr_lock {
 static pthread_mutex_t held_mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct gr_lock *held;
 
+// Whether the directory is on the list. The mutex is held.
+static bool list_has(dev_t device, ino_t inode)
+{
+    for (const struct gr_lock *lock = held; lock != NULL; lock = lock->next) {
+        if (lock->device == device && lock->inode == inode) {
+            return true;
+        }
+    }
+    return false;
+}
+
 // Puts the lock on the list, unless the directory is there already.
 static bool list_add(struct gr_lock *lock)
 {
-    bool is_free = true;
     pthread_mutex_lock(&held_mutex);
-    for (const struct gr_lock *other = held; other != NULL; other = other->next) {
-        is_free = is_free && (other->device != lock->device || other->inode != lock->inode);
-    }
+    bool is_free = !list_has(lock->device, lock->inode);
     if (is_free) {
         lock->next = held;
         held = lock;
@@ -113,4 +121,27 @@ void gr_lock_free(struct gr_lock *lock)
         list_remove(lock);
         free(lock);
     }
+}
+
+bool gr_lock_is_held(const char *dir)
+{
+    char path[GR_DISK_PATH_SIZE];
+    struct stat st;
+    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    if (stat(dir, &st) < 0 || gr_disk_path(dir, "lock", path, NULL) < 0) {
+        return true;
+    }
+    // The mutex is kept to the end: nobody in this process may take the lock while its file is open
+    // here, since closing it would end the lock.
+    pthread_mutex_lock(&held_mutex);
+    bool is_held = list_has(st.st_dev, st.st_ino);
+    int fd = is_held ? -1 : gr_disk_open(path, O_RDONLY, NULL);
+    if (fd >= 0) {
+        is_held = fcntl(fd, F_GETLK, &whole) < 0 || whole.l_type != F_UNLCK;
+        close(fd);
+    } else if (!is_held) {
+        is_held = errno != ENOENT; // no lock file: no writer was ever here
+    }
+    pthread_mutex_unlock(&held_mutex);
+    return is_held;
 }

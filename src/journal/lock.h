@@ -7,6 +7,8 @@
 
 #include "base/err.h"
 
+#include <stdbool.h>
+
 struct gr_lock; // opaque; a lock that is held
 
 // Takes the lock of the directory, whose lock file is made if it is not there. Does not block.
@@ -14,3 +16,5 @@ struct gr_lock; // opaque; a lock that is held
 int gr_lock_take(const char *dir, struct gr_lock **ret_lock, struct gr_err *err);
 // Gives it back. NULL is allowed.
 void gr_lock_free(struct gr_lock *lock);
+// Whether some process, or this one, holds the lock now. Errors count as yes.
+bool gr_lock_is_held(const char *dir);
