@@ -13,8 +13,9 @@
 
 // Where the arrays of a decoded spec go; the caller's, about 70 KiB.
 struct gr_spec_room {
+    // Arguments, variables, secrets, one after the other.
     const char *texts[GR_SPEC_ARGS_MAX + GR_SPEC_ENV_MAX + GR_SPEC_SECRETS_MAX];
-    struct gr_spec_after after[GR_SPEC_AFTER_MAX];
+    struct gr_spec_after after[GR_SPEC_AFTER_MAX]; // jobs waited for
 };
 
 // How many bytes gr_spec_encode writes. Pure.

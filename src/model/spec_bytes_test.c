@@ -14,7 +14,7 @@ static uint8_t bytes[GR_SPEC_BYTES_MAX], again[GR_SPEC_BYTES_MAX];
 
 static const char *const argv[] = {"train", "--rate", "", "line\nline"};
 static const char *const env[] = {"A=1", "B=", "C==x"};
-static const char *const secrets[] = {"TOKEN=/home/a/token"};
+static const char *const secrets[] = {"TOKEN=/srv/a/token"};
 static const struct gr_spec_after after[] = {{.job = 12}, {.job = 13, .how = GR_AFTER_ANY}};
 
 // A spec in which every field is set to something of its own.
@@ -25,7 +25,7 @@ static struct gr_spec full(void)
         .argv = {argv, 4},
         .env = {env, 3},
         .secrets = {secrets, 1},
-        .directory = "/home/a",
+        .directory = "/srv/a",
         .image = "/images/b:v1",
         .output = "out.%j",
         .error = "err.%j",
