@@ -4,9 +4,12 @@
 #include "base/words.h"
 #include "cli/catalogue.h"
 #include "cli/command.h"
+#include "cli/logs.h"
 #include "cli/ps.h"
 #include "cli/replay.h"
+#include "cli/show.h"
 #include "cli/start.h"
+#include "cli/stop.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -20,7 +23,7 @@ static const struct {
     const char *title;
     const struct gr_command *commands[GROUP_MAX];
 } groups[] = {
-    {"work", {&gr_cli_ps}},
+    {"work", {&gr_cli_ps, &gr_cli_show, &gr_cli_logs, &gr_cli_stop}},
     {"without a pool", {&gr_cli_catalogue, &gr_cli_replay}},
 };
 enum { GROUPS = sizeof groups / sizeof groups[0] };

@@ -75,7 +75,7 @@ int gr_cli_remote_fail(const struct gr_cli_remote *remote, const struct gr_err *
     static const struct gr_client_answer none = {0};
     const struct gr_client_answer *answer =
         remote->client == NULL ? &none : gr_client_answer(remote->client);
-    const char *hint = answer->hint;
+    const char *hint = answer->status == 0 || answer->error == err->code ? answer->hint : "";
     if (hint[0] == '\0' && err->code == -ECONNREFUSED) {
         hint = "granary serve";
     }
@@ -84,8 +84,10 @@ int gr_cli_remote_fail(const struct gr_cli_remote *remote, const struct gr_err *
     if (hint[0] != '\0') {
         fprintf(stderr, "  next: %s\n", hint);
     }
-    return answer->status > 0 ? gr_cli_exit_of(answer->status, answer->code)
-                              : exit_without_answer(err->code);
+    // The answer may be that of an earlier call, to which there was another way.
+    return answer->status > 0 && answer->error == err->code
+               ? gr_cli_exit_of(answer->status, answer->code)
+               : exit_without_answer(err->code);
 }
 
 void gr_cli_remote_fail_line(const struct gr_cli_remote *remote, const char *name, uint64_t line,

@@ -44,6 +44,7 @@ const char *gr_client_where(const struct gr_client *client);
 // them are replaced by '?'.
 struct gr_client_answer {
     long status;     // HTTP status; 0 if no answer came
+    int error;       // the -errno that was returned with it
     char code[64];   // the answer's code ("no-room")
     char field[128]; // the field of the request that was wrong
     char hint[512];  // what to type or do next

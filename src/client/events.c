@@ -82,8 +82,7 @@ void gr_client_events_close(struct gr_client_events *events)
 static void count_connection(struct gr_client_events *events)
 {
     if (events->stream != NULL && !events->is_counted &&
-        gr_client_stream_state(events->stream) != GR_CLIENT_STREAM_ASKED &&
-        gr_client_stream_state(events->stream) != GR_CLIENT_STREAM_BROKEN) {
+        gr_client_stream_is_answered(events->stream)) {
         events->is_counted = true;
         events->connects++;
     }

@@ -62,7 +62,7 @@ int gr_client_fail_status(struct gr_client *client, long status, struct gr_slice
     char message[GR_ERR_TEXT_SIZE] = "";
     json_t *root = body.size == 0 ? NULL : json_loadb(body.text, body.size, 0, NULL);
     const json_t *error = json_object_get(root, "error");
-    *answer = (struct gr_client_answer){.status = status};
+    *answer = (struct gr_client_answer){.status = status, .error = errno_of(status)};
     copy_text(error, "code", answer->code, sizeof answer->code);
     copy_text(error, "field", answer->field, sizeof answer->field);
     copy_text(error, "hint", answer->hint, sizeof answer->hint);

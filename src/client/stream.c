@@ -160,6 +160,11 @@ enum gr_client_stream_state gr_client_stream_state(const struct gr_client_stream
     return stream->state;
 }
 
+bool gr_client_stream_is_answered(const struct gr_client_stream *stream)
+{
+    return stream->is_open;
+}
+
 int gr_client_stream_error(struct gr_client_stream *stream, struct gr_err *err)
 {
     assert(stream->state == GR_CLIENT_STREAM_BROKEN);

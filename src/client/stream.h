@@ -34,6 +34,9 @@ int gr_client_wait(struct gr_client *client, int fd, int timeout_ms, struct gr_e
 
 // How far it is. Asking costs nothing.
 enum gr_client_stream_state gr_client_stream_state(const struct gr_client_stream *stream);
+// Whether it was answered with 200 to 299, so that its bytes are what was asked for, and not those
+// of an error.
+bool gr_client_stream_is_answered(const struct gr_client_stream *stream);
 // Why it is broken: errors as gr_client_send, and gr_client_answer has more.
 int gr_client_stream_error(struct gr_client_stream *stream, struct gr_err *err);
 // The bytes that came and were not taken; borrowed until the next call for this stream or

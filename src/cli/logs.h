@@ -1,0 +1,7 @@
+// `granary logs`: what a job has written.
+#pragma once
+
+#include "cli/command.h"
+
+// The subcommand, for the table in cli.c.
+extern const struct gr_command gr_cli_logs;

@@ -1,0 +1,304 @@
+// `granary show`: all that is known of a job, why it is where it is, and what to type next. See
+// show.h.
+#include "cli/show.h"
+
+#include "base/quantity.h"
+#include "cli/jobs.h"
+#include "cli/listing.h"
+#include "cli/reference.h"
+#include "cli/start.h"
+#include "cli/units.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+enum { LABEL = 14, PLACES_SHOWN = 16, TEXT_SIZE = 1024 };
+
+// Where a page goes.
+struct page {
+    const struct gr_terminal *terminal;
+    size_t width;
+};
+
+static void put_label(const struct page *page, const char *label)
+{
+    fprintf(page->terminal->file, "%s%-*s%s", gr_terminal_style(page->terminal, GR_STYLE_FAINT),
+            LABEL, label, gr_terminal_style(page->terminal, GR_STYLE_PLAIN));
+}
+
+// One line, wrapped under its label. Nothing if there is no text.
+static void put(const struct page *page, const char *label, const char *text)
+{
+    if (text[0] != '\0') {
+        char clean[TEXT_SIZE];
+        put_label(page, label);
+        gr_text_wrap(page->terminal->file, gr_cli_clean(text, clean, sizeof clean), LABEL,
+                     page->width, LABEL);
+    }
+}
+
+static void put_time(const struct page *page, const char *label, const json_t *job, const char *key,
+                     int64_t now_ms)
+{
+    char moment[GR_CLI_UNIT_SIZE];
+    char span[GR_CLI_UNIT_SIZE];
+    char text[TEXT_SIZE];
+    int64_t at;
+    if (gr_cli_get_int(job, key, &at)) {
+        snprintf(text, sizeof text, "%s, %s ago", gr_cli_moment(at, moment),
+                 gr_cli_span(now_ms - at, span));
+        put(page, label, text);
+    }
+}
+
+static void put_head(const struct page *page, const json_t *job)
+{
+    const char *state = gr_cli_get_text(job, "state", "?");
+    char name[256];
+    int64_t array;
+    FILE *file = page->terminal->file;
+    fprintf(file, "%sjob %" PRId64 "%s  %s  %s%s%s",
+            gr_terminal_style(page->terminal, GR_STYLE_HEAD), gr_cli_get_int_or(job, "id", 0),
+            gr_terminal_style(page->terminal, GR_STYLE_PLAIN),
+            gr_cli_clean(gr_cli_get_text(job, "name", ""), name, sizeof name),
+            gr_terminal_style(page->terminal, gr_cli_job_style(state)), state,
+            gr_terminal_style(page->terminal, GR_STYLE_PLAIN));
+    if (gr_cli_get_int(job, "array", &array)) {
+        fprintf(file, "  (%" PRId64 "_%" PRId64 " of an array)", array,
+                gr_cli_get_int_or(job, "array_index", 0));
+    }
+    fputc('\n', file);
+}
+
+static void put_request(const struct page *page, const json_t *job)
+{
+    char text[TEXT_SIZE];
+    char asks[256];
+    char memory[GR_CLI_UNIT_SIZE];
+    char cpu[GR_CLI_UNIT_SIZE];
+    char duration[GR_QUANTITY_TEXT_SIZE];
+    int64_t mib = gr_cli_get_int_or(job, "memory_mib", 0);
+    int64_t limit;
+    snprintf(text, sizeof text, "%s of %s", gr_cli_get_text(job, "user", "?"),
+             gr_cli_get_text(job, "organisation", "?"));
+    put(page, "user", text);
+    snprintf(text, sizeof text, "%s; each task %s cpu, %s", gr_cli_job_asks(job, asks, sizeof asks),
+             gr_cli_get_decimal(job, "cpu", "?", cpu),
+             mib > 0 ? gr_cli_memory(mib, memory) : "no memory limit");
+    put(page, "asks for", text);
+    if (gr_cli_get_int(job, "limit_ms", &limit) && limit > 0) {
+        put(page, "time limit", gr_duration_format(limit, duration));
+    }
+    if (gr_cli_get_int_or(job, "priority", 0) != 0) {
+        snprintf(text, sizeof text, "%" PRId64, gr_cli_get_int_or(job, "priority", 0));
+        put(page, "priority", text);
+    }
+    if (gr_cli_get_int_or(job, "attempts", 1) > 1 || gr_cli_get_int_or(job, "attempt", 1) > 1) {
+        snprintf(text, sizeof text, "%" PRId64 " of at most %" PRId64,
+                 gr_cli_get_int_or(job, "attempt", 0), gr_cli_get_int_or(job, "attempts", 1));
+        put(page, "attempt", text);
+    }
+}
+
+static void put_after(const struct page *page, const json_t *job)
+{
+    char text[TEXT_SIZE] = "";
+    size_t used = 0;
+    size_t index;
+    const json_t *item;
+    json_array_foreach(json_object_get(job, "after"), index, item)
+    {
+        int wrote = snprintf(text + used, sizeof text - used, "%sjob %" PRId64 " %s",
+                             index == 0 ? "" : ", ", gr_cli_get_int_or(item, "job", 0),
+                             gr_cli_get_text(item, "how", "ok"));
+        if (wrote < 0 || (size_t)wrote >= sizeof text - used) {
+            break;
+        }
+        used += (size_t)wrote;
+    }
+    put(page, "waits for", text);
+}
+
+// "host/h20: task 0 on devices 0, 1 (pretend)".
+static void put_place(const struct page *page, const json_t *place, bool first)
+{
+    char text[TEXT_SIZE];
+    const json_t *devices = json_object_get(place, "devices");
+    size_t index;
+    const json_t *device;
+    int used = snprintf(text, sizeof text, "task %" PRId64 " on %.200s",
+                        gr_cli_get_int_or(place, "task", 0), gr_cli_get_text(place, "node", "?"));
+    json_array_foreach((json_t *)(uintptr_t)devices, index, device)
+    {
+        const char *between = index == 0 ? ", devices " : ", ";
+        used += snprintf(text + used, sizeof text - (size_t)used, "%s%" JSON_INTEGER_FORMAT,
+                         between, json_integer_value(device));
+        if ((size_t)used > sizeof text - 64) {
+            break;
+        }
+    }
+    snprintf(text + used, sizeof text - (size_t)used, "%s",
+             json_is_true(json_object_get(place, "pretend")) ? "  (pretend)" : "");
+    put(page, first ? "where" : "", text);
+}
+
+static void put_places(const struct page *page, const json_t *job)
+{
+    const json_t *places = json_object_get(job, "places");
+    size_t count = json_array_size(places);
+    char text[TEXT_SIZE];
+    for (size_t i = 0; i < count && i < PLACES_SHOWN; i++) {
+        put_place(page, json_array_get(places, i), i == 0);
+    }
+    if (count > PLACES_SHOWN) {
+        snprintf(text, sizeof text, "and %zu tasks more; -o json lists them", count - PLACES_SHOWN);
+        put(page, "", text);
+    }
+}
+
+static void put_use(const struct page *page, const json_t *job, int64_t now_ms)
+{
+    char text[TEXT_SIZE];
+    char span[GR_CLI_UNIT_SIZE];
+    char memory[GR_CLI_UNIT_SIZE];
+    int64_t started, cpu, peak;
+    int64_t ended = gr_cli_get_int_or(job, "ended_ms", now_ms);
+    if (gr_cli_get_int(job, "started_ms", &started)) {
+        put(page, gr_cli_job_has_ended(gr_cli_get_text(job, "state", "")) ? "ran for" : "runs for",
+            gr_cli_span(ended - started, span));
+    }
+    bool has_cpu = gr_cli_get_int(job, "cpu_ms", &cpu);
+    bool has_peak = gr_cli_get_int(job, "peak_kib", &peak);
+    if (has_cpu || has_peak) {
+        snprintf(text, sizeof text, "%s%s%s%s%s", has_cpu ? gr_cli_span(cpu, span) : "",
+                 has_cpu ? " of cpu time" : "", has_cpu && has_peak ? ", " : "",
+                 has_peak ? gr_cli_memory(peak / 1024, memory) : "",
+                 has_peak ? " of memory at most" : "");
+        put(page, "used", text);
+    }
+}
+
+// The command as a shell would take it.
+static void put_command(const struct page *page, const json_t *spec)
+{
+    char text[TEXT_SIZE] = "";
+    const json_t *command = json_object_get(spec, "command");
+    size_t used = 0;
+    size_t index;
+    const json_t *word;
+    if (json_is_string(command)) {
+        snprintf(text, sizeof text, "%s", json_string_value(command));
+    }
+    json_array_foreach((json_t *)(uintptr_t)command, index, word)
+    {
+        const char *value = json_is_string(word) ? json_string_value(word) : "";
+        bool plain = value[0] != '\0' && strpbrk(value, " \t\n'\"\\$`*?[]{}()<>|&;#~!") == NULL;
+        int wrote = snprintf(text + used, sizeof text - used, "%s%s%s%s", index == 0 ? "" : " ",
+                             plain ? "" : "'", value, plain ? "" : "'");
+        if (wrote < 0 || (size_t)wrote >= sizeof text - used) {
+            break;
+        }
+        used += (size_t)wrote;
+    }
+    put(page, "command", text);
+    put(page, "script", gr_cli_get_text(spec, "script", ""));
+    put(page, "directory", gr_cli_get_text(spec, "directory", ""));
+    put(page, "image", gr_cli_get_text(spec, "image", ""));
+    put(page, "output", gr_cli_get_text(spec, "output", ""));
+    put(page, "error", gr_cli_get_text(spec, "error", ""));
+}
+
+static void show_page(void *context, const json_t *job, int64_t now_ms,
+                      const struct gr_terminal *terminal)
+{
+    (void)context;
+    char text[TEXT_SIZE];
+    size_t columns = terminal->column_count;
+    struct page page = {terminal, columns > GR_TEXT_COLUMNS ? GR_TEXT_COLUMNS : columns};
+    put_head(&page, job);
+    put(&page, "why", gr_cli_job_why(job, text, sizeof text));
+    put_request(&page, job);
+    put_after(&page, job);
+    put_places(&page, job);
+    put_time(&page, "submitted", job, "submitted_ms", now_ms);
+    put_time(&page, "started", job, "started_ms", now_ms);
+    put_time(&page, "ended", job, "ended_ms", now_ms);
+    put_use(&page, job, now_ms);
+    put_command(&page, json_object_get(job, "spec"));
+    put(&page, "stopped by", gr_cli_get_text_in(job, "stop", "why", ""));
+    put(&page, "next", gr_cli_job_next(job, text, sizeof text));
+}
+
+// ---- the command --------------------------------------------------------------------------------
+
+static int fetch(void *context, struct gr_client *client, json_t **ret_value, struct gr_err *err)
+{
+    const struct gr_cli_job *job = context;
+    return gr_cli_job_get(client, job->id, ret_value, err);
+}
+
+static bool is_over(void *context, const json_t *job)
+{
+    (void)context;
+    return gr_cli_job_has_ended(gr_cli_get_text(job, "state", ""));
+}
+
+static int show_one(struct gr_cli_remote *remote, const char *text, enum gr_cli_output format,
+                    bool watch)
+{
+    struct gr_cli_job job;
+    struct gr_err err;
+    gr_err_init(&err);
+    if (gr_cli_job_find(remote->client, text, &job, &err) < 0) {
+        return gr_cli_remote_fail(remote, &err);
+    }
+    struct gr_cli_listing listing = {
+        .context = &job, .fetch = fetch, .page = show_page, .is_over = is_over};
+    int code = gr_cli_listing_run(&listing, remote, format, watch);
+    gr_cli_job_done(&job);
+    return code;
+}
+
+static int run(int argc, char **argv)
+{
+    struct gr_cli_remote remote = {.command = "show"};
+    size_t format = GR_CLI_OUTPUT_TABLE;
+    bool watch = false;
+    const struct gr_option table[] = {
+        GR_CLI_WATCH_OPTION(&watch),
+        GR_CLI_OUTPUT_OPTION(&format),
+        GR_CLI_REMOTE_OPTIONS(&remote),
+        {.name = NULL},
+    };
+    const struct gr_options options = {
+        .usage = "show [OPTIONS] JOB...",
+        .about = "Shows all that is known of a job: its state and why, what it asked for, where it "
+                 "runs, what it used, and what to type next. With --watch, until it has ended.",
+        .options = table,
+        .details = GR_CLI_REFERENCE_HELP,
+        .operands_min = 1,
+        .operands_max = 1000,
+        .operands = "a job",
+    };
+    size_t operands;
+    int code;
+    if (!gr_cli_start(&options, argc, argv, &operands, &code) ||
+        !gr_cli_remote_open(&remote, &code)) {
+        return code;
+    }
+    code = GR_EXIT_OK;
+    for (size_t i = 0; i < operands && code == GR_EXIT_OK; i++) {
+        if (i > 0 && (format == GR_CLI_OUTPUT_TABLE || format == GR_CLI_OUTPUT_WIDE)) {
+            fputc('\n', stdout);
+        }
+        code = show_one(&remote, argv[1 + i], (enum gr_cli_output)format, watch);
+    }
+    gr_cli_remote_close(&remote);
+    return code == GR_EXIT_OK ? gr_cli_finish("show") : code;
+}
+
+const struct gr_command gr_cli_show = {
+    .name = "show",
+    .summary = "all that is known of a job, and what to type next",
+    .run = run,
+};
