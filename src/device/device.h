@@ -56,18 +56,18 @@ struct gr_device {
     char problem[GR_DEVICE_TEXT_SIZE]; // why something of it could not be asked, or what is wrong
     char code[32];                     // the vendor's raw code behind `health` ("XID 79")
     enum gr_health health;
-    bool is_pretend;     // exists only by name
-    uint32_t index;      // the vendor's own number (of CUDA_VISIBLE_DEVICES and the like)
-    uint32_t known;      // enum gr_device_known: which of what follows was measured
-    uint32_t numa;       // NUMA node
-    uint64_t memory_mib; // in all
-    uint64_t memory_used_mib;
-    uint32_t utilisation; // percent, 0..100
-    uint32_t temperature; // degrees Celsius
-    uint32_t power_mw;    // milliwatt
-    uint64_t ecc_errors;  // uncorrected, since the driver was loaded
-    uint32_t xid;         // last XID
-    uint32_t look_ms;     // how long asking about it took; a driver that hangs shows here
+    bool is_pretend;          // exists only by name
+    uint32_t index;           // the vendor's own number (of CUDA_VISIBLE_DEVICES and the like)
+    uint32_t known;           // enum gr_device_known: which of what follows was measured
+    uint32_t numa;            // NUMA node
+    uint64_t memory_mib;      // in all
+    uint64_t memory_used_mib; // by work, where the driver can tell its own use apart
+    uint32_t utilisation;     // percent, 0..100
+    uint32_t temperature;     // degrees Celsius
+    uint32_t power_mw;        // milliwatt
+    uint64_t ecc_errors;      // uncorrected, since the driver was loaded
+    uint32_t xid;             // last XID
+    uint32_t look_ms;         // how long asking about it took; a driver that hangs shows here
 };
 
 // All devices of one look, in a stable order: real ones by PCI address, then pretend ones.

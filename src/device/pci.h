@@ -10,11 +10,11 @@
 
 // One accelerator on the bus. Texts are NUL-terminated, "" if there is none.
 struct gr_pci_device {
-    char address[32]; // "0000:3b:00.0"
-    uint16_t vendor_id;
-    uint16_t device_id;
-    int32_t numa;    // node, -1 if the machine does not say
-    char driver[32]; // kernel driver that is bound to it
+    char address[32];   // "0000:3b:00.0"
+    uint16_t vendor_id; // PCI id: 0x10de
+    uint16_t device_id; // PCI id: 0x2335
+    int32_t numa;       // node, -1 if the machine does not say
+    char driver[32];    // kernel driver that is bound to it
     char render[48]; // file of its render node ("/dev/dri/renderD128"), for drivers that have one
 };
 
