@@ -1,54 +1,9 @@
-// What is there: questions about the state, and its digest. Pure.
-#include "base/hash.h"
+// What is there: questions about the state. Pure.
 #include "core/state.h"
 
 #include <string.h>
 
 #define NONE UINT32_MAX
-
-// Adds rows of the links table, of linked jobs only: the others' mean nothing.
-static void links_hash(const struct gr_core *core, struct gr_hash *hash)
-{
-    struct gr_links rows[64];
-    size_t count = 0;
-    for (uint32_t s = 0; s < core->job_top; s++) {
-        if (gr_job_at(core, s)->is_linked) {
-            rows[count++] = *gr_links_at(core, s);
-        }
-        if (count == sizeof rows / sizeof *rows || (count > 0 && s + 1 == core->job_top)) {
-            gr_hash_add(hash, rows, count * sizeof *rows);
-            count = 0;
-        }
-    }
-}
-
-void gr_core_digest(const struct gr_core *core, uint8_t ret_digest[32])
-{
-    assert(core != NULL);
-    struct gr_hash hash;
-    uint32_t format = GR_DIGEST_FORMAT;
-    uint32_t nodes = gr_place_node_count(gr_pool(core));
-    gr_hash_init(&hash);
-    gr_hash_add(&hash, &format, sizeof format);
-    gr_hash_add(&hash, core, offsetof(struct gr_core, order));
-    gr_hash_add(&hash, gr_core_at(core, core->orgs_at), core->org_count * sizeof(struct gr_org));
-    gr_hash_add(&hash, gr_core_at(core, core->sites_at), core->site_count * sizeof(struct gr_site));
-    gr_hash_add(&hash, gr_core_at(core, core->variants_at), core->variant_count * GR_NAME_SIZE);
-    gr_hash_add(&hash, gr_user_at(core, 0), core->user_count * sizeof(struct gr_user));
-    gr_hash_add(&hash, gr_job_at(core, 0), core->job_top * sizeof(struct gr_job));
-    gr_hash_add(&hash, gr_allocation_at(core, 0), core->job_top * sizeof(struct gr_allocation));
-    gr_hash_add(&hash, gr_more_at(core, 0), core->more_top * sizeof(struct gr_more));
-    links_hash(core, &hash);
-    gr_hash_add(&hash, gr_edge_at(core, 0), core->edge_top * sizeof(struct gr_edge_row));
-    gr_hash_add(&hash, gr_array_at(core, 0), core->array_top * sizeof(struct gr_array_row));
-    for (uint32_t k = 0; k < core->key_count; k++) {
-        gr_hash_add(&hash, gr_keys_get(core, k), sizeof(struct gr_key));
-    }
-    gr_hash_add(&hash, gr_kept_at(core), nodes);
-    gr_hash_add(&hash, gr_health_at(core, 0), (size_t)nodes * GR_NODE_DEVICES_MAX);
-    gr_place_hash(gr_pool(core), &hash);
-    gr_hash_end(&hash, ret_digest);
-}
 
 uint64_t gr_core_next_sequence(const struct gr_core *core)
 {

@@ -30,6 +30,7 @@ static void layout(struct gr_place *place, const struct gr_place_limits *limits)
         place->domains_at[l] = table(&end, limits->domains[l] * sizeof(struct gr_domain));
     }
     place->masks_at = table(&end, limits->masks * sizeof(struct gr_mask));
+    place->mask_hash_at = table(&end, GR_MASK_PLACES * limits->masks * sizeof(uint16_t));
     place->slots_at = table(&end, limits->slots * sizeof(struct gr_slot));
     place->mix_at = table(&end, GR_MIX_MAX * sizeof(struct gr_mix_item));
     place->need_at = table(&end, 4u * limits->slots);
@@ -256,15 +257,48 @@ const struct gr_node *gr_place_domain_first(const struct gr_place *place, unsign
     return first == UINT32_MAX ? NULL : gr_node_at(place, first);
 }
 
+// Masks are found by a hash of their words: four at a time, so that they do not wait for each
+// other.
+static uint32_t mask_hash(const struct gr_mask *mask)
+{
+    const uint64_t *words = &mask->bits[0][0];
+    uint64_t h[4] = {1, 2, 3, 4};
+    static_assert(sizeof *mask / sizeof *words % 4 == 0, "four words at a time");
+    for (size_t i = 0; i < sizeof *mask / sizeof *words; i += 4) {
+        for (size_t k = 0; k < 4; k++) {
+            h[k] = (h[k] ^ words[i + k]) * 0x9e3779b97f4a7c15u;
+            h[k] ^= h[k] >> 32;
+        }
+    }
+    uint64_t all = ((h[0] * 3 + h[1]) * 3 + h[2]) * 3 + h[3];
+    return (uint32_t)(all * 0xd6e8feb86659fd93u >> 40);
+}
+
+// Where the mask stands in the hash table, or the free place where it would.
+static uint16_t *mask_place(const struct gr_place *place, const struct gr_mask *mask)
+{
+    uint16_t *table = gr_at(place, place->mask_hash_at);
+    uint32_t size = GR_MASK_PLACES * place->limits.masks;
+    uint32_t i = mask_hash(mask) % size;
+    while (table[i] != 0 && memcmp(gr_mask_at(place, table[i] - 1u), mask, sizeof *mask) != 0) {
+        i = i + 1 == size ? 0 : i + 1;
+    }
+    return &table[i];
+}
+
+static void masks_rehash(struct gr_place *place)
+{
+    memset(gr_at(place, place->mask_hash_at), 0,
+           GR_MASK_PLACES * place->limits.masks * sizeof(uint16_t));
+    for (uint32_t m = 0; m < place->mask_count; m++) {
+        *mask_place(place, gr_mask_at(place, m)) = (uint16_t)(m + 1);
+    }
+}
+
 int gr_place_mask_find(const struct gr_place *place, const struct gr_mask *mask)
 {
     assert(place != NULL && mask != NULL);
-    for (uint32_t i = 0; i < place->mask_count; i++) {
-        if (memcmp(gr_mask_at(place, i), mask, sizeof *mask) == 0) {
-            return (int)i;
-        }
-    }
-    return -1;
+    return *mask_place(place, mask) - 1;
 }
 
 int gr_place_mask_add(struct gr_place *place, const struct gr_mask *mask)
@@ -275,7 +309,10 @@ int gr_place_mask_add(struct gr_place *place, const struct gr_mask *mask)
         return known;
     }
     int index = gr_place_mask_try(place, mask);
-    place->mask_count += index >= 0;
+    if (index >= 0) {
+        *mask_place(place, mask) = (uint16_t)(index + 1);
+        place->mask_count++;
+    }
     return index;
 }
 
@@ -431,19 +468,85 @@ enum gr_filter gr_place_filter(const struct gr_place *place, uint32_t node,
     return gr_choose_filter(place, gr_node_at(place, node), gr_cold_at(place, node), shape);
 }
 
-void gr_place_hash(const struct gr_place *place, struct gr_hash *hash)
+void gr_place_parts(const struct gr_place *place,
+                    void (*each)(void *context, const void *bytes, size_t size), void *context)
 {
-    assert(place != NULL && hash != NULL);
-    gr_hash_add(hash, &place->node_count, sizeof place->node_count);
-    gr_hash_add(hash, gr_node_at(place, 0), place->node_count * sizeof(struct gr_node));
-    gr_hash_add(hash, gr_cold_at(place, 0), place->node_count * sizeof(struct gr_node_cold));
+    assert(place != NULL && each != NULL);
+    each(context, &place->node_count, sizeof place->node_count);
+    each(context, gr_node_at(place, 0), place->node_count * sizeof(struct gr_node));
+    each(context, gr_cold_at(place, 0), place->node_count * sizeof(struct gr_node_cold));
     for (uint32_t n = 0; n < place->node_count; n++) {
         if (gr_cold_at(place, n)->out != 0) {
-            gr_hash_add(hash, gr_withheld_at(place, n), GR_NODE_DEVICES_MAX * sizeof(uint16_t));
+            each(context, gr_withheld_at(place, n), GR_NODE_DEVICES_MAX * sizeof(uint16_t));
         }
     }
-    gr_hash_add(hash, &place->mask_count, sizeof place->mask_count);
-    gr_hash_add(hash, gr_mask_at(place, 0), place->mask_count * sizeof(struct gr_mask));
+    each(context, &place->mask_count, sizeof place->mask_count);
+    each(context, gr_mask_at(place, 0), place->mask_count * sizeof(struct gr_mask));
+}
+
+// Bytes that are still to be read.
+struct source {
+    const uint8_t *bytes;
+    size_t left;
+    bool short_of; // they ended too early
+};
+
+static void source_read(struct source *source, void *to, size_t size)
+{
+    if (source->left < size) {
+        source->short_of = true;
+        memset(to, 0, size);
+        return;
+    }
+    memcpy(to, source->bytes, size);
+    source->bytes += size;
+    source->left -= size;
+}
+
+static void nodes_restore(struct gr_place *place, struct source *source)
+{
+    source_read(source, gr_node_at(place, 0), place->node_count * sizeof(struct gr_node));
+    source_read(source, gr_cold_at(place, 0), place->node_count * sizeof(struct gr_node_cold));
+    for (uint32_t n = 0; n < place->node_count && !source->short_of; n++) {
+        const struct gr_node *node = gr_node_at(place, n);
+        if (gr_cold_at(place, n)->out != 0) {
+            source_read(source, gr_withheld_at(place, n), GR_NODE_DEVICES_MAX * sizeof(uint16_t));
+        }
+        for (unsigned i = 0; i < GR_NODE_DEVICES_MAX; i++) {
+            place->totals.withheld_milli += gr_withheld_at(place, n)[i];
+        }
+        domain_join(place, n);
+        sums_add(place, node, 1);
+        place->totals.all_milli += (uint64_t)node->devices * GR_DEVICE_MILLI;
+    }
+}
+
+int gr_place_restore(struct gr_place *place, const uint8_t *bytes, size_t size, size_t *ret_used)
+{
+    assert(place != NULL && bytes != NULL && ret_used != NULL);
+    assert(place->node_count == 0 && place->mask_count == 0);
+    struct source source = {bytes, size, false};
+    source_read(&source, &place->node_count, sizeof place->node_count);
+    if (place->node_count > place->limits.nodes) {
+        return -ENOSPC;
+    }
+    nodes_restore(place, &source);
+    source_read(&source, &place->mask_count, sizeof place->mask_count);
+    if (place->mask_count > place->limits.masks) {
+        return -ENOSPC;
+    }
+    source_read(&source, gr_mask_at(place, 0), place->mask_count * sizeof(struct gr_mask));
+    masks_rehash(place);
+    gr_index_stale(place);
+    *ret_used = size - source.left;
+    return source.short_of ? -EBADMSG : 0;
+}
+
+const struct gr_mix_item *gr_place_mix_get(const struct gr_place *place, size_t *ret_count)
+{
+    assert(place != NULL && ret_count != NULL);
+    *ret_count = place->mix_count;
+    return gr_mix_at(place);
 }
 
 const char *gr_place_audit(const struct gr_place *place)

@@ -169,9 +169,16 @@ struct gr_place_totals gr_place_totals_get(const struct gr_place *place);
 // must have been called since the last change of fleet or mix.
 double gr_place_fragmentation(const struct gr_place *place);
 
-// Adds all that facts made (nodes, masks, and the mix if `with_mix`) to a hash; neither the policy,
-// which may change without changing history, nor what follows from the rest.
-void gr_place_hash(const struct gr_place *place, struct gr_hash *hash);
+// Calls `each` for all that facts made of the pool, piece by piece, in an order that never changes:
+// neither the policy, which may change without changing history, nor what follows from the rest.
+void gr_place_parts(const struct gr_place *place,
+                    void (*each)(void *context, const void *bytes, size_t size), void *context);
+// Fills a pool that holds nothing yet from the bytes that gr_place_parts showed. *ret_used: how
+// many they were. Returns 0; -ENOSPC if its limits are too small, -EBADMSG if the bytes end too
+// early, and then the pool is not to be used.
+int gr_place_restore(struct gr_place *place, const uint8_t *bytes, size_t size, size_t *ret_used);
+// The mix as it was set last, commonest first, without items of count 0. Borrowed.
+const struct gr_mix_item *gr_place_mix_get(const struct gr_place *place, size_t *ret_count);
 
 // Recomputes everything that follows from the nodes and compares it with what is kept (whole,
 // widest, domain sums, scores of clean nodes, inner rows). For tests and the auditor. Returns NULL

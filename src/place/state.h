@@ -15,6 +15,7 @@
 #define GR_LANES 32       // bytes a chunk
 #define GR_LEVELS 6       // GR_NODES_MAX <= 16^5, and the top level is scanned
 #define GR_THRESHOLDS 254 // distinct cpu (or memory, or milli) needs among the slots
+#define GR_MASK_PLACES 4  // places in the hash table for each mask
 #define GR_PAIRS 256      // (site, variant) pairs that have a row of their own of what is allowed
 
 // One slot. `shape.memory_mib` is rounded down (gr_slot_memory): exact memory is checked at the
@@ -64,6 +65,7 @@ struct gr_place {
     // Offsets of the tables from the start of the block.
     uint64_t nodes_at, cold_at, withheld_at, next_at, domains_at[GR_DOMAIN_LEVELS], masks_at,
         slots_at, mix_at;
+    uint64_t mask_hash_at; // GR_MASK_PLACES numbers a mask: index plus 1, 0: free
     uint64_t need_at;   // 4 rows: what each slot needs of whole, milli rank, cpu rank, memory rank
     uint64_t allow_at;  // GR_PAIRS rows: 0xff where the slot's mask has the pair
     uint64_t hash_at;   // slot hash table
