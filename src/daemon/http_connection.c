@@ -222,7 +222,13 @@ static enum MHD_Result whole_came(struct gr_http_request *request)
                             NULL);
         return http_reply_queue(request) ? MHD_YES : MHD_NO;
     }
-    http_connection_suspend(connection);
+    // Not at once: the library would still want to read from it, do so when it is resumed, and
+    // drop the reply if the client has stopped sending. Asked again, it wants nothing any more.
+    if (request->is_settled) {
+        http_connection_suspend(connection);
+    }
+    request->is_settled = true;
+    connection->http->has_resumed = true;
     return MHD_YES;
 }
 
@@ -267,7 +273,10 @@ static void connection_started(struct gr_http *http, struct MHD_Connection *libr
 
 static void connection_ended(struct gr_http *http, struct http_connection *connection)
 {
-    assert(connection->request == NULL);
+    // The library forgets to end a request whose head outgrew its memory.
+    if (connection->request != NULL) {
+        request_free(connection->request);
+    }
     unwatch(connection);
     if (connection->is_unheard) {
         int fd = dup(connection->fd); // the library closes its own after this

@@ -117,6 +117,7 @@ struct gr_http_request {
     bool is_in_handler; // the library is calling us
     bool is_deferred;
     bool is_handled; // `handle` was called
+    bool is_settled; // the library knows that there is nothing to read or write
     bool is_paused;
     bool takes_lines;
     bool is_gone; // `gone` was called
@@ -161,7 +162,7 @@ struct gr_http {
     uint64_t now_ms, sweep_ms;
     bool is_running;  // inside gr_http_run
     bool is_kicked;   // kick_fd was written
-    bool has_resumed; // something was resumed since the library ran
+    bool has_resumed; // the library has more to do since it ran
     bool is_closing;
 };
 

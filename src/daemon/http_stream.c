@@ -5,6 +5,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 // Bytes that a client of HTTP/1.0 is sent at once.
 #define BLOCK_SIZE 4096
@@ -66,6 +67,10 @@ struct MHD_Response *http_stream_response(struct gr_http_stream *stream,
     struct MHD_Response *response = MHD_create_response_from_callback(
         MHD_SIZE_UNKNOWN, BLOCK_SIZE, stream_read, stream, stream_free);
     if (response != NULL) {
+        // The library ends even the body that a HEAD has not; without chunks there is no end.
+        if (strcmp(connection->request->method, "HEAD") == 0) {
+            MHD_set_response_options(response, MHD_RF_HTTP_1_0_COMPATIBLE_STRICT, MHD_RO_END);
+        }
         stream->connection = connection;
         connection->is_streaming = true;
     }
