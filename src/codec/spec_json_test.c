@@ -132,6 +132,12 @@ static void numbers_keep_to_their_ranges(void **state)
     bad("\"tasks\":[1]", "tasks", "found a list");
     bad("\"tasks\":{}", "tasks", "found a mapping");
     bad("\"priority\":256", "priority", "0 to 255");
+    assert_int_equal(good("\"cpu\":0.10000000000000001").cpu_milli, 100);
+    assert_int_equal(good("\"cpu\":12263.050999999999").cpu_milli, 12263051);
+    assert_int_equal(good("\"cpu\":99999.998999999996").cpu_milli, 99999999);
+    bad("\"cpu\":0.1000000100", "cpu", "found 0.1000000100");
+    bad("\"cpu\":0.10049999999999999", "cpu", "found 0.1004999");
+    bad("\"cpu\":0.00000000000000001e2", "cpu", "found");
     bad("\"cpu\":100000.001", "cpu", "found 100000.001");
     bad("\"cpu\":0.0001", "cpu", "three decimal places");
     bad("\"cpu\":\"500m\"", "cpu", "(4, 0.5)");

@@ -49,12 +49,41 @@ static int read_u32(struct gr_spec_reader *reader, const struct gr_spec_field *f
     return code;
 }
 
+// A number with three decimal places, in thousandths. Programs that keep such a number in binary
+// may write 0.10000000000000001 for it: what is only that noise, behind the ninth place, is taken
+// away.
+static int read_places(struct gr_slice text, const struct gr_spec_field *field, int64_t *ret_value)
+{
+    int code = gr_number_read_decimal(text, 3, field->low, field->high, ret_value);
+    const char *point = text.size == 0 ? NULL : memchr(text.text, '.', text.size);
+    size_t places = point == NULL ? 0 : (size_t)(text.text + text.size - point - 1);
+    if (code != -EDOM || places < 10) {
+        return code;
+    }
+    for (size_t i = 1; i <= places; i++) {
+        if (point[i] < '0' || point[i] > '9') {
+            return -EINVAL;
+        }
+    }
+    int64_t value;
+    text.size -= places - 9;
+    if (gr_number_read_decimal(text, 9, field->low * 1000000, field->high * 1000000, &value) < 0) {
+        return -ERANGE;
+    }
+    int64_t rounded = (value + 500000) / 1000000;
+    int64_t off = value - rounded * 1000000;
+    if (off < -1 || off > 1 || rounded > field->high) {
+        return -EDOM;
+    }
+    *ret_value = rounded;
+    return 0;
+}
+
 static int read_thousand(struct gr_spec_reader *reader, const struct gr_spec_field *field,
                          const struct gr_value *value)
 {
     int64_t number;
-    if (!is_number(value) ||
-        gr_number_read_decimal(value->text, 3, field->low, field->high, &number) < 0) {
+    if (!is_number(value) || read_places(value->text, field, &number) < 0) {
         return gr_spec_read_unlike(reader, value,
                                    "a number from 0 to 100000 with at most three decimal places "
                                    "(4, 0.5)");
@@ -69,8 +98,7 @@ static int read_devices(struct gr_spec_reader *reader, const struct gr_spec_fiel
     static const char expected[] =
         "a whole number from 0 to 16 for each task, or a fraction from 0.001 to 0.999 of one";
     int64_t number;
-    if (!is_number(value) ||
-        gr_number_read_decimal(value->text, 3, field->low, field->high, &number) < 0 ||
+    if (!is_number(value) || read_places(value->text, field, &number) < 0 ||
         (number > GR_DEVICE_MILLI && number % GR_DEVICE_MILLI != 0)) {
         return gr_spec_read_unlike(reader, value, expected);
     }
