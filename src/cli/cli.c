@@ -7,9 +7,11 @@
 #include "cli/logs.h"
 #include "cli/ps.h"
 #include "cli/replay.h"
+#include "cli/run.h"
 #include "cli/show.h"
 #include "cli/start.h"
 #include "cli/stop.h"
+#include "cli/submit.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -23,7 +25,7 @@ static const struct {
     const char *title;
     const struct gr_command *commands[GROUP_MAX];
 } groups[] = {
-    {"work", {&gr_cli_ps, &gr_cli_show, &gr_cli_logs, &gr_cli_stop}},
+    {"work", {&gr_cli_submit, &gr_cli_run, &gr_cli_ps, &gr_cli_show, &gr_cli_logs, &gr_cli_stop}},
     {"without a pool", {&gr_cli_catalogue, &gr_cli_replay}},
 };
 enum { GROUPS = sizeof groups / sizeof groups[0] };

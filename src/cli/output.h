@@ -27,7 +27,7 @@ extern const char *const gr_cli_output_words[];
 // One line of a table of options: -o. `format` is a pointer to a size_t.
 #define GR_CLI_OUTPUT_OPTION(format)                                                               \
     {                                                                                              \
-        .name = "output", .letter = 'o', .type = GR_OPTION_WORD, .value = "FORMAT",                \
+        .name = "format", .letter = 'o', .type = GR_OPTION_WORD, .value = "FORMAT",                \
         .words = gr_cli_output_words, .store = (format),                                           \
         .help = "table (default), wide, json, jsonl (an object a line) or csv."                    \
     }

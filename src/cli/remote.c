@@ -95,8 +95,10 @@ void gr_cli_remote_fail_line(const struct gr_cli_remote *remote, const char *nam
 {
     const char *message = json_string_value(json_object_get(error, "message"));
     const char *field = json_string_value(json_object_get(error, "field"));
+    bool is_named =
+        field != NULL && field[0] != '\0' && (message == NULL || strstr(message, field) == NULL);
     struct gr_err err; // makes it safe to print
-    (void)gr_fail(&err, -EINVAL, "%s:%" PRIu64 ": %s%s%s", name, line, field == NULL ? "" : field,
-                  field == NULL ? "" : ": ", message == NULL ? "refused" : message);
+    (void)gr_fail(&err, -EINVAL, "%s:%" PRIu64 ": %s%s%s", name, line, is_named ? field : "",
+                  is_named ? ": " : "", message == NULL ? "refused" : message);
     fprintf(stderr, "granary %s: %s\n", remote->command, err.text);
 }

@@ -70,34 +70,24 @@ static void say(const struct request *request, uint64_t id, const json_t *job)
 
 // ---- arrays and everything ----------------------------------------------------------------------
 
-// Numbers of an array's elements follow one another; those that have ended are passed over.
 static int stop_array(struct request *request, const struct gr_cli_job *first, struct gr_err *err)
 {
-    uint64_t count = 0;
-    for (uint64_t id = first->id;; id++) {
-        json_t *job = NULL;
-        int64_t of;
-        int code = gr_cli_job_get(request->remote.client, id, &job, err);
-        bool is_of = code == 0 && gr_cli_get_int(job, "array", &of) && of == (int64_t)first->id;
-        bool has_ended = is_of && gr_cli_job_has_ended(gr_cli_get_text(job, "state", ""));
-        json_decref(job);
-        if (code == -ENOENT || (code == 0 && !is_of)) {
-            break;
-        }
-        if (code == 0 && !has_ended) {
-            json_t *answer = NULL;
-            code = stop_id(request, id, &answer, err);
-            json_decref(answer);
-            count += code == 0;
-            code = code == -EEXIST ? 0 : code; // it ended meanwhile
-        }
-        if (code < 0) {
-            return code;
-        }
+    struct gr_client_path path;
+    char name[128];
+    json_t *job = NULL;
+    gr_client_path_init(&path, "/v1/jobs");
+    gr_client_path_add_id(&path, first->id);
+    gr_client_path_add(&path, "stop");
+    gr_client_path_query(&path, "array", "true");
+    gr_client_path_query(&path, "dry_run", request->dry_run ? "true" : NULL);
+    int code = gr_client_post(request->remote.client, &path, request->body, NULL, &job, err);
+    if (code == 0) {
+        printf("%sall elements of array %" PRIu64 " %s\n",
+               request->dry_run ? "would stop " : "stopping ", first->id,
+               gr_cli_clean(gr_cli_get_text(job, "name", ""), name, sizeof name));
     }
-    printf("%s%" PRIu64 " element%s of array %" PRIu64 "\n",
-           request->dry_run ? "would stop " : "stopping ", count, count == 1 ? "" : "s", first->id);
-    return 0;
+    json_decref(job);
+    return code;
 }
 
 static int stop_page(struct request *request, const json_t *jobs, struct gr_err *err)

@@ -1,0 +1,7 @@
+// `granary run`: submits a job and stays with it.
+#pragma once
+
+#include "cli/command.h"
+
+// The subcommand, for the table in cli.c.
+extern const struct gr_command gr_cli_run;
