@@ -122,10 +122,18 @@ enum gr_health gr_health_of(const char *vendor, const char *code);
 // such a device.
 int gr_device_forget(struct gr_device_watch *watch, const char *address, struct gr_err *err);
 
+// Checks a device between holders, without a reset: that no process is left on it, its memory is
+// free, and nothing holds that keeps it from new work. 0 nothing wrong (pretend devices: always),
+// -ENOTSUP if nobody can be asked, -EBUSY if processes still use it, -EIO if something is wrong:
+// the device must not be given to anybody then. May block for as long as the driver does.
+int gr_device_check(struct gr_device_watch *watch, const struct gr_device *device,
+                    struct gr_err *err);
+
 // Resets a device and checks its memory between holders, where the vendor's tools can; nothing is
 // held against it up to GR_HEALTH_RESET after that. Returns 0 done (for pretend devices at once),
 // -ENOTSUP if it cannot be reset (the text says what is missing) and the check found nothing wrong,
 // -EBUSY if processes still use it, other -errno: the device must not be given to anybody. May
-// block for seconds.
+// block for seconds. This is for devices that need it: where services of the machine (NVIDIA's
+// persistence or monitoring daemons) keep devices open, no reset is possible.
 int gr_device_reset(struct gr_device_watch *watch, const struct gr_device *device,
                     struct gr_err *err);

@@ -27,7 +27,7 @@ struct gr_nvml_card {
 // An XID that came.
 struct gr_nvml_xid {
     char address[32]; // PCI address; "" if the library did not say of which card
-    uint32_t number;
+    uint32_t number;  // the XID
 };
 
 // Opens and initialises the library at `path`. -ENOENT if there is none, -ENXIO if it has no

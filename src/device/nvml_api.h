@@ -25,36 +25,36 @@ typedef void *nvml_handle;
 
 // What nvmlDeviceGetPciInfo_v3 (and _v2, which is shorter and begins alike) fills.
 struct nvml_pci {
-    char short_address[16];
-    unsigned domain;
-    unsigned bus;
-    unsigned device;
-    unsigned ids; // device id in the upper, vendor id in the lower 16 bits
-    unsigned subsystem_ids;
-    char address[32];
-    char reserved[64]; // room for what a newer library may write
+    char short_address[16]; // with four digits of domain
+    unsigned domain;        // the parts of the address
+    unsigned bus;           // of the domain
+    unsigned device;        // on the bus
+    unsigned ids;           // device id in the upper, vendor id in the lower 16 bits
+    unsigned subsystem_ids; // of the board, likewise
+    char address[32];       // with eight digits of domain
+    char reserved[64];      // room for what a newer library may write
 };
 
 // nvmlDeviceGetMemoryInfo; bytes.
 struct nvml_memory {
-    unsigned long long total;
-    unsigned long long free;
-    unsigned long long used; // with what the driver keeps for itself
+    unsigned long long total; // of the card
+    unsigned long long free;  // of it
+    unsigned long long used;  // with what the driver keeps for itself
 };
 
 // nvmlDeviceGetMemoryInfo_v2; bytes.
 struct nvml_memory_v2 {
-    unsigned version; // NVML_VERSION(struct nvml_memory_v2, 2)
-    unsigned long long total;
+    unsigned version;            // NVML_VERSION(struct nvml_memory_v2, 2)
+    unsigned long long total;    // of the card
     unsigned long long reserved; // kept by the driver
-    unsigned long long free;
-    unsigned long long used;
+    unsigned long long free;     // of it
+    unsigned long long used;     // by work
 };
 
 // nvmlDeviceGetUtilizationRates; percent.
 struct nvml_utilisation {
-    unsigned gpu;
-    unsigned memory;
+    unsigned gpu;    // time in which work ran
+    unsigned memory; // time in which memory was read or written
 };
 
 // nvmlDeviceGetTemperatureV, version 1.
@@ -66,26 +66,27 @@ struct nvml_temperature {
 
 // nvmlDeviceGetFieldValues.
 struct nvml_field {
-    unsigned id;
-    unsigned scope;
-    long long at;
-    long long latency;
-    unsigned type; // of value: 1 is unsigned int
-    int result;    // enum nvml_return of this field
+    unsigned id;       // in: which field
+    unsigned scope;    // in: 0 for the whole card
+    long long at;      // out: when, microseconds since 1970
+    long long latency; // out: how long it took, microseconds
+    unsigned type;     // out: of value: 1 is unsigned int
+    int result;        // out: enum nvml_return of this field
+    // What it is depends on `type`.
     union {
-        unsigned u;
-        unsigned long long ull;
-        double d;
-    } value; // what it is depends on `type`
+        unsigned u;             // type 1
+        unsigned long long ull; // type 3
+        double d;               // type 0
+    } value;                    // out
 };
 
 // nvmlEventSetWait_v2 (and the older one, which writes less).
 struct nvml_event {
-    nvml_handle device;
-    unsigned long long type;
-    unsigned long long data; // of an XID: its number
-    unsigned instance;
-    unsigned compute_instance;
+    nvml_handle device;        // whose event it is; NULL if that is not known
+    unsigned long long type;   // NVML_EVENT_XID
+    unsigned long long data;   // of an XID: its number
+    unsigned instance;         // of the card's parts (MIG); not used here
+    unsigned compute_instance; // likewise
 };
 
 // The version that a struct says it has: its size and its number.

@@ -135,17 +135,24 @@ static void tidy(struct output *output)
     }
 }
 
+// nvidia-smi says only in words that cards must be reset together, or that one is busy.
+static bool says(const struct output *output, const char *words)
+{
+    return strcasestr(output->text, words) != NULL;
+}
+
 static int judge(int status, const struct output *output, struct gr_err *err)
 {
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
         return 0;
     }
     int code = WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
-    if (code == EXIT_NOT_AVAILABLE || code == EXIT_NO_PERMISSION) {
-        return gr_fail(err, -ENOTSUP, "nvidia-smi cannot reset it: %s", output->text);
-    }
-    if (strstr(output->text, "in use") != NULL) {
+    if (says(output, "in use")) {
         return gr_fail(err, -EBUSY, "nvidia-smi: %s", output->text);
+    }
+    if (code == EXIT_NOT_AVAILABLE || code == EXIT_NO_PERMISSION || says(output, "not supported") ||
+        says(output, "nvlink")) {
+        return gr_fail(err, -ENOTSUP, "nvidia-smi cannot reset it: %s", output->text);
     }
     return gr_fail(err, -EIO, "nvidia-smi ended with %d: %s", code, output->text);
 }

@@ -66,6 +66,11 @@ static void its_answers_are_told_apart(void **state)
                  "reset 0000:3b:00.0: nvidia-smi cannot reset it: ask root");
     assert_reset("echo 'GPU is currently in use'; exit 255", 60000, -EBUSY,
                  "reset 0000:3b:00.0: nvidia-smi: GPU is currently in use");
+    assert_reset("echo 'all GPUs on an NVLink must be reset together'; exit 255", 60000, -ENOTSUP,
+                 "reset 0000:3b:00.0: nvidia-smi cannot reset it: all GPUs on an NVLink must be "
+                 "reset together");
+    assert_reset("echo 'In use by another client'; exit 255", 60000, -EBUSY,
+                 "reset 0000:3b:00.0: nvidia-smi: In use by another client");
     assert_reset("echo one; echo two; exit 15", 60000, -EIO,
                  "reset 0000:3b:00.0: nvidia-smi ended with 15: one two");
     assert_reset("kill -9 $$", 60000, -EIO, "reset 0000:3b:00.0: nvidia-smi ended with -9: ");

@@ -383,6 +383,24 @@ static void judge(const struct gr_device_watch *watch, struct gr_watch_entry *en
     snprintf(entry->device.code, sizeof entry->device.code, "%s", code);
 }
 
+// What drivers and libraries call a thing is shown on terminals and sent as JSON.
+static void clean(char *text)
+{
+    for (; *text != '\0'; text++) {
+        if (*text < 0x20 || *text > 0x7e) {
+            *text = '?';
+        }
+    }
+}
+
+static void clean_texts(struct gr_device *device)
+{
+    clean(device->name);
+    clean(device->uuid);
+    clean(device->path);
+    clean(device->problem);
+}
+
 static int copy_out(const struct gr_device_watch *watch, struct gr_device_list *ret_list,
                     struct gr_err *err)
 {
@@ -424,6 +442,7 @@ static int look(struct gr_device_watch *watch, struct gr_device_list *ret_list, 
             mark_missing(&watch->entries[i]);
         }
         judge(watch, &watch->entries[i]);
+        clean_texts(&watch->entries[i].device);
     }
     return copy_out(watch, ret_list, err);
 }

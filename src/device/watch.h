@@ -30,11 +30,11 @@ struct gr_watch_entry {
 // A watch: what it opened, and what it found. Everything after `lock` is used with it held.
 struct gr_device_watch {
     pthread_mutex_t lock;
-    struct gr_ids *ids;
-    char *sysfs;
-    char *nvml_path; // "" for none
-    char *smi;       // program that resets; "" for none
-    struct gr_device *pretend;
+    struct gr_ids *ids;        // owned, as all below
+    char *sysfs;               // where to look instead of /sys
+    char *nvml_path;           // "" for none
+    char *smi;                 // program that resets; "" for none
+    struct gr_device *pretend; // that exist only by name
     size_t pretend_count;
     struct gr_nvml *nvml;           // NULL: not open
     char nvml_problem[256];         // why not

@@ -244,6 +244,52 @@ static void graphics_of_servers_are_no_accelerators(void **state)
     assert_int_equal(list.count, 0);
 }
 
+static void devices_that_cannot_be_read_are_left_out(void **state)
+{
+    (void)state;
+    machine_add(ONE, "10de:2335", "0302", "nvidia", -1);
+    machine_write("sys/bus/pci/devices/0000:01:00.0/vendor", "");
+    machine_write("sys/bus/pci/devices/0000:02:00.0/class", "0x030200\n");
+    machine_add("0000:03:00.0", "zzzz:2335", "0302", NULL, -1);
+    machine_add("0000:04:00.0", "10de:233x", "0302", NULL, -1);
+    machine_add("0000:05:00.0", "10de:2335", "9990302", NULL, -1);
+    machine_write("sys/bus/pci/devices/not-a-folder", "");
+    machine_write("sys/bus/pci/devices/0000:00:00.0-much-too-long-for-an-address/vendor", "");
+    open_with("", NULL);
+    look();
+    assert_int_equal(list.count, 1);
+}
+
+static void the_scan_stops_at_its_limit(void **state)
+{
+    (void)state;
+    struct gr_pci_device found[2];
+    struct gr_ids *ids;
+    struct gr_err err;
+    size_t count = 0;
+    assert_int_equal(gr_ids_new(&ids, NULL), 0);
+    machine_add(TWO, "10de:2335", "0302", "nvidia", -1);
+    assert_int_equal(gr_pci_scan(machine_sysfs(), ids, found, 2, &count, &err), 0);
+    assert_int_equal(count, 1);
+    machine_add(ONE, "10de:2335", "0302", "nvidia", -1);
+    assert_int_equal(gr_pci_scan(machine_sysfs(), ids, found, 2, &count, &err), 0);
+    assert_int_equal(count, 2);
+    assert_string_equal(found[0].address, ONE);
+    machine_add("0000:99:00.0", "10de:2335", "0302", "nvidia", -1);
+    assert_int_equal(gr_pci_scan(machine_sysfs(), ids, found, 2, &count, &err), -E2BIG);
+    gr_ids_free(ids);
+}
+
+static void names_with_strange_bytes_are_made_harmless(void **state)
+{
+    (void)state;
+    machine_add(ONE, "10de:2335", "0302", "nvidia", -1);
+    machine_nvml("card " ONE "\nname NV\x1b[2JIDIA \xff\ntotal 143771\n");
+    open_with(GR_STANDIN, NULL);
+    look();
+    assert_string_equal(at(ONE)->name, "NV?[2JIDIA ?");
+}
+
 static void virtual_functions_of_a_device_here_are_not_listed(void **state)
 {
     (void)state;
@@ -541,6 +587,46 @@ static void a_device_in_use_or_with_errors_is_not_reset(void **state)
     assert_string_equal(err.text, "reset " ONE ": nvidia-smi is not installed");
 }
 
+static void a_check_between_holders_finds_what_was_left(void **state)
+{
+    (void)state;
+    struct gr_err err;
+    machine_add(ONE, "10de:2335", "0302", "nvidia", -1);
+    machine_nvml("card " ONE "\n" H200);
+    open_with(GR_STANDIN, "1xh20");
+    look();
+    assert_int_equal(gr_device_check(watch, at(ONE), &err), 0);
+    assert_int_equal(gr_device_check(watch, at("pretend:0"), &err), 0);
+    machine_nvml("card " ONE "\nprocesses 1\n" H200);
+    assert_int_equal(gr_device_check(watch, at(ONE), &err), -EBUSY);
+    machine_nvml("card " ONE "\n" H200 "used 20000\n");
+    assert_int_equal(gr_device_check(watch, at(ONE), &err), -EIO);
+    assert_string_equal(err.text, ONE ": 20000 MiB are in use by nobody");
+    machine_nvml("card " ONE "\nfailed 1\n" H200);
+    assert_int_equal(gr_device_check(watch, at(ONE), &err), -EIO);
+    assert_string_equal(err.text, ONE ": remap failed");
+    machine_nvml("card " ONE "\npending 1\n" H200); // new work is safe
+    assert_int_equal(gr_device_check(watch, at(ONE), &err), 0);
+    machine_nvml("");
+    assert_int_equal(gr_device_check(watch, at(ONE), &err), -EIO);
+    assert_string_equal(err.text, "ask about " ONE ": not listed");
+}
+
+static void a_card_without_a_handle_is_not_called_well(void **state)
+{
+    (void)state;
+    struct gr_err err;
+    machine_add(ONE, "10de:2335", "0302", "nvidia", -1);
+    machine_nvml("card " ONE "\nfail handle 16\n" H200);
+    open_with(GR_STANDIN, NULL);
+    look();
+    assert_health(ONE, GR_HEALTH_RESET, "NVML 16");
+    assert_int_equal(gr_device_reset(watch, at(ONE), &err), -EIO); // no program for it here
+    machine_nvml("card " ONE "\nfail handle 15\n" H200);
+    assert_int_equal(gr_device_reset(watch, at(ONE), &err), -EIO);
+    assert_string_equal(err.text, "ask about " ONE ": NVML 15");
+}
+
 // As root this resets with a program that changes the machine; else it says that root is needed.
 static void a_reset_takes_away_what_it_cures(void **state)
 {
@@ -569,6 +655,12 @@ static void a_reset_takes_away_what_it_cures(void **state)
     look();
     assert_health(ONE, GR_HEALTH_GOOD, "");
     assert_int_equal(at(ONE)->ecc_errors, 0);
+    machine_nvml("card " ONE "\nfail handle 16\n" H200); // a card that only a reset brings back
+    look();
+    assert_health(ONE, GR_HEALTH_RESET, "NVML 16");
+    assert_int_equal(gr_device_reset(watch, at(ONE), &err), 0);
+    look();
+    assert_health(ONE, GR_HEALTH_GOOD, "");
 }
 
 static void devices_of_vendors_without_a_way_are_not_reset(void **state)
@@ -598,6 +690,9 @@ int main(void)
         CASE(a_library_whose_driver_comes_later_is_opened_later),
         CASE(a_card_without_its_driver_needs_a_person),
         CASE(graphics_of_servers_are_no_accelerators),
+        CASE(devices_that_cannot_be_read_are_left_out),
+        CASE(the_scan_stops_at_its_limit),
+        CASE(names_with_strange_bytes_are_made_harmless),
         CASE(virtual_functions_of_a_device_here_are_not_listed),
         CASE(devices_of_other_vendors_are_found_on_the_bus),
         CASE(amd_devices_tell_their_state_through_the_kernel),
@@ -613,6 +708,8 @@ int main(void)
         CASE(wrong_pretend_devices_stop_the_opening),
         CASE(connected_devices_are_grouped),
         CASE(a_device_in_use_or_with_errors_is_not_reset),
+        CASE(a_check_between_holders_finds_what_was_left),
+        CASE(a_card_without_a_handle_is_not_called_well),
         CASE(a_reset_takes_away_what_it_cures),
         CASE(devices_of_vendors_without_a_way_are_not_reset),
     };
