@@ -1,4 +1,5 @@
-// The head file: see head.h. A group is in the journal before it is in the head, never after.
+// The head file: see head.h. A group is in the journal before it is in the
+// head, never after.
 #include "journal/head.h"
 
 #include "journal/disk.h"
@@ -10,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { SLOT_SIZE = 128, SLOT_APART = 4096, FILE_SIZE = 2 * SLOT_APART, HASHED = 96, FORMAT = 1 };
+enum { SLOTS = 3, SLOT_SIZE = 128, SLOT_APART = 4096, HASHED = 96, FORMAT = 1 };
 
 static const char magic[8] = {'g', 'r', 'a', 'n', 'h', 'e', 'a', 'd'};
 
@@ -53,13 +54,14 @@ static bool slot_decode(const uint8_t slot[SLOT_SIZE], struct gr_journal_tip *ti
 int gr_head_create(const char *dir, const struct gr_journal_tip *tip, struct gr_err *err)
 {
     char path[GR_DISK_PATH_SIZE];
-    uint8_t file[FILE_SIZE] = {0};
+    uint8_t file[SLOTS * SLOT_APART] = {0};
     int rc = gr_disk_path(dir, GR_HEAD_NAME ".new", path, err);
     if (rc < 0) {
         return rc;
     }
-    slot_encode(tip, 1, file);
-    slot_encode(tip, 2, file + SLOT_APART);
+    for (unsigned i = 0; i < SLOTS; i++) {
+        slot_encode(tip, i + 1, file + (size_t)i * SLOT_APART);
+    }
     int fd = gr_disk_open(path, O_WRONLY | O_CREAT | O_TRUNC, err);
     if (fd < 0) {
         return fd;
@@ -86,7 +88,7 @@ int gr_head_open(const char *dir, bool write, struct gr_head *ret_head,
     if (head.fd < 0) {
         return head.fd;
     }
-    for (unsigned i = 0; i < 2; i++) {
+    for (unsigned i = 0; i < SLOTS; i++) {
         uint8_t slot[SLOT_SIZE];
         struct gr_journal_tip tip;
         uint64_t counter;
@@ -97,18 +99,20 @@ int gr_head_open(const char *dir, bool write, struct gr_head *ret_head,
         }
         if (rc == 0 && slot_decode(slot, &tip, &counter) && counter > head.counter) {
             head.counter = counter;
+            head.slot = (i + 1) % SLOTS;
             newest = tip;
         }
     }
     if (head.counter == 0) {
         gr_head_close(&head);
         return gr_fail(err, -EBADMSG,
-                       "%s: both slots are damaged; run `granary journal verify`: if all else is "
-                       "good, restore the head from a backup (docs/operate/restore.md)",
+                       "%s: all its slots are damaged, so nobody knows whether the journal lost "
+                       "its tail; restore a backup into a new directory (docs/operate/restore.md)",
                        path);
     }
     (void)snprintf(head.path, sizeof head.path, "%.*s", (int)sizeof head.path - 1, path);
     *ret_head = head;
+    pthread_mutex_init(&ret_head->mutex, NULL);
     *ret_tip = newest;
     return 0;
 }
@@ -120,18 +124,22 @@ int gr_head_write(struct gr_head *head, const struct gr_journal_tip *tip, struct
     uint8_t slot[SLOT_SIZE];
     uint64_t counter = head->counter + 1;
     slot_encode(tip, counter, slot);
-    // An odd counter lies in slot 0, an even one in slot 1: as gr_head_create wrote them.
-    int rc = gr_disk_write(head->fd, slot, sizeof slot, counter % 2 == 1 ? 0 : SLOT_APART,
+    pthread_mutex_lock(&head->mutex);
+    int rc = gr_disk_write(head->fd, slot, sizeof slot, (uint64_t)head->slot * SLOT_APART,
                            head->path, err);
+    pthread_mutex_unlock(&head->mutex);
     if (rc == 0) {
         head->counter = counter;
     }
     return rc;
 }
 
-int gr_head_sync(const struct gr_head *head, struct gr_err *err)
+int gr_head_sync(struct gr_head *head, struct gr_err *err)
 {
     assert(head->fd >= 0);
+    pthread_mutex_lock(&head->mutex);
+    head->slot = (head->slot + 1) % SLOTS;
+    pthread_mutex_unlock(&head->mutex);
     return gr_disk_sync(head->fd, head->path, err);
 }
 

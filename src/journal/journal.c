@@ -253,7 +253,7 @@ static int set_limit(struct gr_journal *journal, uint64_t limit_bytes, struct gr
     if (limit_bytes == 0) {
         return 0;
     }
-    uint64_t pages = limit_bytes / 4096;
+    uint64_t pages = limit_bytes / GR_STORE_PAGE_SIZE;
     pages = pages == 0 ? 1 : pages > UINT32_MAX - 1 ? UINT32_MAX - 1 : pages;
     (void)snprintf(sql, sizeof sql, "PRAGMA max_page_count=%llu", (unsigned long long)pages);
     return gr_store_exec(journal->db, sql, err);

@@ -10,13 +10,17 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <time.h>
 
 // A log that has outgrown its threshold so many times is cut to nothing when that is possible.
 enum { LOG_TIMES_MAX = 8, LOG_FRAME_HEADER = 24 };
+// While groups follow each other the head is synced at most so often: a sync for each group would
+// contend with the group's own (docs/adr/0008-journal.md has the figures).
+enum { HEAD_APART_MS = 5 };
 
 struct gr_settler {
     sqlite3 *db; // the thread's own
-    const struct gr_head *head;
+    struct gr_head *head;
     void (*failed)(void *context, const struct gr_err *err);
     void *context;
     uint64_t pages_most; // threshold
@@ -77,28 +81,53 @@ static int checkpoint_whole(struct gr_settler *settler, uint64_t log_pages, stru
     return rc < 0 || left == UINT64_MAX ? rc : checkpoint_rest(settler, log_pages, err);
 }
 
+// Milliseconds of a clock that does not jump.
+static uint64_t now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+// Waits until something may be due: woken, or at that time. The mutex is held.
+static void wait_until(struct gr_settler *settler, uint64_t at_ms)
+{
+    const struct timespec at = {.tv_sec = (time_t)(at_ms / 1000),
+                                .tv_nsec = (long)(at_ms % 1000) * 1000000};
+    (void)pthread_cond_clockwait(&settler->wake, &settler->mutex, CLOCK_MONOTONIC, &at);
+}
+
 static void *settle(void *context)
 {
     struct gr_settler *settler = context;
     struct gr_err err;
+    uint64_t next_head_ms = 0;
     int rc = 0;
     gr_err_init(&err);
     pthread_mutex_lock(&settler->mutex);
     while (rc == 0) {
         bool is_full = settler->log_pages >= settler->pages_most && !settler->is_stopping;
-        bool is_head_due = settler->is_head_due;
+        bool is_early = settler->is_head_due && !settler->is_stopping && now_ms() < next_head_ms;
+        bool is_head_due = settler->is_head_due && !is_early;
         uint64_t log_pages = settler->log_pages;
         if (!is_full && !is_head_due) {
             if (settler->is_stopping) {
                 break;
             }
-            pthread_cond_wait(&settler->wake, &settler->mutex);
+            if (is_early) {
+                wait_until(settler, next_head_ms);
+            } else {
+                pthread_cond_wait(&settler->wake, &settler->mutex);
+            }
             continue;
         }
-        settler->is_head_due = false;
+        settler->is_head_due = is_early;
         settler->log_pages = is_full ? 0 : log_pages; // known again after the next commit
         pthread_mutex_unlock(&settler->mutex);
-        rc = is_head_due ? gr_head_sync(settler->head, &err) : 0;
+        if (is_head_due) {
+            rc = gr_head_sync(settler->head, &err);
+            next_head_ms = now_ms() + HEAD_APART_MS;
+        }
         if (rc == 0 && is_full) {
             rc = checkpoint_whole(settler, log_pages, &err);
         }
@@ -136,7 +165,7 @@ static int start_quiet(pthread_t *thread, void *(*run)(void *), void *context)
     return -rc;
 }
 
-int gr_settler_start(const char *dir, const struct gr_head *head, uint64_t log_bytes,
+int gr_settler_start(const char *dir, struct gr_head *head, uint64_t log_bytes,
                      void (*failed)(void *context, const struct gr_err *err), void *context,
                      struct gr_settler **ret_settler, struct gr_err *err)
 {
@@ -199,11 +228,12 @@ void gr_settler_leave(struct gr_settler *settler, uint64_t log_pages, bool has_h
     pthread_mutex_lock(&settler->mutex);
     settler->is_writing = false;
     settler->log_pages = log_pages;
+    bool is_news = has_head && !settler->is_head_due; // else the thread waits for its time already
     settler->is_head_due = settler->is_head_due || has_head;
     if (settler->is_shut) {
         pthread_cond_broadcast(&settler->gate);
     }
-    if (settler->is_head_due || settler->log_pages >= settler->pages_most) {
+    if (is_news || settler->log_pages >= settler->pages_most) {
         pthread_cond_signal(&settler->wake);
     }
     pthread_mutex_unlock(&settler->mutex);

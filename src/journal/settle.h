@@ -10,7 +10,7 @@ struct gr_settler; // opaque
 // Starts the thread, with a connection of its own. `head` is borrowed; `log_bytes` is the size of
 // the log at which a checkpoint is made. `failed` is called in the thread, once, when something
 // failed for good: the process must stop. Returns 0 or -errno.
-int gr_settler_start(const char *dir, const struct gr_head *head, uint64_t log_bytes,
+int gr_settler_start(const char *dir, struct gr_head *head, uint64_t log_bytes,
                      void (*failed)(void *context, const struct gr_err *err), void *context,
                      struct gr_settler **ret_settler, struct gr_err *err);
 // Stops the thread after what it is doing, syncs the head if that was due. NULL is allowed.

@@ -292,7 +292,7 @@ static int fill_new(sqlite3 *db, const struct gr_store_state *state, struct gr_e
     (void)snprintf(sql, sizeof sql,
                    "PRAGMA page_size=%d; PRAGMA synchronous=FULL; PRAGMA auto_vacuum=NONE;"
                    "PRAGMA application_id=%d; PRAGMA user_version=%d; BEGIN",
-                   4096, APPLICATION, FORMAT);
+                   GR_STORE_PAGE_SIZE, APPLICATION, FORMAT);
     int rc = gr_store_exec(db, sql, err);
     for (size_t i = 0; rc == 0 && i < TABLE_COUNT; i++) {
         rc = gr_store_exec(db, tables[i], err);

@@ -12,6 +12,9 @@
 // Name of the file in the journal's directory.
 #define GR_STORE_NAME "journal.db"
 
+// Bytes of a page of the file.
+#define GR_STORE_PAGE_SIZE 8192
+
 // No sequence reaches this: SQLite's integers have a sign.
 #define GR_STORE_SEQUENCE_MAX ((uint64_t)INT64_MAX)
 
