@@ -14,9 +14,9 @@ typedef bool gr_descendants_spare(pid_t pid, void *context);
 // reaping, ends all. Returns how many were sent it; -errno if /proc cannot be read.
 int gr_descendants_kill(gr_descendants_spare *spare, void *context);
 
-// Sends KILL to every process of user `uid` whose first environment holds the entry `marker`
-// ("NAME=VALUE"). Returns how many there were; -errno if /proc cannot be read. Reads all of /proc.
-int gr_descendants_marked_kill(const char *marker, uint32_t uid);
+// Sends KILL to every process whose first environment holds the entry `marker` ("NAME=VALUE"), but
+// the caller. Returns how many there were; -errno if /proc cannot be read. Reads all of /proc.
+int gr_descendants_marked_kill(const char *marker);
 
 // Cpu time of all descendants of the calling process (those alive) in milliseconds, and whether
 // there is one that is not stopped. Reads one file a descendant.

@@ -61,9 +61,7 @@ void gr_keeper_signal(struct keeper *keeper, int signal)
             continue;
         }
         if (task->container != NULL) {
-            struct gr_err err;
-            gr_err_init(&err);
-            (void)gr_container_kill(task->container, signal, false, &err);
+            gr_keeper_container_kill(task, signal, false);
         } else if (kill(-task->pid, signal) != 0) {
             (void)kill(task->pid, signal); // not yet the leader of its own group
         }
@@ -76,10 +74,8 @@ void gr_keeper_kill(struct keeper *keeper)
     keeper->is_killing = true;
     for (uint32_t i = 0; i < keeper->task_count; i++) {
         const struct keeper_task *task = &keeper->tasks[i];
-        struct gr_err err;
-        gr_err_init(&err);
         if (task->container != NULL && !task->is_over) {
-            (void)gr_container_kill(task->container, SIGKILL, true, &err);
+            gr_keeper_container_kill(task, SIGKILL, true);
         }
     }
     if (keeper->group != NULL) {
@@ -251,7 +247,7 @@ static void ended(struct keeper *keeper)
 static void clean_up(struct keeper *keeper)
 {
     for (uint32_t i = 0; i < keeper->task_count; i++) {
-        gr_container_delete(keeper->tasks[i].container);
+        gr_keeper_container_done(&keeper->tasks[i]);
         if (keeper->tasks[i].group != keeper->group) {
             gr_cgroup_release(keeper->tasks[i].group);
         }
@@ -281,7 +277,11 @@ _Noreturn void gr_keeper_run(const struct gr_keeper_config *config)
     int code = prctl(PR_SET_CHILD_SUBREAPER, 1) == 0 ? 0 : gr_fail_errno(&err, "become subreaper");
     code = code != 0 ? code : gr_keeper_prepare(&keeper, &err);
     if (code == 0) {
+        // So that a launcher that has not seen us begin can wake us.
+        code = gr_record_life_write(config->record, &keeper.life, &err);
         name_set(&keeper);
+    }
+    if (code == 0) {
         code = gr_keeper_start(&keeper, &err);
     }
     if (code != 0) {

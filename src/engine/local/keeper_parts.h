@@ -84,6 +84,19 @@ void gr_keeper_kill(struct keeper *keeper);
 // Reaps what ended and remembers it. Returns whether a descendant is left.
 bool gr_keeper_reap(struct keeper *keeper);
 
+// A task that is a container (keeper_container.c): creates it, not yet started. Returns 0 or -errno
+// with a text.
+int gr_keeper_container_create(struct keeper *keeper, uint32_t index, int output, int error,
+                               struct gr_err *err);
+// Starts what was created.
+int gr_keeper_container_start(const struct keeper_task *task, struct gr_err *err);
+// Sends a signal to its first process, or to all.
+void gr_keeper_container_kill(const struct keeper_task *task, int signal, bool all);
+// What it used.
+void gr_keeper_container_usage(const struct keeper_task *task, struct gr_cgroup_usage *ret_usage);
+// Deletes it if there is one.
+void gr_keeper_container_done(struct keeper_task *task);
+
 // Looks whether the tasks still do something, if it is time, and tells of what became idle.
 void gr_keeper_look(struct keeper *keeper);
 // Says to the launcher that there is news.

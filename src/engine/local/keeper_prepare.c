@@ -174,9 +174,9 @@ static int environment_make(struct keeper *keeper, struct gr_err *err)
 
 static int groups_make(struct keeper *keeper, struct gr_err *err)
 {
-    // With one task the attempt's group is the task's, and is made with its limits.
-    if (!keeper->config->means->has_group || keeper->task_count == 1 ||
-        keeper->spec.image[0] != '\0') {
+    // With one process the attempt's group is the task's, and is made with its limits.
+    if (!keeper->config->means->has_group ||
+        (keeper->task_count == 1 && keeper->spec.image[0] == '\0')) {
         return 0;
     }
     return gr_cgroup_make(keeper->config->means, keeper->name, NULL, &keeper->group, err);

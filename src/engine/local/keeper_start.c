@@ -58,6 +58,10 @@ static int own_file_make(const struct keeper *keeper, enum gr_attempt_stream str
     if (fd < 0) {
         return gr_fail_errno(err, "make %s/%s", keeper->dir, name);
     }
+    // The launcher's own umask holds too, so what the submitter's lets through is said again.
+    if ((keeper->spec.umask & 022) != 022) {
+        (void)fchmod(fd, 0666 & ~keeper->spec.umask);
+    }
     if (geteuid() == 0 && keeper->spec.uid != 0 &&
         fchown(fd, keeper->spec.uid, keeper->spec.gid) != 0) {
         int code = gr_fail_errno(err, "give user %u %s/%s", keeper->spec.uid, keeper->dir, name);
@@ -291,9 +295,84 @@ static int processes_start(struct keeper *keeper, struct gr_err *err)
     return code;
 }
 
+// ---- containers ---------------------------------------------------------------------------------
+
+// Opens a container's output and error, and reads its secrets, with the submitter's rights.
+static int container_files_open(struct keeper *keeper, struct gr_process *process,
+                                struct gr_err *err)
+{
+    const struct gr_spec *spec = &keeper->spec;
+    int code = files_make(keeper, process, err);
+    code = code != 0 ? code : gr_person_act(&keeper->person, err);
+    if (code != 0) {
+        return code;
+    }
+    mode_t mask = umask(spec->umask);
+    if (process->output < 0) {
+        process->output =
+            gr_process_log_open(spec, GR_ATTEMPT_OUTPUT, &process->names, keeper->work, err);
+        code = process->output < 0 ? process->output : 0;
+    }
+    if (code == 0 && process->error < 0) {
+        process->error =
+            spec->error[0] == '\0'
+                ? fcntl(process->output, F_DUPFD_CLOEXEC, 0)
+                : gr_process_log_open(spec, GR_ATTEMPT_ERROR, &process->names, keeper->work, err);
+        code = process->error < 0 ? process->error : 0;
+    }
+    code = code != 0 ? code : gr_process_secrets_read(spec, &keeper->environment, err);
+    (void)umask(mask);
+    struct gr_err back;
+    gr_err_init(&back);
+    if (gr_person_act(NULL, &back) != 0) {
+        return gr_fail(err, -EPERM, "%s", back.text);
+    }
+    return code;
+}
+
+static int container_create(struct keeper *keeper, uint32_t index, struct gr_err *err)
+{
+    const struct gr_engine_start *start = &keeper->order.start;
+    struct gr_process process = {
+        .names = {.job = start->job,
+                  .attempt = start->attempt,
+                  .array_index = start->array_index,
+                  .task = start->tasks[index].task},
+        .output = -1,
+        .error = -1,
+    };
+    int code = environment_task(keeper, &start->tasks[index], err);
+    code = code != 0 ? code : container_files_open(keeper, &process, err);
+    if (code == 0) {
+        code = gr_keeper_container_create(keeper, index, process.output, process.error, err);
+    }
+    files_close(&process);
+    keeper->going += code == 0;
+    return code;
+}
+
+// Creates all containers, and then starts them.
+static int containers_start(struct keeper *keeper, struct gr_err *err)
+{
+    int code = 0;
+    for (uint32_t i = 0; i < keeper->task_count && code == 0; i++) {
+        code = container_create(keeper, i, err);
+        gr_keeper_obey(keeper);
+        code = code == 0 && keeper->is_stopping ? -EINTR : code;
+    }
+    for (uint32_t i = 0; i < keeper->task_count && code == 0; i++) {
+        code = gr_keeper_container_start(&keeper->tasks[i], err);
+    }
+    if (code != 0) {
+        gr_keeper_kill(keeper);
+    }
+    return code;
+}
+
 int gr_keeper_start(struct keeper *keeper, struct gr_err *err)
 {
-    int code = processes_start(keeper, err);
+    bool is_container = keeper->spec.image[0] != '\0';
+    int code = is_container ? containers_start(keeper, err) : processes_start(keeper, err);
     if (code != 0) {
         return code;
     }

@@ -83,7 +83,7 @@ void gr_keeper_usage(const struct keeper *keeper, struct gr_record_end *end)
         const struct keeper_task *task = &keeper->tasks[i];
         struct gr_cgroup_usage usage = {0};
         if (task->container != NULL) {
-            gr_container_usage(task->container, &usage);
+            gr_keeper_container_usage(task, &usage);
         } else if (task->group != NULL) {
             gr_cgroup_usage_get(task->group, &usage);
         }

@@ -1,0 +1,16 @@
+// Getting a launcher: for local.c only.
+#pragma once
+
+#include "base/err.h"
+#include "engine/local/wire.h"
+
+#include <sys/types.h>
+
+// Starts a launcher by executing this program anew (hidden subcommand `engine launcher DIR`), for a
+// process that is too big to fork. Returns its pid, a child of the caller, or -errno with a text.
+// Does not wait until it serves.
+pid_t gr_launch_spawn(const char *dir, struct gr_err *err);
+// Waits until a frame of the given type came from the socket. Returns 0 with the body copied to
+// `ret_body` (as much as it holds), -ETIMEDOUT after `wait_ms`, -ECONNRESET, other -errno.
+int gr_launch_await(int socket, struct gr_wire_buffer *in, enum gr_wire_type type, int wait_ms,
+                    void *ret_body, size_t size);

@@ -1,0 +1,335 @@
+// Keepers as the launcher sees them: forking, waking, finding again, and what is to be done when
+// one dies without a word. See launcher_parts.h.
+#include "engine/local/launcher_parts.h"
+
+#include "engine/local.h"
+#include "engine/local/attempt.h"
+#include "engine/local/descendants.h"
+#include "engine/local/keeper.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+// How soon an attempt is looked at again.
+#define FENCE_AGAIN_MS 20
+#define START_AGAIN_MS 1000
+
+static int64_t now_ms(clockid_t clock)
+{
+    struct timespec now;
+    (void)clock_gettime(clock, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+void gr_launcher_settle_in(struct launcher *launcher, int64_t ms)
+{
+    int64_t at_ms = now_ms(CLOCK_MONOTONIC) + ms;
+    launcher->settle_at_ms = at_ms < launcher->settle_at_ms ? at_ms : launcher->settle_at_ms;
+}
+
+// ---- forking and waking -------------------------------------------------------------------------
+
+static _Noreturn void keeper_main(const struct launcher *launcher, int record, const uint8_t *order,
+                                  size_t size)
+{
+    struct gr_keeper_config config = {
+        .dir = launcher->dir,
+        .attempts = LAUNCHER_FD_ATTEMPTS,
+        .record = LAUNCHER_FD_RECORD,
+        .hints = LAUNCHER_FD_HINTS,
+        .means = &launcher->means,
+        .checks = launcher->checks,
+        .crun = launcher->crun,
+        .runc = launcher->runc,
+        .idle_warn_ms = launcher->idle_warn_ms,
+        .files = launcher->files,
+        .oom_adjust = launcher->oom_adjust,
+        .order = order,
+        .order_size = size,
+    };
+    // The sockets above all: a daemon must see that the launcher is gone, though keepers live.
+    if (dup3(record, LAUNCHER_FD_RECORD, O_CLOEXEC) < 0 ||
+        syscall(SYS_close_range, (unsigned)LAUNCHER_FD_OWN, ~0U, 0U) != 0) {
+        _exit(1);
+    }
+    gr_keeper_run(&config);
+}
+
+pid_t gr_launcher_fork(struct launcher *launcher, int record, const uint8_t *order, size_t size,
+                       struct gr_err *err)
+{
+    pid_t pid = fork();
+    if (pid == 0) {
+        keeper_main(launcher, record, order, size);
+    }
+    return pid < 0 ? gr_fail_errno(err, "fork a keeper") : pid;
+}
+
+void gr_launcher_wake(const struct launcher *launcher, const struct launcher_attempt *attempt)
+{
+    (void)launcher;
+    if (attempt->pid != 0) {
+        (void)kill(attempt->pid, GR_KEEPER_SIGNAL); // our child, not reaped yet: the number is its
+    } else if (attempt->pid_fd >= 0) {
+        (void)syscall(SYS_pidfd_send_signal, attempt->pid_fd, GR_KEEPER_SIGNAL, NULL, 0U);
+    }
+}
+
+// ---- when a keeper dies without a word ----------------------------------------------------------
+
+static bool is_keeper(pid_t pid, void *context)
+{
+    const struct launcher *launcher = context;
+    return gr_launcher_find_pid(&launcher->table, pid) != NULL;
+}
+
+// KILLs what is left of an attempt. Returns whether something was left.
+static bool fence(struct launcher *launcher, const struct launcher_attempt *attempt)
+{
+    char name[GR_ATTEMPT_NAME_SIZE];
+    bool was_left = false;
+    struct gr_cgroup *group = NULL;
+    struct gr_err err;
+    gr_err_init(&err);
+    gr_attempt_name(attempt->job, attempt->attempt, name);
+    if (launcher->means.has_group && gr_cgroup_find(&launcher->means, name, &group, &err) == 0) {
+        (void)gr_cgroup_kill(group);
+        was_left = gr_cgroup_is_populated(group);
+        if (was_left) {
+            gr_cgroup_release(group);
+        } else {
+            gr_cgroup_remove(group);
+        }
+    }
+    // What a keeper of ours leaves becomes our child.
+    was_left = gr_descendants_kill(is_keeper, launcher) > 0 || was_left;
+    if (!attempt->is_ours) {
+        char path[PATH_MAX];
+        char marker[PATH_MAX + 32];
+        (void)gr_local_attempt_dir(launcher->dir, attempt->job, attempt->attempt, path,
+                                   sizeof path);
+        (void)snprintf(marker, sizeof marker, "GRANARY_JOB_DIR=%s", path);
+        was_left = gr_descendants_marked_kill(marker) > 0 || was_left;
+    }
+    return was_left;
+}
+
+static void pid_fd_close(struct launcher_attempt *attempt)
+{
+    if (attempt->pid_fd >= 0) {
+        (void)close(attempt->pid_fd);
+        attempt->pid_fd = -1;
+    }
+}
+
+static void started(struct launcher *launcher, struct launcher_attempt *attempt, int64_t since_ms)
+{
+    if (attempt->state == STATE_STARTING) {
+        attempt->state = STATE_STARTED;
+        attempt->started_ms = since_ms;
+        gr_launcher_news_add(&launcher->table, attempt, NEWS_STARTED);
+    }
+}
+
+void gr_launcher_keeper_ended(struct launcher *launcher, struct launcher_attempt *attempt)
+{
+    struct gr_record record = {0};
+    struct gr_err err;
+    int fd = -1;
+    gr_err_init(&err);
+    pid_fd_close(attempt);
+    if (gr_record_open(launcher->live_fd, attempt->job, attempt->attempt, &fd, &err) == 0) {
+        (void)gr_record_read(fd, &record, &err);
+        (void)close(fd);
+    }
+    if (record.life.started_ms != 0) {
+        started(launcher, attempt, record.life.started_ms);
+    }
+    if (record.end.type != 0) {
+        attempt->state = STATE_OVER;
+        gr_launcher_news_add(&launcher->table, attempt, NEWS_END);
+        return;
+    }
+    attempt->state = STATE_FENCING;
+    attempt->lost_ms = now_ms(CLOCK_REALTIME);
+    (void)fence(launcher, attempt);
+    gr_launcher_settle_in(launcher, FENCE_AGAIN_MS);
+}
+
+void gr_launcher_reap(struct launcher *launcher)
+{
+    for (;;) {
+        int status;
+        pid_t pid = waitpid(-1, &status, WNOHANG);
+        if (pid <= 0) {
+            return;
+        }
+        struct launcher_attempt *attempt = gr_launcher_find_pid(&launcher->table, pid);
+        if (attempt != NULL) {
+            gr_launcher_pid_set(&launcher->table, attempt, 0);
+            gr_launcher_keeper_ended(launcher, attempt);
+        }
+    }
+}
+
+// ---- news ---------------------------------------------------------------------------------------
+
+void gr_launcher_hints_read(struct launcher *launcher)
+{
+    struct gr_keeper_hint hints[128];
+    ssize_t size;
+    do {
+        size = read(launcher->hints_fd, hints, sizeof hints);
+        for (size_t i = 0; size > 0 && i < (size_t)size / sizeof hints[0]; i++) {
+            struct launcher_attempt *attempt =
+                gr_launcher_find(&launcher->table, hints[i].job, hints[i].attempt);
+            if (attempt == NULL) {
+                continue;
+            }
+            if (hints[i].type == GR_REPORT_STARTED) {
+                started(launcher, attempt, hints[i].since_ms);
+            } else if (attempt->state == STATE_STARTED && attempt->idle_ms != hints[i].since_ms) {
+                attempt->idle_ms = hints[i].since_ms;
+                gr_launcher_news_add(&launcher->table, attempt, NEWS_IDLE);
+            }
+        }
+    } while (size == (ssize_t)sizeof hints);
+}
+
+// ---- finding again ------------------------------------------------------------------------------
+
+// Gets a hold of a keeper that another launcher forked.
+static void keeper_watch(struct launcher *launcher, struct launcher_attempt *attempt, int record,
+                         pid_t pid)
+{
+    int fd = (int)syscall(SYS_pidfd_open, pid, 0U);
+    if (fd < 0) {
+        return;
+    }
+    // The number is the keeper's only if the keeper lived until after it was taken hold of.
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = attempt};
+    if (!gr_record_is_held(record) ||
+        epoll_ctl(launcher->poll_fd, EPOLL_CTL_ADD, fd, &event) != 0) {
+        (void)close(fd);
+        return;
+    }
+    (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+    attempt->pid_fd = fd;
+}
+
+// Finds out from its record how an attempt stands whose keeper is not our child.
+static void attempt_look(struct launcher *launcher, struct launcher_attempt *attempt)
+{
+    struct gr_record record;
+    struct gr_err err;
+    int fd = -1;
+    gr_err_init(&err);
+    if (gr_record_open(launcher->live_fd, attempt->job, attempt->attempt, &fd, &err) != 0 ||
+        gr_record_read(fd, &record, &err) != 0) {
+        attempt->state = STATE_LOST;
+        attempt->lost_ms = now_ms(CLOCK_REALTIME);
+        gr_launcher_news_add(&launcher->table, attempt, NEWS_END);
+    } else if (memcmp(record.head.boot, launcher->boot, sizeof launcher->boot) != 0) {
+        // Nothing survives the machine; numbers in this record may be anybody's now.
+        attempt->state = record.end.type != 0 ? STATE_OVER : STATE_LOST;
+        attempt->started_ms = record.life.started_ms;
+        attempt->lost_ms = now_ms(CLOCK_REALTIME);
+        gr_launcher_news_add(&launcher->table, attempt, NEWS_END);
+    } else if (gr_record_is_held(fd)) {
+        if (record.life.started_ms != 0) {
+            started(launcher, attempt, record.life.started_ms);
+        }
+        if (attempt->pid == 0 && attempt->pid_fd < 0 && record.life.pid > 0) {
+            keeper_watch(launcher, attempt, fd, record.life.pid);
+        }
+        attempt->idle_ms = record.life.idle_ms;
+    } else {
+        gr_launcher_keeper_ended(launcher, attempt);
+    }
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+}
+
+// Takes up one file of DIR/live.
+static int record_adopt(struct launcher *launcher, const char *name, struct gr_err *err)
+{
+    uint64_t job;
+    uint32_t number;
+    struct stat about;
+    if (gr_attempt_name_parse(name, &job, &number) != 0 ||
+        fstatat(launcher->live_fd, name, &about, AT_SYMLINK_NOFOLLOW) != 0) {
+        return 0; // not ours
+    }
+    if (about.st_size < GR_RECORD_ORDER_AT) {
+        // The launcher died while it wrote the order down: no keeper was forked.
+        (void)unlinkat(launcher->live_fd, name, 0);
+        return 0;
+    }
+    struct launcher_attempt *attempt = gr_launcher_add(&launcher->table, job, number);
+    if (attempt == NULL) {
+        return gr_fail(err, -ENOMEM, "no memory for the attempts");
+    }
+    attempt_look(launcher, attempt);
+    return 0;
+}
+
+int gr_launcher_adopt(struct launcher *launcher, struct gr_err *err)
+{
+    int fd = openat(launcher->live_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *live = fd < 0 ? NULL : fdopendir(fd);
+    int code = live == NULL ? gr_fail_errno(err, "read %s/live", launcher->dir) : 0;
+    struct dirent *entry;
+    while (code == 0 && (entry = readdir(live)) != NULL) {
+        code = record_adopt(launcher, entry->d_name, err);
+    }
+    if (live != NULL) {
+        (void)closedir(live);
+    }
+    gr_launcher_settle_in(launcher, START_AGAIN_MS);
+    return code;
+}
+
+// ---- by time ------------------------------------------------------------------------------------
+
+// Looks at one attempt again. Returns in how many milliseconds it should be looked at next; 0: not.
+static int64_t attempt_settle(struct launcher *launcher, struct launcher_attempt *attempt)
+{
+    bool is_unwatched = attempt->pid == 0 && attempt->pid_fd < 0;
+    if (attempt->state == STATE_STARTING || (attempt->state == STATE_STARTED && is_unwatched)) {
+        attempt_look(launcher, attempt);
+    } else if (attempt->state == STATE_FENCING && !fence(launcher, attempt)) {
+        attempt->state = STATE_LOST;
+        gr_launcher_news_add(&launcher->table, attempt, NEWS_END);
+    }
+    is_unwatched = attempt->pid == 0 && attempt->pid_fd < 0;
+    return attempt->state == STATE_FENCING                   ? FENCE_AGAIN_MS
+           : attempt->state == STATE_STARTING                ? START_AGAIN_MS
+           : attempt->state == STATE_STARTED && is_unwatched ? START_AGAIN_MS
+                                                             : 0;
+}
+
+void gr_launcher_settle(struct launcher *launcher)
+{
+    launcher->settle_at_ms = INT64_MAX;
+    for (size_t i = 0; i < launcher->table.size; i++) {
+        for (struct launcher_attempt *at = launcher->table.by_id[i]; at != NULL;
+             at = at->next_by_id) {
+            int64_t again_ms = attempt_settle(launcher, at);
+            if (again_ms > 0) {
+                gr_launcher_settle_in(launcher, again_ms);
+            }
+        }
+    }
+}
