@@ -7,8 +7,8 @@
 
 // What reading one spec needs.
 struct gr_spec_reader {
-    struct gr_spec_input *input;
-    const struct gr_document *document;
+    struct gr_spec_input *input;            // the caller's; its field is set on failure
+    const struct gr_document *document;     // where the value is from, for errors
     const struct gr_value *const *siblings; // earlier jobs of the file; NULL if it holds only one
     uint32_t sibling_count;
     struct gr_spec spec;               // made so far
@@ -20,7 +20,7 @@ struct gr_spec_reader {
     uint32_t seen_inner;               // fields given of the group that is being read
     bool is_fraction;                  // devices were given as a part of one
     int64_t array_last;                // last index, once it is known
-    struct gr_err *err;
+    struct gr_err *err;                // never NULL
 };
 
 // Reads the mapping `root` into *ret_spec. reader->input, document, siblings and err are set, the

@@ -43,10 +43,10 @@ struct gr_value {
 
 // A document.
 struct gr_document {
-    const char *name;  // stands for the file in errors; NULL: errors say no place
-    const char *bytes; // that offsets are in; NULL if lines are known, or nothing is
-    size_t size;       // of bytes
-    struct gr_value *root;
+    const char *name;      // stands for the file in errors; NULL: errors say no place
+    const char *bytes;     // that offsets are in; NULL if lines are known, or nothing is
+    size_t size;           // of bytes
+    struct gr_value *root; // in the arena
 };
 
 // Reads JSON (RFC 8259) that is exactly these bytes: one value, nothing but blanks around it. They
