@@ -1,5 +1,4 @@
-// Isolation: the table of data/isolation.csv, read anew for each question (it is a few kilobytes,
-// and so nothing is shared between threads).
+// Isolation: the table of data/isolation.csv, read once, and what follows from it for one task.
 #include "device/isolation.h"
 
 #include "base/csv.h"
@@ -10,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,7 +54,7 @@ static const struct gr_csv_column columns[] = {{"vendor", true}, {"part", true},
 
 static int read_row(const struct gr_csv *csv, struct row *row, struct gr_err *err)
 {
-    size_t part;
+    size_t part = 0;
     int rc = gr_csv_get_word(csv, COLUMN_PART, part_words, &part, err);
     if (rc == 0) {
         rc = gr_csv_get_text(csv, COLUMN_VENDOR, row->vendor, sizeof row->vendor, err);
@@ -72,35 +72,43 @@ static int read_row(const struct gr_csv *csv, struct row *row, struct gr_err *er
     return rc;
 }
 
-// The shipped table. NULL with a text only if there is no memory or the file is wrong.
-static struct table *table_new(struct gr_err *err)
+// Written once under `once`, then only read. `table_error` is 0 or why it could not be read.
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static struct table table;
+static struct gr_err table_error;
+
+static int read_rows(struct gr_csv *csv, struct gr_err *err)
 {
-    struct gr_slice bytes = gr_shipped_isolation();
-    struct gr_csv *csv;
-    struct table *table = calloc(1, sizeof *table);
-    if (table == NULL) {
-        gr_fail(err, -ENOMEM, "read the isolation table: out of memory");
-        return NULL;
-    }
-    int rc = gr_csv_open_bytes("isolation.csv", bytes.text, bytes.size, columns,
-                               sizeof columns / sizeof *columns, GR_CSV_STRICT, &csv, err);
-    if (rc < 0) {
-        free(table);
-        return NULL;
-    }
+    int rc;
     while ((rc = gr_csv_next(csv, err)) == 1) {
-        assert(table->count < ROWS_MAX);
-        rc = read_row(csv, &table->rows[table->count++], err);
+        assert(table.count < ROWS_MAX);
+        rc = read_row(csv, &table.rows[table.count++], err);
         if (rc < 0) {
             break;
         }
     }
-    gr_csv_close(csv);
-    if (rc < 0) {
-        free(table);
-        return NULL;
+    return rc;
+}
+
+static void read_table(void)
+{
+    struct gr_slice bytes = gr_shipped_isolation();
+    struct gr_csv *csv;
+    int rc = gr_csv_open_bytes("isolation.csv", bytes.text, bytes.size, columns,
+                               sizeof columns / sizeof *columns, GR_CSV_STRICT, &csv, &table_error);
+    if (rc == 0) {
+        rc = read_rows(csv, &table_error);
+        gr_csv_close(csv);
     }
-    return table;
+    assert(rc == table_error.code);
+}
+
+// Returns 0 if the shipped table can be used, -ENOMEM if there was no memory to read it.
+static int need_table(struct gr_err *err)
+{
+    int rc = pthread_once(&once, read_table);
+    assert(rc == 0);
+    return table_error.code == 0 ? 0 : gr_fail(err, table_error.code, "%s", table_error.text);
 }
 
 void gr_isolation_list_done(struct gr_isolation_list *list)
@@ -235,13 +243,13 @@ static int add_hidden(struct gr_isolation_list *list, const struct row *row, str
 }
 
 // The variables of the vendor whose devices are held.
-static int add_own(struct gr_isolation_list *list, const struct table *table,
-                   const struct holder *holder, enum gr_isolation_view view, struct gr_err *err)
+static int add_own(struct gr_isolation_list *list, const struct holder *holder,
+                   enum gr_isolation_view view, struct gr_err *err)
 {
     bool shown = false;
     int rc = 0;
-    for (size_t i = 0; i < table->count && rc == 0; i++) {
-        const struct row *row = &table->rows[i];
+    for (size_t i = 0; i < table.count && rc == 0; i++) {
+        const struct row *row = &table.rows[i];
         if (strcmp(row->vendor, holder->vendor) != 0) {
             continue;
         }
@@ -271,16 +279,16 @@ int gr_isolation_environment(const struct gr_device *devices, size_t count,
     if (rc < 0) {
         return rc;
     }
-    struct table *table = table_new(err);
-    if (table == NULL) {
-        return -ENOMEM;
+    rc = need_table(err);
+    if (rc < 0) {
+        return rc;
     }
     struct gr_isolation_list list = {0};
     if (holder.vendor[0] != '\0') {
-        rc = add_own(&list, table, &holder, view, err);
+        rc = add_own(&list, &holder, view, err);
     }
-    for (size_t i = 0; i < table->count && rc == 0; i++) {
-        const struct row *row = &table->rows[i];
+    for (size_t i = 0; i < table.count && rc == 0; i++) {
+        const struct row *row = &table.rows[i];
         if (row->part == PART_PROCESS || row->part == PART_CONTAINER) {
             rc = add_hidden(&list, row, err);
         }
@@ -291,7 +299,6 @@ int gr_isolation_environment(const struct gr_device *devices, size_t count,
     if (rc == 0 && holder.is_pretend) {
         rc = add_addresses(&list, "GRANARY_PRETEND_DEVICES", &holder, true, err);
     }
-    free(table);
     if (rc < 0) {
         gr_isolation_list_done(&list);
         return rc;
@@ -342,8 +349,8 @@ static int add_drm(struct gr_isolation_list *list, const struct gr_device *devic
     return rc;
 }
 
-static int add_own_files(struct gr_isolation_list *list, const struct table *table,
-                         const struct gr_device *device, const char *root, struct gr_err *err)
+static int add_own_files(struct gr_isolation_list *list, const struct gr_device *device,
+                         const char *root, struct gr_err *err)
 {
     if (device->path[0] == '\0') {
         return gr_fail(err, -ENODEV, "the device file of %s at %s is not known", device->vendor,
@@ -354,8 +361,8 @@ static int add_own_files(struct gr_isolation_list *list, const struct table *tab
                        device->address);
     }
     int rc = list_has(list, device->path) ? 0 : list_add(list, device->path, err);
-    for (size_t i = 0; i < table->count && rc == 0; i++) {
-        const struct row *row = &table->rows[i];
+    for (size_t i = 0; i < table.count && rc == 0; i++) {
+        const struct row *row = &table.rows[i];
         if (row->part == PART_DRM && strcmp(row->vendor, device->vendor) == 0) {
             rc = add_drm(list, device, root, err);
         }
@@ -376,21 +383,20 @@ int gr_isolation_paths(const struct gr_device *devices, size_t count, const char
         *ret_list = list;
         return 0;
     }
-    struct table *table = table_new(err);
-    if (table == NULL) {
-        return -ENOMEM;
+    rc = need_table(err);
+    if (rc < 0) {
+        return rc;
     }
     for (size_t i = 0; i < count && rc == 0; i++) {
-        rc = add_own_files(&list, table, &devices[i], root, err);
+        rc = add_own_files(&list, &devices[i], root, err);
     }
-    for (size_t i = 0; i < table->count && rc == 0; i++) {
-        const struct row *row = &table->rows[i];
+    for (size_t i = 0; i < table.count && rc == 0; i++) {
+        const struct row *row = &table.rows[i];
         if (row->part == PART_COMMON && strcmp(row->vendor, holder.vendor) == 0 &&
             is_device_file(root, row->name)) {
             rc = list_add(&list, row->name, err);
         }
     }
-    free(table);
     if (rc < 0) {
         gr_isolation_list_done(&list);
         return rc;
@@ -401,15 +407,13 @@ int gr_isolation_paths(const struct gr_device *devices, size_t count, const char
 
 int gr_isolation_cdi_kind(const char *vendor, char *ret_kind)
 {
-    struct table *table = table_new(NULL);
-    int rc = -ENOENT;
-    for (size_t i = 0; table != NULL && i < table->count; i++) {
-        if (table->rows[i].part == PART_CDI && strcmp(table->rows[i].vendor, vendor) == 0) {
-            static_assert(sizeof table->rows[i].name == GR_ISOLATION_KIND_SIZE, "room for a name");
-            memcpy(ret_kind, table->rows[i].name, GR_ISOLATION_KIND_SIZE);
+    int rc = need_table(NULL) < 0 ? -ENOMEM : -ENOENT;
+    for (size_t i = 0; rc != -ENOMEM && i < table.count; i++) {
+        if (table.rows[i].part == PART_CDI && strcmp(table.rows[i].vendor, vendor) == 0) {
+            static_assert(sizeof table.rows[i].name == GR_ISOLATION_KIND_SIZE, "room for a name");
+            memcpy(ret_kind, table.rows[i].name, GR_ISOLATION_KIND_SIZE);
             rc = 0;
         }
     }
-    free(table);
     return rc;
 }

@@ -52,5 +52,5 @@ int gr_isolation_paths(const struct gr_device *devices, size_t count, const char
 void gr_isolation_list_done(struct gr_isolation_list *list);
 
 // Writes the kind under which the vendor's devices are known to CDI into ret_kind
-// (GR_ISOLATION_KIND_SIZE bytes). -ENOENT if there is none; ret_kind is untouched then.
+// (GR_ISOLATION_KIND_SIZE bytes). -ENOENT if there is none, -ENOMEM; ret_kind is untouched then.
 int gr_isolation_cdi_kind(const char *vendor, char *ret_kind);
