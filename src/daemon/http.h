@@ -19,10 +19,10 @@ struct gr_http_request; // opaque: lives until its reply was sent or its client 
 
 // Who is at the other end, as the transport knows.
 struct gr_http_peer {
-    bool is_unix; // of the unix socket: uid, gid and pid are the kernel's word
-    uid_t uid;    // else UINT32_MAX
-    gid_t gid;
-    pid_t pid;
+    bool is_unix;          // of the unix socket: uid, gid and pid are the kernel's word
+    uid_t uid;             // else UINT32_MAX
+    gid_t gid;             // its main group, else UINT32_MAX
+    pid_t pid;             // its process when it connected, else 0
     struct gr_slice token; // bearer token, "" if none; borrowed with the request
 };
 
@@ -35,7 +35,8 @@ struct gr_http_route {
     void (*handle)(void *context, struct gr_http_request *request);
     // For bodies of lines (application/x-ndjson): if not NULL and the content type says so, called
     // for each line as it arrives (without its line end; at most GR_HTTP_LINE_MAX bytes; borrowed),
-    // then `handle` at the end. Returns false to take no more lines (handle is called then).
+    // then `handle` at the end. Empty lines are left out. Returns false to take no more lines
+    // (handle is called then, unless a reply was given).
     bool (*line)(void *context, struct gr_http_request *request, struct gr_slice line);
     bool is_open; // no identity needed (health)
 };
@@ -115,7 +116,9 @@ void gr_http_request_data_set(struct gr_http_request *request, void *data,
                               void (*free_data)(void *data));
 // See gr_http_request_data_set.
 void *gr_http_request_data(const struct gr_http_request *request);
-// NDJSON: no more lines are read from this connection until gr_http_request_resume: backpressure.
+// NDJSON: no more lines are handed out until gr_http_request_resume, and soon none is read:
+// backpressure. At any time before `handle`; what the request's data must survive: its client may
+// go away meanwhile.
 void gr_http_request_pause(struct gr_http_request *request);
 // See gr_http_request_pause.
 void gr_http_request_resume(struct gr_http_request *request);
@@ -127,7 +130,8 @@ void gr_http_request_resume(struct gr_http_request *request);
 // which then goes nowhere.
 void gr_http_request_defer(struct gr_http_request *request,
                            void (*gone)(struct gr_http_request *request));
-// Replies with a copy of `body`. Statuses 200..599. Adds Content-Type and security headers.
+// Replies with a copy of `body`. Statuses 200..599. Adds Content-Type, and over TCP
+// what keeps browsers from storing, guessing at and framing it.
 void gr_http_reply(struct gr_http_request *request, unsigned status, const char *type,
                    struct gr_slice body);
 // As gr_http_reply; takes ownership of `body`, which came from malloc.
@@ -135,7 +139,8 @@ void gr_http_reply_take(struct gr_http_request *request, unsigned status, const 
                         char *body, size_t size);
 // Adds a header to the reply to come; texts are copied; control characters are refused (-EINVAL).
 int gr_http_reply_header(struct gr_http_request *request, const char *name, const char *value);
-// Replies {"error": {"code", "message", "hint", "field"}}; hint and field may be NULL.
+// Replies {"error": {"code", "message", "hint", "field"}}; hint and field may be NULL. The texts
+// are copied; what is not UTF-8 becomes '?'.
 void gr_http_reply_error(struct gr_http_request *request, unsigned status, const char *code,
                          const char *message, const char *hint, const char *field);
 

@@ -11,8 +11,9 @@
 #include <microhttpd.h>
 #include <sys/socket.h>
 
-// Bytes of a connection's memory: head of a request, and what is being sent.
-#define HTTP_MEMORY_SIZE ((size_t)32 * 1024)
+// Bytes of a connection's memory: head of a request, and what is being sent. The library clears it
+// for each request, so that more costs time.
+#define HTTP_MEMORY_SIZE ((size_t)16 * 1024)
 // Longest request target that needs no memory of its own.
 #define HTTP_TARGET_INLINE 256
 // Most query parameters and most "{name}" of a route.
@@ -42,44 +43,45 @@ enum http_watch {
 
 // A listening socket.
 struct http_listener {
-    enum http_watch watch;
-    int fd; // -1: none
-    bool is_unix;
-    dev_t device; // of the socket file
-    ino_t inode;
+    enum http_watch watch; // HTTP_WATCH_LISTENER
+    int fd;                // -1: none
+    bool is_unix;          // else TCP
+    dev_t device;          // of the socket file
+    ino_t inode;           // the same; 0: not made yet
 };
 
 // Who a connection is counted for: a uid of the unix socket, an IPv4 address, an IPv6 /64.
 struct http_origin {
-    uint8_t bytes[9];
+    uint8_t bytes[9]; // which of the three, and its number
 };
 
 // A connection that is closed as soon as its client has seen the reply.
 struct http_linger {
-    enum http_watch watch;
-    int fd;
-    size_t left; // bytes that are still read
-    uint64_t end_ms;
-    struct http_linger *next;
+    enum http_watch watch;    // HTTP_WATCH_LINGER
+    int fd;                   // ours
+    size_t left;              // bytes that are still read
+    uint64_t end_ms;          // when it is closed at the latest
+    struct http_linger *next; // of the server's list
 };
 
 // A connection.
 struct http_connection {
-    enum http_watch watch;
-    int fd; // the library's
-    struct gr_http *http;
-    struct MHD_Connection *library;
-    struct http_connection *previous, *next;
-    struct gr_http_request *request; // NULL between two
-    struct gr_http_peer peer;
-    struct http_origin origin;
-    uint64_t deadline_ms;  // by when the request must be there; 0: no matter
-    uint64_t suspended_ms; // since when
-    bool is_suspended;
-    bool is_watched;
-    bool is_streaming;
-    bool is_dead;    // to be closed when the library asks next
-    bool is_unheard; // its client may still be sending
+    enum http_watch watch;            // HTTP_WATCH_CONNECTION
+    int fd;                           // the library's
+    struct gr_http *http;             // whose it is
+    struct MHD_Connection *library;   // the library's side of it
+    struct http_connection *previous; // of the server's list
+    struct http_connection *next;     // the same
+    struct gr_http_request *request;  // NULL between two
+    struct gr_http_peer peer;         // who; the token is the current request's
+    struct http_origin origin;        // for whom it is counted
+    uint64_t deadline_ms;             // by when the request must be there; 0: no matter
+    uint64_t suspended_ms;            // since when it is suspended
+    bool is_suspended;                // the library leaves it alone
+    bool is_watched;                  // our epoll tells when its client leaves
+    bool is_streaming;                // its reply is a stream
+    bool is_dead;                     // to be closed when the library asks next
+    bool is_unheard;                  // its client may still be sending
 };
 
 // How far a request is.
@@ -92,78 +94,87 @@ enum http_phase {
 
 // A reply that is stored until it can be sent.
 struct http_reply {
-    unsigned status; // 0: none yet
-    const char *type;
-    char *body; // owned
-    size_t size;
-    struct gr_http_stream *stream; // instead of a body
-    char *headers[HTTP_REPLY_HEADERS_MAX];
-    char *values[HTTP_REPLY_HEADERS_MAX];
-    size_t header_count;
+    unsigned status;                       // 0: none yet
+    const char *type;                      // content type, static; NULL: none
+    char *body;                            // owned
+    size_t size;                           // of the body, bytes
+    struct gr_http_stream *stream;         // instead of a body, owned
+    char *headers[HTTP_REPLY_HEADERS_MAX]; // names, owned
+    char *values[HTTP_REPLY_HEADERS_MAX];  // their values, owned
+    size_t header_count;                   // of both
 };
 
 // The headers that the server itself looks at. Text NULL: not there.
 struct http_head {
-    struct gr_slice host, origin, authorization, content_type, content_length, transfer_encoding,
-        expect;
-    const char *wrong; // what is not right with the headers, or NULL
+    struct gr_slice host;              // Host
+    struct gr_slice origin;            // Origin
+    struct gr_slice authorization;     // Authorization
+    struct gr_slice content_type;      // Content-Type
+    struct gr_slice content_length;    // Content-Length
+    struct gr_slice transfer_encoding; // Transfer-Encoding
+    struct gr_slice expect;            // Expect
+    const char *wrong;                 // what is not right with the headers, or NULL
 };
 
 // A request.
 struct gr_http_request {
-    struct http_connection *connection;
-    const struct gr_http_route *route; // NULL: none fits
-    enum http_phase phase;
-    bool is_in_handler; // the library is calling us
-    bool is_deferred;
-    bool is_handled; // `handle` was called
-    bool is_settled; // the library knows that there is nothing to read or write
-    bool is_paused;
-    bool takes_lines;
-    bool is_gone; // `gone` was called
-    const char *method;
-    char *target; // as it came; inline or owned
-    size_t target_size;
-    char *decoded; // path, parameters and query, owned
-    struct gr_slice path;
-    struct gr_slice params[HTTP_PARAMS_MAX];
-    struct gr_slice query[HTTP_QUERY_MAX][2];
-    size_t query_count;
-    char *body; // or the beginning of a line; owned
-    size_t body_size, body_room;
-    uint64_t line_count;
-    size_t swallowed;
-    struct http_reply reply;
-    void (*gone)(struct gr_http_request *request);
-    const void *user;
-    void *data;
-    void (*free_data)(void *data);
-    char target_inline[HTTP_TARGET_INLINE];
+    struct http_connection *connection;            // that it came over
+    const struct gr_http_route *route;             // NULL: none fits
+    enum http_phase phase;                         // how far it is
+    bool is_in_handler;                            // the library is calling us
+    bool is_deferred;                              // gr_http_request_defer was called
+    bool is_handled;                               // `handle` was called
+    bool is_settled;                               // the library neither reads nor writes now
+    bool is_paused;                                // no more lines are wanted now
+    bool takes_lines;                              // its body is lines that the route takes
+    bool is_gone;                                  // `gone` was called
+    const char *method;                            // the library's
+    char *target;                                  // as it came; inline or owned
+    size_t target_size;                            // first all of it, then without the query
+    char *decoded;                                 // path and query, owned
+    struct gr_slice path;                          // in `decoded`
+    struct gr_slice params[HTTP_PARAMS_MAX];       // in `target`, decoded
+    struct gr_slice query[HTTP_QUERY_MAX][2];      // names and values, in `decoded`
+    size_t query_count;                            // of them
+    char *body;                                    // or the beginning of a line; owned
+    size_t body_size;                              // bytes of it
+    size_t body_room;                              // bytes that fit
+    uint64_t line_count;                           // lines that came, empty ones too
+    size_t swallowed;                              // bytes that nobody wanted
+    struct http_reply reply;                       // until the library has it
+    void (*gone)(struct gr_http_request *request); // gr_http_request_defer's
+    const void *user;                              // gr_http_request_user_set's
+    void *data;                                    // gr_http_request_data_set's
+    void (*free_data)(void *data);                 // the same
+    char target_inline[HTTP_TARGET_INLINE];        // where most targets fit
 };
 
 // The server.
 struct gr_http {
-    struct gr_http_config config; // defaults filled in
-    struct MHD_Daemon *library;
-    int epoll_fd;
-    int kick_fd;
-    int spare_fd; // given up to refuse a connection when no descriptor is left; -1: none
-    enum http_watch library_watch, kick_watch;
-    struct http_listener unix_listener, tcp_listener;
-    char *unix_path;
-    char *address_host; // of config.address, as it stands in Host
-    unsigned port;
+    struct gr_http_config config;        // defaults filled in
+    struct MHD_Daemon *library;          // libmicrohttpd
+    int epoll_fd;                        // what gr_http_fd gives
+    int kick_fd;                         // makes it readable from outside gr_http_run
+    int spare_fd;                        // given up to refuse when none is left; -1: none
+    enum http_watch library_watch;       // HTTP_WATCH_LIBRARY
+    enum http_watch kick_watch;          // HTTP_WATCH_KICK
+    struct http_listener unix_listener;  // of config.unix_path
+    struct http_listener tcp_listener;   // of config.address
+    char *unix_path;                     // of the socket file that we made; owned
+    char *address_host;                  // of config.address, without brackets; owned
+    unsigned port;                       // of TCP
     struct http_connection *connections; // list
-    unsigned connection_count;
-    unsigned waiting_count;
-    struct http_connection *arriving; // while the library is told of it
-    struct http_linger *lingers;      // list
-    unsigned linger_count;
-    uint64_t now_ms, sweep_ms;
-    bool is_running;  // inside gr_http_run
-    bool is_kicked;   // kick_fd was written
-    bool has_resumed; // the library has more to do since it ran
-    bool is_closing;
+    unsigned connection_count;           // of it
+    unsigned waiting_count;              // requests that were put off and have no reply
+    struct http_connection *arriving;    // while the library is told of it
+    struct http_linger *lingers;         // list
+    unsigned linger_count;               // of it
+    uint64_t now_ms;                     // CLOCK_MONOTONIC when gr_http_run began
+    uint64_t sweep_ms;                   // when deadlines are looked at next
+    bool is_running;                     // inside gr_http_run
+    bool is_kicked;                      // kick_fd was written
+    bool has_resumed;                    // the library has more to do since it ran
+    bool is_closing;                     // inside gr_http_close
 };
 
 // --- http_listen.c: sockets

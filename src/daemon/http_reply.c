@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-// Sent with every reply: nothing here is for keeping, guessing at, or showing inside a page.
+// For browsers, so on TCP only: nothing here is for keeping, guessing at, or showing inside a page.
 static const char *const fixed_headers[][2] = {
     {"Cache-Control", "no-store"},
     {"X-Content-Type-Options", "nosniff"},
@@ -50,7 +50,8 @@ static struct MHD_Response *response_make(struct gr_http_request *request)
     if (reply->type != NULL) {
         MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, reply->type);
     }
-    for (size_t i = 0; i < sizeof(fixed_headers) / sizeof(fixed_headers[0]); i++) {
+    size_t fixed_count = sizeof(fixed_headers) / sizeof(fixed_headers[0]);
+    for (size_t i = 0; i < fixed_count && !request->connection->peer.is_unix; i++) {
         MHD_add_response_header(response, fixed_headers[i][0], fixed_headers[i][1]);
     }
     for (size_t i = 0; i < reply->header_count; i++) {

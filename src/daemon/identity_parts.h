@@ -16,18 +16,18 @@
 
 // A token as it is kept.
 struct token {
-    uint8_t hash[GR_HASH_SIZE];
-    uid_t uid;
-    bool is_operator;
-    char since[TOKEN_SINCE_SIZE];
-    char name[TOKEN_NAME_SIZE];
+    uint8_t hash[GR_HASH_SIZE];   // of its text
+    uid_t uid;                    // whom it stands for
+    bool is_operator;             // and whether as an operator
+    char since[TOKEN_SINCE_SIZE]; // when it was made, UTC
+    char name[TOKEN_NAME_SIZE];   // for people
 };
 
 // All of them, and the file they were read from.
 struct tokens {
-    struct token *all; // owned
-    size_t count;
-    struct stat file; // st_ino 0: there was none
+    struct token *all; // owned, TOKENS_MAX of room; NULL: none
+    size_t count;      // of them
+    struct stat file;  // st_ino 0: there was none
 };
 
 // Reads the file `tokens` of the folder; -ENOENT if there is none. Errors begin with `path`/tokens.

@@ -1,0 +1,290 @@
+// `granary serve`: options of the daemon, and ending one. See serve.h and docs/operate.
+#include "cli/serve.h"
+
+#include "cli/cli.h"
+#include "cli/start.h"
+#include "daemon/serve.h"
+#include "place/policy.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+// How long `--end` waits for the daemon, in seconds.
+#define END_SECONDS 120
+
+// What the options say.
+struct serve_options {
+    const char *state, *socket, *listen, *pretend, *policy, *checks;
+    struct gr_options_list hosts;
+    size_t queue;
+    bool in_background, ends, shows_routes, is_quiet, has_no_engine, stops_jobs;
+    int64_t jobs, nodes, org_jobs, snapshot_every, idle_s, idle_stop_s, journal_mib, pieces, orgs;
+};
+
+static const char *const queues[] = {"backfill", "fifo", NULL};
+
+static const char about[] =
+    "Serves the pool of this machine: finds its accelerators, takes jobs, places and runs them. "
+    "Needs no configuration; all state is in one directory, and a daemon that is started there "
+    "again goes on where the last one stopped, however that ended. Running jobs outlive it.\n\n"
+    "As root it runs jobs of every user, each as that user; else only those of its own.";
+
+static const char details[] =
+    "It ends on SIGTERM or `granary serve --end`; jobs go on unless `--end --stop-jobs` says "
+    "otherwise.\n"
+    "\n"
+    "examples:\n"
+    "  granary serve                              the pool of this machine, in the foreground\n"
+    "  granary serve --background --state ~/pool  a pool of one's own\n"
+    "  granary serve --pretend 8xh20,4xh200       devices that exist only by name, for trying\n"
+    "  granary serve --end --state ~/pool         end it; jobs go on\n";
+
+static int fail(const struct gr_err *err)
+{
+    return gr_cli_fail("serve", err);
+}
+
+// Asks the daemon of a state directory to end, and waits until it did.
+static int end_daemon(const struct serve_options *options)
+{
+    struct gr_err err;
+    char path[GR_STATE_PATH_SIZE];
+    int rc = 0;
+    if (options->state == NULL) {
+        rc = gr_state_default(path, &err);
+    } else {
+        snprintf(path, sizeof path, "%s", options->state);
+    }
+    if (rc != 0) {
+        return fail(&err);
+    }
+    pid_t pid = gr_state_dir_owner(path);
+    if (pid <= 0) {
+        printf("no pool is served from %s\n", path);
+        return gr_cli_finish("serve");
+    }
+    // SIGUSR1 asks for the jobs to be stopped first.
+    if (kill(pid, options->stops_jobs ? SIGUSR1 : SIGTERM) != 0) {
+        (void)gr_fail_errno(&err, "signal process %ld", (long)pid);
+        return fail(&err);
+    }
+    const struct timespec pause = {.tv_nsec = 20000000};
+    for (int i = 0; i < END_SECONDS * 50; i++) {
+        if (gr_state_dir_owner(path) != pid) {
+            printf("the pool of %s is served no more%s\n", path,
+                   options->stops_jobs ? "; its jobs were stopped" : "; its jobs go on");
+            return gr_cli_finish("serve");
+        }
+        nanosleep(&pause, NULL);
+    }
+    (void)gr_fail(&err, -ETIMEDOUT, "process %ld has not ended after %d s; look into %s/log",
+                  (long)pid, END_SECONDS, path);
+    return fail(&err);
+}
+
+static void configure(const struct serve_options *options, const char **hosts,
+                      struct gr_serve_config *config)
+{
+    struct gr_pool_config *pool = &config->pool;
+    config->state_dir = options->state;
+    config->socket = options->socket == NULL                ? NULL
+                     : strcmp(options->socket, "none") == 0 ? ""
+                                                            : options->socket;
+    config->listen = strcmp(options->listen, "none") == 0 ? "" : options->listen;
+    config->in_background = options->in_background;
+    config->is_quiet = options->is_quiet;
+    for (size_t i = 0; i < options->hosts.count; i++) {
+        hosts[i] = options->hosts.values[i];
+    }
+    config->hosts = options->hosts.count == 0 ? NULL : hosts;
+    pool->pretend = options->pretend;
+    pool->checks = options->checks;
+    pool->has_engine = !options->has_no_engine;
+    pool->core.policy = options->policy;
+    pool->core.order = options->queue == 0 ? GR_ORDER_BACKFILL : GR_ORDER_FIFO;
+    pool->core.limits.jobs = (uint32_t)options->jobs;
+    pool->core.limits.pieces = (uint32_t)options->pieces;
+    pool->core.limits.place.nodes = (uint32_t)options->nodes;
+    pool->core.limits.orgs = (uint32_t)options->orgs;
+    pool->org_jobs_most = (uint32_t)options->org_jobs;
+    pool->snapshot_every = (uint64_t)options->snapshot_every;
+    pool->journal_limit_bytes = (uint64_t)options->journal_mib << 20;
+    pool->idle_ms = options->idle_s * 1000;
+    pool->idle_stop_ms = options->idle_stop_s * 1000;
+}
+
+static int run(int argc, char **argv)
+{
+    struct gr_serve_config config = gr_serve_default();
+    const struct gr_core_limits *limits = &config.pool.core.limits;
+    struct serve_options options = {.listen = config.listen,
+                                    .policy = config.pool.core.policy,
+                                    .jobs = limits->jobs,
+                                    .pieces = limits->pieces,
+                                    .nodes = limits->place.nodes,
+                                    .orgs = limits->orgs,
+                                    .org_jobs = config.pool.org_jobs_most,
+                                    .snapshot_every = (int64_t)config.pool.snapshot_every,
+                                    .idle_s = config.pool.idle_ms / 1000};
+    const struct gr_option table[] = {
+        {.name = "state",
+         .type = GR_OPTION_TEXT,
+         .value = "DIR",
+         .store = &options.state,
+         .help = "Directory of the pool. Root: /var/lib/granary; else ~/.local/state/granary."},
+        {.name = "background",
+         .type = GR_OPTION_FLAG,
+         .store = &options.in_background,
+         .help = "Return as soon as the pool serves; messages go to DIR/log."},
+        {.name = "end",
+         .type = GR_OPTION_FLAG,
+         .store = &options.ends,
+         .help = "End the daemon of DIR, and wait until it has."},
+        {.name = "stop-jobs",
+         .type = GR_OPTION_FLAG,
+         .store = &options.stops_jobs,
+         .help = "With --end: stop all jobs first."},
+        {.name = "pretend",
+         .type = GR_OPTION_TEXT,
+         .value = "LIST",
+         .store = &options.pretend,
+         .help = "Devices that exist only by name, such as 8xh20,4xh200. Shown as pretend."},
+        {.name = "socket",
+         .type = GR_OPTION_TEXT,
+         .value = "PATH",
+         .store = &options.socket,
+         .help = "Unix socket; none: no socket. The default is DIR/granary.sock; for "
+                 "/var/lib/granary it is /run/granary/granary.sock."},
+        {.name = "listen",
+         .type = GR_OPTION_TEXT,
+         .value = "HOST:PORT",
+         .store = &options.listen,
+         .help = "Address for HTTP; none: no TCP. The default is 127.0.0.1:7070."},
+        {.name = "host",
+         .type = GR_OPTION_LIST,
+         .value = "NAME",
+         .store = &options.hosts,
+         .help = "A further name by which clients may call this server (header Host)."},
+        {.name = "policy",
+         .type = GR_OPTION_TEXT,
+         .value = "NAME",
+         .store = &options.policy,
+         .help = "Placement policy; `granary replay --help` lists them. The default is granary."},
+        {.name = "queue",
+         .type = GR_OPTION_WORD,
+         .value = "ORDER",
+         .words = queues,
+         .store = &options.queue,
+         .help = "backfill (the default) or fifo."},
+        {.name = "checks",
+         .type = GR_OPTION_TEXT,
+         .value = "DIR",
+         .store = &options.checks,
+         .help = "Node checks: scripts in start.d, before.d, after.d and return.d."},
+        {.name = "idle",
+         .type = GR_OPTION_INT,
+         .value = "SECONDS",
+         .low = 0,
+         .high = 31536000,
+         .store = &options.idle_s,
+         .help = "Show a job as held-idle after so long without cpu use. The default is 600; 0: "
+                 "never."},
+        {.name = "idle-stop",
+         .type = GR_OPTION_INT,
+         .value = "SECONDS",
+         .low = 0,
+         .high = 31536000,
+         .store = &options.idle_stop_s,
+         .help = "Stop a job that is held-idle for so long. The default is 0: never."},
+        {.name = "max-jobs",
+         .type = GR_OPTION_INT,
+         .value = "N",
+         .low = 1,
+         .high = 16777216,
+         .store = &options.jobs,
+         .help = "Jobs that may be held, wait or run. The default is 1048576."},
+        {.name = "max-organisation-jobs",
+         .type = GR_OPTION_INT,
+         .value = "N",
+         .low = 1,
+         .high = 16777216,
+         .store = &options.org_jobs,
+         .help = "The same of one organisation. The default is 1048576."},
+        {.name = "max-pieces",
+         .type = GR_OPTION_INT,
+         .value = "N",
+         .low = 1,
+         .high = 16777216,
+         .store = &options.pieces,
+         .help = "Tasks of running gangs in all. The default is 1048576."},
+        {.name = "max-nodes",
+         .type = GR_OPTION_INT,
+         .value = "N",
+         .low = 1,
+         .high = 262144,
+         .store = &options.nodes,
+         .help = "Nodes. The default is 4096."},
+        {.name = "max-organisations",
+         .type = GR_OPTION_INT,
+         .value = "N",
+         .low = 1,
+         .high = 65536,
+         .store = &options.orgs,
+         .help = "Organisations. The default is 4096."},
+        {.name = "max-journal",
+         .type = GR_OPTION_INT,
+         .value = "MIB",
+         .low = 0,
+         .high = INT64_C(1) << 30,
+         .store = &options.journal_mib,
+         .help = "Size of the journal above which requests that write are refused. The default "
+                 "is 0: as large as the disk."},
+        {.name = "snapshot-every",
+         .type = GR_OPTION_INT,
+         .value = "FACTS",
+         .low = 0,
+         .high = INT64_C(1) << 40,
+         .store = &options.snapshot_every,
+         .help = "Make a snapshot after so many facts. The default is 500000; 0: never."},
+        {.name = "no-engine",
+         .type = GR_OPTION_FLAG,
+         .store = &options.has_no_engine,
+         .help = "Start nothing on this machine: for looking at a restored copy."},
+        {.name = "routes",
+         .type = GR_OPTION_FLAG,
+         .store = &options.shows_routes,
+         .help = "Write the routes of the API, one a line, and end."},
+        {.name = "quiet",
+         .letter = 'q',
+         .type = GR_OPTION_FLAG,
+         .store = &options.is_quiet,
+         .help = "Say nothing but errors."},
+        {0}};
+    const struct gr_options command = {
+        .usage = "serve [OPTIONS]", .about = about, .options = table, .details = details};
+    size_t operands;
+    int code;
+    if (!gr_cli_start(&command, argc, argv, &operands, &code)) {
+        return code;
+    }
+    if (options.shows_routes) {
+        gr_serve_routes();
+        return gr_cli_finish("serve");
+    }
+    if (options.ends) {
+        return end_daemon(&options);
+    }
+    const char *hosts[GR_OPTIONS_LIST_MAX + 1] = {NULL};
+    configure(&options, hosts, &config);
+    struct gr_err err;
+    gr_err_init(&err);
+    return gr_serve(&config, &err) == 0 ? GR_EXIT_OK : fail(&err);
+}
+
+const struct gr_command gr_cli_serve = {
+    .name = "serve", .summary = "serve the pool of this machine", .run = run};

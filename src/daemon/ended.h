@@ -1,0 +1,43 @@
+// Jobs that ended: the newest ones, in memory, so that their outcome can be shown and waited for.
+// The core forgets a job when it ends. Older ones are in the history (history.h).
+#pragma once
+
+#include "base/err.h"
+#include "core/core.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// How a job ended, and what it was.
+struct gr_ended {
+    uint64_t id;                               // of the job
+    uint64_t array;                            // id of the array's first element; 0: none
+    int64_t submitted_ms, placed_ms, ended_ms; // placed_ms 0: it never was
+    int64_t limit_ms;
+    struct gr_demand demand;
+    struct gr_ending ending; // of the last attempt; all zero if there was none
+    uint32_t array_index;
+    uint32_t org, user; // indexes
+    uint32_t attempt, attempts;
+    uint32_t dropped; // enum gr_refusal: why it left without a start; 0: it ran
+    char text[160];   // what the engine said, or ""
+};
+
+struct gr_ended_ring; // opaque
+
+// Holds at most `most` jobs.
+int gr_ended_ring_new(uint32_t most, struct gr_ended_ring **ret_ring, struct gr_err *err);
+// NULL is allowed.
+void gr_ended_ring_free(struct gr_ended_ring *ring);
+// Adds one; the oldest makes room. Returns the copy in the ring, borrowed until the next add.
+struct gr_ended *gr_ended_ring_add(struct gr_ended_ring *ring, const struct gr_ended *ended);
+// A job that ended, or NULL. Borrowed until the next add.
+const struct gr_ended *gr_ended_ring_find(const struct gr_ended_ring *ring, uint64_t job);
+// The one that ended `back` places ago (0: the last), or NULL. Borrowed until the next add.
+const struct gr_ended *gr_ended_ring_back(const struct gr_ended_ring *ring, uint32_t back);
+
+// Fills `ret_ended` from a fact that ends a job (GR_JOB_FINISHED, GR_JOB_DROPPED), before the core
+// applies it.
+void gr_ended_from(const struct gr_core *core, const struct gr_event *event,
+                   struct gr_ended *ret_ended);

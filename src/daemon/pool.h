@@ -1,0 +1,222 @@
+// The live pool: core, journal and engine of this machine, held together. For src/daemon only.
+//
+// One thread. A request becomes facts (decide, admit, check), which are applied to the core at once
+// and gathered for the journal; replies and effects wait until they are durable (commit.h). What
+// the engine reports becomes facts the same way. Nothing here blocks after gr_pool_open.
+#pragma once
+
+#include "base/err.h"
+#include "core/core.h"
+#include "daemon/commit.h"
+#include "daemon/ended.h"
+#include "daemon/recover.h"
+#include "daemon/specs.h"
+#include "daemon/state_dir.h"
+#include "daemon/timers.h"
+#include "device/device.h"
+#include "engine/engine.h"
+#include "engine/local.h"
+#include "model/catalogue.h"
+#include "model/kind.h"
+#include "model/spec.h"
+#include "model/spec_bytes.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+// How a pool is made.
+struct gr_pool_config {
+    const char *pretend; // "8xh20": devices that exist only by name; NULL: none
+    const char *checks;  // directory of node checks; NULL: none
+    struct gr_core_config core;
+    uint64_t snapshot_every;      // facts between snapshots; 0: none are made
+    uint32_t ended_most;          // jobs that ended, kept in memory
+    size_t spec_bytes_most;       // specs kept in memory
+    size_t waiting_bytes_most;    // bytes that may wait to be durable before requests are refused
+    uint64_t journal_limit_bytes; // 0: none
+    uint32_t org_jobs_most;       // jobs of one organisation, held, waiting and running
+    int64_t idle_ms;              // held-idle is shown after so long; 0: never
+    int64_t idle_stop_ms;         // and the job stopped after so long; 0: never
+    uint32_t drain_percent;       // of the nodes at most drain by themselves
+    bool has_engine;              // false: nothing is started here (benchmarks, restored copies)
+};
+
+// A node of this machine, by its number in the core.
+struct gr_pool_node {
+    bool is_here;          // the engine of this machine serves it
+    uint32_t device_first; // into gr_pool.devices
+    uint32_t device_count;
+    char why[128]; // why somebody drained it; ""
+};
+
+// What is known of a live job beside the core; an entry in a hash table.
+struct gr_live {
+    uint64_t job; // 0: a free slot
+    uint32_t attempt;
+    bool is_sent;    // the engine has the order to start
+    bool is_known;   // the engine said that it knows the attempt
+    bool is_idle;    // held-idle, since idle_ms
+    int64_t idle_ms; // Unix time
+    char text[96];   // what the engine said last, ""
+};
+
+// An order for the engine that waits to be handed over.
+struct gr_pool_order {
+    enum {
+        GR_POOL_ORDER_START = 1,
+        GR_POOL_ORDER_STOP,
+        GR_POOL_ORDER_KILL, // an attempt that should not run
+        GR_POOL_ORDER_NOTICE,
+        GR_POOL_ORDER_FORGET,
+    } type;
+    uint32_t attempt;
+    uint64_t job; // id
+};
+
+// See the head of this file. Fields are for src/daemon to read; pool*.c change them.
+struct gr_pool {
+    struct gr_pool_config config;
+    struct gr_state_dir dir;
+    struct gr_core *core;
+    struct gr_journal *journal;
+    struct gr_commit *commit;
+    struct gr_specs *specs;
+    struct gr_ended_ring *ended;
+    struct gr_timers timers;
+    struct gr_catalogue catalogue;
+    struct gr_kinds kinds;
+    struct gr_engine *engine; // NULL: none
+    bool engine_is_up;        // reached, and its list was heard
+    struct gr_device_watch *watch;
+    struct gr_device_list devices; // of this machine, as last looked at
+    struct gr_pool_node *nodes;    // by number, room for all the core holds
+    struct gr_live *live;          // hash table
+    uint32_t live_size, live_count;
+    struct gr_piece *pieces;          // room for one gang
+    struct gr_spec_room *room;        // for decoding specs
+    uint8_t *order_bytes;             // scratch for specs, GR_SPEC_BYTES_MAX
+    uint32_t site_here, site_pretend; // numbers; UINT32_MAX: not there
+    int64_t started_ms;               // Unix time of this start
+    uint64_t snapshot_at;             // sequence of the newest snapshot that was asked for
+    bool wants_schedule;              // room or demand changed since the last pass
+    // Orders for the engine, in order, until it takes them.
+    struct gr_pool_order *orders;
+    size_t order_count, order_done, order_room;
+    uint8_t salts[4096]; // random bytes for asides, used up from salts_left down
+    size_t salts_left;
+    const char *ending_text; // what the engine said of the job that the next fact ends; or NULL
+    // Called when something that streams show became durable; set by whoever serves them.
+    void (*on_durable)(void *context, const struct gr_journal_group *group);
+    void *on_durable_context;
+    struct gr_recovery recovery;                             // of this start
+    uint64_t submitted_total, placed_total, ended_total[16]; // by outcome; since this start
+};
+
+// Recovers the pool in an open state directory, or makes a new one: claims an epoch, enrols this
+// machine, connects to the engine. Blocks; progress on `progress` (may be NULL). The engine's
+// launcher must run already (gr_local_launch). On failure nothing is left behind but what is on
+// disk.
+int gr_pool_open(const struct gr_pool_config *config, const struct gr_state_dir *dir,
+                 void (*progress)(void *context, uint64_t at, uint64_t last), void *context,
+                 struct gr_pool **ret_pool, struct gr_err *err);
+// Makes what was decided durable, lets go of engine and journal. Jobs go on. NULL is allowed.
+void gr_pool_close(struct gr_pool *pool);
+
+// Does what is to be done: journal, engine, timers, starts. Called after every turn of the loop.
+// Returns 0 with the milliseconds after which it must be called again (-1: no need) or a final
+// error: the process must end.
+int gr_pool_run(struct gr_pool *pool, int *ret_wait_ms, struct gr_err *err);
+// Unix time in milliseconds, never before the last fact's.
+int64_t gr_pool_now(const struct gr_pool *pool);
+// Whether requests that write may be decided now. 0, or the HTTP status with code and text: 507 the
+// disk is full, 503 too much waits to be durable.
+unsigned gr_pool_refuses(const struct gr_pool *pool, const char **ret_code, const char **ret_text);
+
+// Checks, applies and gathers a fact that was decided. Asserts that the core takes it.
+void gr_pool_fact(struct gr_pool *pool, const struct gr_event *event);
+
+// --- users
+
+// Number of the user with this uid, who is added if need be (to the first organisation). Returns
+// UINT32_MAX when the core holds no more users.
+uint32_t gr_pool_user_take(struct gr_pool *pool, uid_t uid);
+// The same without adding; UINT32_MAX: not known.
+uint32_t gr_pool_user_find(const struct gr_pool *pool, uid_t uid);
+// Moves a user to an organisation (adding it if need be). False when the core holds no more users.
+bool gr_pool_user_move(struct gr_pool *pool, uid_t uid, uint32_t org);
+
+// --- jobs
+
+// What became of a submission.
+struct gr_pool_submitted {
+    uint64_t first, last; // ids of the jobs; first == last without an array
+    uint64_t sequence;    // of the last fact
+    uint32_t count;
+};
+
+// A refusal for people. Texts are static or in `text`.
+struct gr_pool_refusal {
+    enum gr_refusal refusal;
+    unsigned status;  // HTTP
+    const char *code; // refusal's name, or another of docs/api
+    char text[320];
+    char hint[160];
+    const char *field; // of the spec, or NULL
+};
+
+// Decides a submission. `spec` carries the submitter's uid and gid. `key` may be NULL: 32 bytes,
+// the hash of the idempotency key and of the request. Dry: decides and changes nothing. Returns
+// true and what became of it, or false and why not. The reply must wait for gr_commit_then.
+bool gr_pool_submit(struct gr_pool *pool, const struct gr_spec *spec, const uint8_t *key,
+                    struct gr_pool_submitted *ret_submitted, struct gr_pool_refusal *ret_refusal);
+// Whether a submission would be taken, and whether it would start now: for --dry-run. Nothing is
+// changed. On true, *ret_starts says if it would start at once, with its pieces in pool->pieces.
+bool gr_pool_submit_try(struct gr_pool *pool, const struct gr_spec *spec, bool *ret_starts,
+                        struct gr_pool_refusal *ret_refusal);
+// The answer to a key that was used already. Returns 1 and what it did then; 0: the key is new; -1:
+// it was used for another request.
+int gr_pool_key_find(const struct gr_pool *pool, const uint8_t key[32],
+                     struct gr_pool_submitted *ret_submitted);
+// Asks a job to stop: held and waiting ones leave, running ones are stopped. signal 0 and grace -1:
+// as its spec says. False: there is no such live job.
+bool gr_pool_stop(struct gr_pool *pool, uint64_t job, enum gr_stop_why why, uint32_t signal,
+                  int64_t grace_ms);
+// The spec of a live or ended job. Borrowed until the next question about any spec.
+int gr_pool_spec(struct gr_pool *pool, uint64_t job, struct gr_spec *ret_spec, struct gr_err *err);
+// What is known of a live job beside the core, or NULL.
+const struct gr_live *gr_pool_live_find(const struct gr_pool *pool, uint64_t job);
+
+// --- nodes
+
+// Number of a node by name; UINT32_MAX: none.
+uint32_t gr_pool_node_find(const struct gr_pool *pool, struct gr_slice name);
+// Sets a node's state. Stops what runs there if `drain` (grace -1: as the specs say).
+void gr_pool_node_set(struct gr_pool *pool, uint32_t node, enum gr_node_state state, bool drain,
+                      int64_t grace_ms, const char *why);
+// Takes in what a new look at the devices found; owns `devices` from then on.
+void gr_pool_devices_take(struct gr_pool *pool, struct gr_device_list *devices);
+
+// --- inside: pool_run.c and pool_nodes.c, for pool.c
+
+// Adds facts for organisation, sites, variants and nodes of this machine that are not there yet.
+int gr_pool_enrol(struct gr_pool *pool, struct gr_err *err);
+// Effects of facts that are durable.
+void gr_pool_effect(struct gr_pool *pool, const struct gr_effect *effect);
+// Hears from the engine. Returns 0 or a final error.
+int gr_pool_hear(struct gr_pool *pool, struct gr_err *err);
+// Sets the timers of a running job.
+void gr_pool_timers_set(struct gr_pool *pool, const struct gr_job *job);
+// Puts an order at the end of the queue.
+void gr_pool_order_add(struct gr_pool *pool, int type, uint64_t job, uint32_t attempt);
+// Hands orders over until the engine takes no more.
+void gr_pool_orders_run(struct gr_pool *pool);
+// Timers that are due.
+void gr_pool_tick(struct gr_pool *pool);
+// Starts what can start, for a bounded time; sets wants_schedule if it did not come to an end.
+void gr_pool_schedule(struct gr_pool *pool);
+// The entry of a live job, added if it is not there; NULL without memory.
+struct gr_live *gr_pool_live_take(struct gr_pool *pool, uint64_t job);
+// Forgets an entry. No entry is no error.
+void gr_pool_live_drop(struct gr_pool *pool, uint64_t job);

@@ -1,0 +1,367 @@
+// The nodes of this machine: enrolment, states, devices that come and go. See pool.h.
+#include "daemon/pool.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
+// What a pretend device brings along; pretended too.
+#define PRETEND_CPU_MILLI 16000u
+#define PRETEND_MEMORY_MIB (128u << 10)
+
+uint32_t gr_pool_node_find(const struct gr_pool *pool, struct gr_slice name)
+{
+    const struct gr_place *place = gr_core_place(pool->core);
+    uint32_t count = gr_place_node_count(place);
+    for (uint32_t i = 0; i < count; i++) {
+        if (gr_slice_is(name, gr_place_cold_get(place, i)->name)) {
+            return i;
+        }
+    }
+    return UINT32_MAX;
+}
+
+// A fact of enrolment; a refusal is a limit that is too small.
+static int enrol_fact(struct gr_pool *pool, const struct gr_event *event, const char *what,
+                      struct gr_err *err)
+{
+    enum gr_refusal refusal = gr_core_check(pool->core, event);
+    if (refusal != GR_REFUSED_NOTHING) {
+        return gr_fail(err, -ENOSPC, "add %s: %s", what, gr_refusal_text(refusal));
+    }
+    gr_pool_fact(pool, event);
+    return 0;
+}
+
+static int take_site(struct gr_pool *pool, const char *name, uint32_t *ret_site, struct gr_err *err)
+{
+    uint32_t count = gr_core_site_count(pool->core);
+    for (uint32_t i = 0; i < count; i++) {
+        if (strcmp(gr_core_site_get(pool->core, i)->name, name) == 0) {
+            *ret_site = i;
+            return 0;
+        }
+    }
+    struct gr_event event = gr_decide_fact(pool->core, gr_pool_now(pool), GR_SITE_ADDED);
+    event.site = (struct gr_site){.owner = 0};
+    snprintf(event.site.name, sizeof event.site.name, "%s", name);
+    int rc = enrol_fact(pool, &event, name, err);
+    if (rc == 0) {
+        *ret_site = count;
+    }
+    return rc;
+}
+
+static int take_variant(struct gr_pool *pool, const char *name, uint8_t *ret_variant,
+                        struct gr_err *err)
+{
+    uint32_t count = gr_core_variant_count(pool->core);
+    for (uint32_t i = 0; i < count; i++) {
+        if (strcmp(gr_core_variant_get(pool->core, i), name) == 0) {
+            *ret_variant = (uint8_t)i;
+            return 0;
+        }
+    }
+    struct gr_event event = gr_decide_fact(pool->core, gr_pool_now(pool), GR_VARIANT_ADDED);
+    memset(event.variant, 0, sizeof event.variant);
+    snprintf(event.variant, sizeof event.variant, "%s", name);
+    int rc = enrol_fact(pool, &event, name, err);
+    if (rc == 0) {
+        *ret_variant = (uint8_t)count;
+    }
+    return rc;
+}
+
+// Devices of this machine that make one node: same variant, real or pretend, at most
+// GR_NODE_DEVICES_MAX.
+struct bunch {
+    const char *variant; // "" without devices
+    bool is_pretend;
+    uint32_t first, count; // into pool->devices
+    char name[GR_NAME_SIZE];
+    uint32_t cpu_milli, memory_mib;
+};
+
+static int add_node(struct gr_pool *pool, const struct bunch *bunch, uint8_t variant,
+                    struct gr_err *err)
+{
+    struct gr_event event = gr_decide_fact(pool->core, gr_pool_now(pool), GR_NODE_ADDED);
+    memset(&event.node, 0, sizeof event.node);
+    struct gr_node *row = &event.node.row;
+    row->variant = variant;
+    row->site = (uint8_t)(bunch->is_pretend ? pool->site_pretend : pool->site_here);
+    row->devices = (uint8_t)bunch->count;
+    row->cpu_milli = bunch->cpu_milli;
+    row->memory_mib = bunch->memory_mib;
+    for (uint32_t l = 0; l < GR_DOMAIN_LEVELS; l++) {
+        row->domain[l] = GR_DOMAIN_NONE;
+    }
+    for (uint32_t d = 0; d < bunch->count; d++) {
+        row->free[d] = GR_DEVICE_MILLI;
+    }
+    gr_node_summarise(row);
+    memcpy(event.node.name, bunch->name, sizeof event.node.name);
+    return enrol_fact(pool, &event, bunch->name, err);
+}
+
+// Adds the node of a bunch, or takes the one of that name in again.
+static int enrol_bunch(struct gr_pool *pool, const struct bunch *bunch, struct gr_err *err)
+{
+    const struct gr_place *place = gr_core_place(pool->core);
+    uint32_t number = gr_pool_node_find(pool, gr_slice_of(bunch->name));
+    if (number == UINT32_MAX) {
+        uint8_t variant;
+        // A machine without devices carries the variant "none".
+        int rc = take_variant(pool, bunch->count == 0 ? "none" : bunch->variant, &variant, err);
+        rc = rc != 0 ? rc : add_node(pool, bunch, variant, err);
+        if (rc != 0) {
+            return rc;
+        }
+        number = gr_place_node_count(place) - 1;
+    }
+    pool->nodes[number].is_here = true;
+    pool->nodes[number].device_first = bunch->first;
+    pool->nodes[number].device_count = bunch->count;
+    return 0;
+}
+
+// Facts about which devices of a node are out of use, from their health.
+static void set_devices_out(struct gr_pool *pool, uint32_t number)
+{
+    const struct gr_node *row = gr_place_node_get(gr_core_place(pool->core), number);
+    const struct gr_node_cold *cold = gr_place_cold_get(gr_core_place(pool->core), number);
+    const struct gr_pool_node *node = &pool->nodes[number];
+    for (uint32_t d = 0; d < row->devices; d++) {
+        enum gr_health health = d < node->device_count
+                                    ? pool->devices.devices[node->device_first + d].health
+                                    : GR_HEALTH_GONE;
+        bool is_out = !gr_health_effect_of(health).takes_new;
+        if (is_out == ((cold->out >> d & 1u) != 0)) {
+            continue;
+        }
+        struct gr_event event = gr_decide_fact(pool->core, gr_pool_now(pool), GR_DEVICES_SET);
+        event.devices_set.node = number;
+        event.devices_set.devices = (uint16_t)(1u << d);
+        event.devices_set.is_out = is_out;
+        event.devices_set.health = (uint8_t)health;
+        gr_pool_fact(pool, &event);
+    }
+}
+
+// Nodes of this machine's sites that were not found this time are out of use; those that are back
+// are taken in again. Who drained one by hand is not overruled.
+static void set_found(struct gr_pool *pool)
+{
+    const struct gr_place *place = gr_core_place(pool->core);
+    uint32_t count = gr_place_node_count(place);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct gr_node *row = gr_place_node_get(place, i);
+        if (row->site != pool->site_here && row->site != pool->site_pretend) {
+            continue;
+        }
+        bool is_here = pool->nodes[i].is_here;
+        if (!is_here && row->state != GR_NODE_BROKEN) {
+            gr_pool_node_set(pool, i, GR_NODE_BROKEN, true, -1, "not found on this machine");
+        } else if (is_here && row->state == GR_NODE_BROKEN) {
+            gr_pool_node_set(pool, i, GR_NODE_UP, false, -1, "");
+        }
+        pool->nodes[i].is_here = true; // its jobs are this engine's, if any are left
+        if (is_here) {
+            set_devices_out(pool, i);
+        }
+    }
+}
+
+static void name_bunch(struct bunch *bunch, const char *host, uint32_t number)
+{
+    char suffix[16] = "";
+    if (number > 0) {
+        snprintf(suffix, sizeof suffix, "-%u", (number + 1) % 10000);
+    }
+    // Hosts have at most 23 characters here; the variant gives way.
+    snprintf(bunch->name, sizeof bunch->name, "%.23s%s%.17s%.6s", host,
+             bunch->variant[0] == '\0' ? "" : "/", bunch->variant, suffix);
+}
+
+static int compare_devices(const void *a, const void *b)
+{
+    const struct gr_device *left = a;
+    const struct gr_device *right = b;
+    if (left->is_pretend != right->is_pretend) {
+        return left->is_pretend ? 1 : -1;
+    }
+    int order = strcmp(left->variant, right->variant);
+    return order != 0 ? order : strcmp(left->address, right->address);
+}
+
+// The machine's own cpus and memory go to its node without devices, or are divided among the nodes
+// of its real devices.
+static void size_bunch(struct bunch *bunch, uint32_t real_devices)
+{
+    if (bunch->is_pretend) {
+        bunch->cpu_milli = PRETEND_CPU_MILLI * bunch->count;
+        bunch->memory_mib = PRETEND_MEMORY_MIB * bunch->count;
+        return;
+    }
+    struct sysinfo info;
+    uint64_t memory_mib =
+        sysinfo(&info) == 0 ? (uint64_t)info.totalram * info.mem_unit >> 20 : 1024;
+    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    uint64_t cpu_milli = cpus > 0 ? (uint64_t)cpus * 1000 : 1000;
+    uint64_t share = bunch->count == 0 ? 1 : bunch->count;
+    uint64_t all = real_devices == 0 ? 1 : real_devices;
+    bunch->cpu_milli = (uint32_t)(cpu_milli * share / all);
+    bunch->memory_mib = (uint32_t)(memory_mib * share / all);
+}
+
+static int enrol_devices(struct gr_pool *pool, const char *host, struct gr_err *err)
+{
+    const struct gr_device_list *list = &pool->devices;
+    uint32_t real = 0;
+    for (size_t i = 0; i < list->count; i++) {
+        real += !list->devices[i].is_pretend && list->devices[i].variant[0] != '\0';
+    }
+    struct bunch none = {.variant = ""};
+    int rc = 0;
+    if (real == 0) {
+        name_bunch(&none, host, 0);
+        size_bunch(&none, 0);
+        rc = enrol_bunch(pool, &none, err);
+    }
+    uint32_t number = 0;
+    for (size_t at = 0; at < list->count && rc == 0;) {
+        const struct gr_device *first = &list->devices[at];
+        struct bunch bunch = {
+            .variant = first->variant, .is_pretend = first->is_pretend, .first = (uint32_t)at};
+        while (at < list->count && bunch.count < GR_NODE_DEVICES_MAX &&
+               list->devices[at].is_pretend == first->is_pretend &&
+               strcmp(list->devices[at].variant, first->variant) == 0) {
+            bunch.count++;
+            at++;
+        }
+        if (first->variant[0] == '\0') {
+            continue; // nothing is known about it: shown, never given
+        }
+        bool is_next = bunch.first > 0 &&
+                       strcmp(list->devices[bunch.first - 1].variant, first->variant) == 0 &&
+                       list->devices[bunch.first - 1].is_pretend == first->is_pretend;
+        number = is_next ? number + 1 : 0;
+        name_bunch(&bunch, host, number);
+        size_bunch(&bunch, real);
+        rc = enrol_bunch(pool, &bunch, err);
+    }
+    return rc;
+}
+
+int gr_pool_enrol(struct gr_pool *pool, struct gr_err *err)
+{
+    pool->site_here = pool->site_pretend = UINT32_MAX;
+    if (gr_core_org_count(pool->core) == 0) {
+        struct gr_event event = gr_decide_fact(pool->core, gr_pool_now(pool), GR_ORG_ADDED);
+        event.org = (struct gr_org){.parent = UINT32_MAX, .name = "owner"};
+        int rc = enrol_fact(pool, &event, "the owner's organisation", err);
+        if (rc != 0) {
+            return rc;
+        }
+    }
+    if (!pool->config.has_engine) {
+        return 0;
+    }
+    char host[GR_NAME_SIZE] = "";
+    if (gethostname(host, 24) != 0 || host[0] == '\0') {
+        snprintf(host, sizeof host, "localhost");
+    }
+    host[23] = '\0';
+    int rc = gr_device_watch_look(pool->watch, &pool->devices, err);
+    rc = rc != 0 ? rc : take_site(pool, "local", &pool->site_here, err);
+    rc = rc != 0 ? rc : take_site(pool, "pretend", &pool->site_pretend, err);
+    if (rc != 0) {
+        return rc;
+    }
+    if (pool->devices.count > 0) {
+        qsort(pool->devices.devices, pool->devices.count, sizeof *pool->devices.devices,
+              compare_devices);
+    }
+    rc = enrol_devices(pool, host, err);
+    if (rc == 0) {
+        set_found(pool);
+    }
+    return rc;
+}
+
+// Stops what holds one of `devices` (bits) of a node, or anything of it if they are 0.
+static void stop_on_node(struct gr_pool *pool, uint32_t node, uint32_t devices, int64_t grace_ms)
+{
+    uint32_t cursor = 0;
+    const struct gr_job *job;
+    while ((job = gr_core_job_next(pool->core, &cursor)) != NULL) {
+        if (job->state != GR_JOB_RUNNING || job->stop_why != GR_STOP_NOT) {
+            continue;
+        }
+        uint32_t count = gr_core_job_pieces(pool->core, job->id, pool->pieces, job->demand.tasks);
+        for (uint32_t i = 0; i < count; i++) {
+            const struct gr_piece *piece = &pool->pieces[i];
+            if (piece->node == node && (devices == 0 || (piece->devices & devices) != 0)) {
+                gr_pool_stop(pool, job->id, GR_STOP_NODE, 0, grace_ms);
+                break;
+            }
+        }
+    }
+}
+
+void gr_pool_node_set(struct gr_pool *pool, uint32_t node, enum gr_node_state state, bool drain,
+                      int64_t grace_ms, const char *why)
+{
+    const struct gr_node *row = gr_place_node_get(gr_core_place(pool->core), node);
+    if (row->state != state) {
+        struct gr_event event = gr_decide_fact(pool->core, gr_pool_now(pool), GR_NODE_STATE_SET);
+        event.node_state.node = node;
+        event.node_state.state = state;
+        gr_pool_fact(pool, &event);
+    }
+    snprintf(pool->nodes[node].why, sizeof pool->nodes[node].why, "%s", why);
+    if (drain) {
+        stop_on_node(pool, node, 0, grace_ms);
+    }
+}
+
+void gr_pool_devices_take(struct gr_pool *pool, struct gr_device_list *devices)
+{
+    // Devices are known by their address; what is new takes part after the next start.
+    for (size_t i = 0; i < pool->devices.count; i++) {
+        struct gr_device *mine = &pool->devices.devices[i];
+        const struct gr_device *now = NULL;
+        for (size_t k = 0; k < devices->count && now == NULL; k++) {
+            now = strcmp(devices->devices[k].address, mine->address) == 0 ? &devices->devices[k]
+                                                                          : NULL;
+        }
+        if (now != NULL) {
+            char variant[GR_NAME_SIZE];
+            memcpy(variant, mine->variant, sizeof variant);
+            *mine = *now;
+            memcpy(mine->variant, variant, sizeof variant);
+        } else {
+            mine->health = GR_HEALTH_GONE;
+        }
+    }
+    gr_device_list_done(devices);
+    const struct gr_place *place = gr_core_place(pool->core);
+    uint32_t count = gr_place_node_count(place);
+    for (uint32_t n = 0; n < count; n++) {
+        const struct gr_pool_node *node = &pool->nodes[n];
+        if (node->device_count == 0) {
+            continue;
+        }
+        set_devices_out(pool, n);
+        for (uint32_t d = 0; d < node->device_count; d++) {
+            enum gr_health health = pool->devices.devices[node->device_first + d].health;
+            if (gr_health_effect_of(health).stops_running) {
+                stop_on_node(pool, n, 1u << d, -1);
+            }
+        }
+    }
+}

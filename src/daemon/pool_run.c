@@ -1,0 +1,503 @@
+// Running: starts are decided, orders go to the engine, its reports become facts. See pool.h.
+#include "daemon/pool.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+// --- orders: what the engine is told, in order, after the facts behind them are durable
+
+void gr_pool_order_add(struct gr_pool *pool, int type, uint64_t job, uint32_t attempt)
+{
+    if (pool->engine == NULL) {
+        return;
+    }
+    if (pool->order_count == pool->order_room) {
+        size_t room = pool->order_room == 0 ? 256 : pool->order_room * 2;
+        struct gr_pool_order *orders = realloc(pool->orders, room * sizeof *orders);
+        if (orders == NULL) {
+            return; // as if it was lost on the way: reconciling after the next list mends it
+        }
+        pool->orders = orders;
+        pool->order_room = room;
+    }
+    pool->orders[pool->order_count++] =
+        (struct gr_pool_order){.type = type, .job = job, .attempt = attempt};
+}
+
+static uint32_t epoch_of(const struct gr_pool *pool)
+{
+    return gr_journal_tip_get(pool->journal).epoch;
+}
+
+// What an order to start is made from; one at a time.
+struct start {
+    struct gr_engine_task tasks[GR_TASKS_MAX];
+    const char *nodes[GR_TASKS_MAX];
+    struct gr_device *devices;
+    uint32_t device_room;
+};
+
+// Fills tasks, devices and node names from the pieces of a placement.
+static int fill_tasks(struct gr_pool *pool, uint32_t count, struct start *start,
+                      struct gr_engine_start *order, struct gr_err *err)
+{
+    const struct gr_place *place = gr_core_place(pool->core);
+    order->task_count_all = count;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct gr_piece *piece = &pool->pieces[i];
+        const struct gr_pool_node *node = &pool->nodes[piece->node];
+        const char *name = gr_place_cold_get(place, piece->node)->name;
+        if (order->node_count == 0 || order->nodes[order->node_count - 1] != name) {
+            start->nodes[order->node_count++] = name;
+        }
+        if (!node->is_here) {
+            continue;
+        }
+        struct gr_engine_task *task = &start->tasks[order->task_count++];
+        *task = (struct gr_engine_task){.task = i,
+                                        .device_first = order->device_count,
+                                        .milli = piece->milli,
+                                        .cpu_milli = piece->cpu_milli,
+                                        .memory_mib = piece->memory_mib,
+                                        .node = name};
+        for (uint32_t d = 0; d < GR_NODE_DEVICES_MAX; d++) {
+            if ((piece->devices >> d & 1u) == 0) {
+                continue;
+            }
+            if (d >= node->device_count) {
+                return gr_fail(err, -ENODEV, "%s has no device %u any more", name, d);
+            }
+            if (order->device_count == start->device_room) {
+                uint32_t room = start->device_room == 0 ? 64 : start->device_room * 2;
+                struct gr_device *devices = realloc(start->devices, room * sizeof *start->devices);
+                if (devices == NULL) {
+                    return gr_fail(err, -ENOMEM, "no memory for an order to start");
+                }
+                start->devices = devices;
+                start->device_room = room;
+            }
+            start->devices[order->device_count++] = pool->devices.devices[node->device_first + d];
+            task->device_count++;
+        }
+    }
+    return 0;
+}
+
+// The end of an attempt becomes a fact: finished, or requeued.
+static void end_attempt(struct gr_pool *pool, const struct gr_job *job, int64_t since_ms,
+                        const struct gr_ending *ending, const char *text)
+{
+    int64_t now_ms = gr_pool_now(pool);
+    since_ms = since_ms < job->started_ms ? job->started_ms : since_ms;
+    since_ms = since_ms > now_ms ? now_ms : since_ms;
+    struct gr_event event = gr_decide_end(pool->core, now_ms, since_ms, job->id, ending);
+    pool->ending_text = text;
+    gr_pool_live_drop(pool, job->id);
+    gr_pool_fact(pool, &event);
+    pool->ending_text = NULL;
+}
+
+static void end_unstarted(struct gr_pool *pool, const struct gr_job *job, const char *text)
+{
+    struct gr_ending ending = {
+        .outcome = job->stop_why == GR_STOP_BY_USER ? GR_OUTCOME_STOPPED : GR_OUTCOME_NOT_STARTED};
+    end_attempt(pool, job, gr_pool_now(pool), &ending, text);
+}
+
+// Hands over the order to start a placed job. -EAGAIN: later.
+static int send_start(struct gr_pool *pool, const struct gr_pool_order *which)
+{
+    const struct gr_job *job = gr_core_job_find(pool->core, which->job);
+    if (job == NULL || job->state != GR_JOB_RUNNING || job->attempt != which->attempt ||
+        job->began_ms != 0) {
+        return 0; // it is over already, or runs
+    }
+    struct gr_err err;
+    struct start *start = calloc(1, sizeof *start);
+    if (start == NULL) {
+        return -EAGAIN;
+    }
+    uint32_t count = gr_core_job_pieces(pool->core, job->id, pool->pieces, job->demand.tasks);
+    struct gr_job_more more;
+    gr_core_job_more(pool->core, job->id, &more);
+    struct gr_engine_start order = {.job = job->id,
+                                    .attempt = job->attempt,
+                                    .epoch = epoch_of(pool),
+                                    .array = more.array,
+                                    .array_index = more.array_index,
+                                    .user = "",
+                                    .tasks = start->tasks,
+                                    .nodes = start->nodes};
+    int rc = gr_specs_get(pool->specs, more.array != 0 ? more.array : job->id, &order.spec,
+                          &order.spec_size, &err);
+    rc = rc != 0 ? rc : fill_tasks(pool, count, start, &order, &err);
+    order.devices = start->devices;
+    if (rc == 0 && order.task_count > 0) {
+        rc = pool->engine->ops->start(pool->engine, &order, &err);
+    }
+    if (rc == 0 && order.task_count > 0) {
+        struct gr_live *live = gr_pool_live_take(pool, job->id);
+        if (live != NULL) {
+            live->is_sent = true;
+            live->attempt = job->attempt;
+        }
+    } else if (rc != 0 && rc != -EAGAIN) {
+        end_unstarted(pool, job, err.text);
+    }
+    free(start->devices);
+    free(start);
+    return rc == -EAGAIN ? rc : 0;
+}
+
+static int send_stop(struct gr_pool *pool, const struct gr_pool_order *which, struct gr_err *err)
+{
+    const struct gr_job *job = gr_core_job_find(pool->core, which->job);
+    if (job == NULL || job->state != GR_JOB_RUNNING || job->attempt != which->attempt) {
+        return 0;
+    }
+    return pool->engine->ops->stop(pool->engine, job->id, job->attempt, epoch_of(pool),
+                                   job->stop_signal, job->grace_ms, err);
+}
+
+static int send_order(struct gr_pool *pool, const struct gr_pool_order *which)
+{
+    const struct gr_engine_ops *ops = pool->engine->ops;
+    struct gr_err err;
+    switch (which->type) {
+    case GR_POOL_ORDER_START:
+        return send_start(pool, which);
+    case GR_POOL_ORDER_STOP:
+        return send_stop(pool, which, &err);
+    case GR_POOL_ORDER_KILL:
+        return ops->stop(pool->engine, which->job, which->attempt, epoch_of(pool), SIGKILL, 0,
+                         &err);
+    case GR_POOL_ORDER_NOTICE: {
+        const struct gr_job *job = gr_core_job_find(pool->core, which->job);
+        uint32_t number = job == NULL ? 0 : (uint32_t)(job->tag >> 40) & 0xff;
+        return number == 0 ? 0
+                           : ops->signal(pool->engine, which->job, which->attempt, epoch_of(pool),
+                                         number, &err);
+    }
+    case GR_POOL_ORDER_FORGET:
+        return ops->forget(pool->engine, which->job, which->attempt, epoch_of(pool), &err);
+    }
+    assert(!"an order has a type");
+    return 0;
+}
+
+void gr_pool_orders_run(struct gr_pool *pool)
+{
+    while (pool->order_done < pool->order_count) {
+        // Sending may add orders, so the array may move: a copy.
+        struct gr_pool_order order = pool->orders[pool->order_done];
+        int rc = send_order(pool, &order);
+        if (rc == -EAGAIN || rc == -ENOTCONN) {
+            break;
+        }
+        pool->order_done++;
+    }
+    if (pool->order_done == pool->order_count) {
+        pool->order_done = pool->order_count = 0;
+    } else if (pool->order_done > 4096 && pool->order_done * 2 > pool->order_count) {
+        size_t left = pool->order_count - pool->order_done;
+        memmove(pool->orders, pool->orders + pool->order_done, left * sizeof *pool->orders);
+        pool->order_count = left;
+        pool->order_done = 0;
+    }
+}
+
+// --- reports
+
+static const struct gr_job *running_job(const struct gr_pool *pool,
+                                        const struct gr_engine_report *report)
+{
+    const struct gr_job *job = gr_core_job_find(pool->core, report->job);
+    bool is_it = job != NULL && job->state == GR_JOB_RUNNING && job->attempt == report->attempt;
+    return is_it ? job : NULL;
+}
+
+static enum gr_outcome outcome_of(const struct gr_job *job, const struct gr_engine_end *end)
+{
+    // A job that was asked to stop and ended well by itself before the signal came is done.
+    bool is_well = end->exit_code == 0 && end->signal == 0;
+    if (job->stop_why != GR_STOP_NOT && (end->is_stopped || !is_well)) {
+        static const enum gr_outcome outcomes[] = {
+            [GR_STOP_BY_USER] = GR_OUTCOME_STOPPED, [GR_STOP_TIME_LIMIT] = GR_OUTCOME_TIME_LIMIT,
+            [GR_STOP_NODE] = GR_OUTCOME_NODE,       [GR_STOP_RECLAIM] = GR_OUTCOME_RECLAIMED,
+            [GR_STOP_IDLE] = GR_OUTCOME_RECLAIMED,
+        };
+        return outcomes[job->stop_why];
+    }
+    return end->is_out_of_memory ? GR_OUTCOME_OUT_OF_MEMORY
+           : is_well             ? GR_OUTCOME_DONE
+                                 : GR_OUTCOME_FAILED;
+}
+
+static void hear_started(struct gr_pool *pool, const struct gr_engine_report *report)
+{
+    const struct gr_job *job = running_job(pool, report);
+    if (job == NULL) {
+        // Nobody placed it any more: it must not run on devices that others hold.
+        gr_pool_order_add(pool, GR_POOL_ORDER_KILL, report->job, report->attempt);
+        return;
+    }
+    struct gr_live *live = gr_pool_live_take(pool, job->id);
+    if (live != NULL) {
+        live->attempt = report->attempt;
+        live->is_sent = live->is_known = true;
+        live->is_idle = false;
+    }
+    if (job->began_ms != 0) {
+        return;
+    }
+    int64_t now_ms = gr_pool_now(pool);
+    struct gr_event event = gr_decide_fact(pool->core, now_ms, GR_JOB_STARTED);
+    int64_t since_ms = report->since_ms < job->started_ms ? job->started_ms : report->since_ms;
+    event.since_ms = since_ms > now_ms ? now_ms : since_ms;
+    event.started.job = job->id;
+    event.started.attempt = job->attempt;
+    uint64_t id = job->id;
+    gr_pool_fact(pool, &event);
+    gr_pool_timers_set(pool, gr_core_job_find(pool->core, id));
+}
+
+static void hear_ended(struct gr_pool *pool, const struct gr_engine_report *report)
+{
+    const struct gr_job *job = running_job(pool, report);
+    if (job == NULL) {
+        gr_pool_order_add(pool, GR_POOL_ORDER_FORGET, report->job, report->attempt);
+        return;
+    }
+    const struct gr_engine_end *end = &report->end;
+    int64_t began_ms = report->started_ms < job->started_ms ? job->started_ms : report->started_ms;
+    int64_t now_ms = gr_pool_now(pool);
+    struct gr_ending ending = {.began_ms = began_ms > now_ms ? now_ms : began_ms,
+                               .cpu_ms = end->cpu_ms,
+                               .peak_kib = end->peak_kib,
+                               .outcome = outcome_of(job, end),
+                               .exit_code = end->exit_code,
+                               .signal = end->signal,
+                               .task = end->task};
+    end_attempt(pool, job, report->since_ms, &ending, report->text);
+}
+
+static void hear_lost(struct gr_pool *pool, const struct gr_engine_report *report)
+{
+    const struct gr_job *job = running_job(pool, report);
+    if (job == NULL) {
+        gr_pool_order_add(pool, GR_POOL_ORDER_FORGET, report->job, report->attempt);
+        return;
+    }
+    if (report->type == GR_REPORT_REFUSED || report->type == GR_REPORT_UNKNOWN) {
+        end_unstarted(pool, job, report->text);
+        return;
+    }
+    struct gr_ending ending = {.began_ms = job->began_ms, .outcome = GR_OUTCOME_LOST};
+    end_attempt(pool, job, report->since_ms, &ending, report->text);
+}
+
+static void hear_idle(struct gr_pool *pool, const struct gr_engine_report *report)
+{
+    const struct gr_job *job = running_job(pool, report);
+    struct gr_live *live = job == NULL ? NULL : gr_pool_live_take(pool, job->id);
+    if (live == NULL) {
+        return;
+    }
+    live->is_idle = true;
+    live->idle_ms = report->since_ms;
+    snprintf(live->text, sizeof live->text, "%.*s", (int)sizeof live->text - 1, report->text);
+    int64_t most_ms = pool->config.idle_stop_ms;
+    if (most_ms > 0 && gr_pool_now(pool) - report->since_ms >= most_ms &&
+        job->stop_why == GR_STOP_NOT) {
+        gr_pool_stop(pool, job->id, GR_STOP_IDLE, 0, -1);
+    }
+}
+
+// Whether a running job is this engine's to run.
+static bool is_here(struct gr_pool *pool, const struct gr_job *job)
+{
+    struct gr_piece piece;
+    uint32_t count = gr_core_job_pieces(pool->core, job->id, &piece, 1);
+    return count > 0 && pool->nodes[piece.node].is_here;
+}
+
+// The engine has told all that it knows: what should run and is not known is ordered again. The
+// order may have been lost with the daemon; doing it twice is doing it once.
+static void hear_listed(struct gr_pool *pool)
+{
+    pool->engine_is_up = true;
+    uint32_t cursor = 0;
+    const struct gr_job *job;
+    while ((job = gr_core_job_next(pool->core, &cursor)) != NULL) {
+        const struct gr_live *live = gr_pool_live_find(pool, job->id);
+        bool is_known = live != NULL && (live->is_known || live->is_sent);
+        if (job->state != GR_JOB_RUNNING || is_known || !is_here(pool, job)) {
+            continue;
+        }
+        if (job->began_ms == 0) {
+            gr_pool_order_add(pool, GR_POOL_ORDER_START, job->id, job->attempt);
+        } else {
+            // It ran, and its record is gone: the engine's directory was lost.
+            struct gr_engine_report lost = {.type = GR_REPORT_LOST,
+                                            .job = job->id,
+                                            .attempt = job->attempt,
+                                            .since_ms = gr_pool_now(pool),
+                                            .text = "the engine does not know it any more"};
+            hear_lost(pool, &lost);
+            continue;
+        }
+        if (job->stop_why != GR_STOP_NOT) {
+            gr_pool_order_add(pool, GR_POOL_ORDER_STOP, job->id, job->attempt);
+        }
+    }
+}
+
+// The engine was away: what it is told again must not be taken for known.
+static void hear_down(struct gr_pool *pool)
+{
+    pool->engine_is_up = false;
+    for (uint32_t i = 0; i < pool->live_size; i++) {
+        pool->live[i].is_known = pool->live[i].is_sent = false;
+    }
+}
+
+static int hear_one(struct gr_pool *pool, const struct gr_engine_report *report, struct gr_err *err)
+{
+    switch (report->type) {
+    case GR_REPORT_STARTED:
+        hear_started(pool, report);
+        return 0;
+    case GR_REPORT_ENDED:
+        hear_ended(pool, report);
+        return 0;
+    case GR_REPORT_REFUSED:
+    case GR_REPORT_LOST:
+    case GR_REPORT_UNKNOWN:
+        hear_lost(pool, report);
+        return 0;
+    case GR_REPORT_IDLE:
+        hear_idle(pool, report);
+        return 0;
+    case GR_REPORT_LISTED:
+        hear_listed(pool);
+        return 0;
+    case GR_REPORT_DOWN:
+        hear_down(pool);
+        return 0;
+    case GR_REPORT_UP:
+        return pool->engine->ops->list(pool->engine, err);
+    }
+    return 0;
+}
+
+int gr_pool_hear(struct gr_pool *pool, struct gr_err *err)
+{
+    const char *code;
+    const char *text;
+    if (pool->engine == NULL) {
+        return 0;
+    }
+    struct gr_engine_report reports[64];
+    // Bounded a turn, so that requests are served between; what is left wakes the loop again.
+    for (unsigned turn = 0; turn < 16 && gr_pool_refuses(pool, &code, &text) == 0; turn++) {
+        int count = pool->engine->ops->poll(pool->engine, reports, 64, err);
+        if (count < 0) {
+            return count;
+        }
+        for (int i = 0; i < count; i++) {
+            int rc = hear_one(pool, &reports[i], err);
+            if (rc != 0) {
+                return rc;
+            }
+        }
+        if (count < 64) {
+            break;
+        }
+    }
+    return 0;
+}
+
+// --- time limits
+
+void gr_pool_timers_set(struct gr_pool *pool, const struct gr_job *job)
+{
+    if (job->limit_ms == 0) {
+        return;
+    }
+    // From the first instruction; until that is known, from the placement.
+    int64_t from_ms = job->began_ms != 0 ? job->began_ms : job->started_ms;
+    struct gr_timer timer = {.at_ms = from_ms + job->limit_ms,
+                             .job = job->id,
+                             .attempt = job->attempt,
+                             .kind = GR_TIMER_LIMIT};
+    int rc = gr_timers_add(&pool->timers, &timer);
+    int64_t notice_ms = (int64_t)(job->tag & ((UINT64_C(1) << 40) - 1));
+    if (rc == 0 && notice_ms > 0) {
+        timer.at_ms -= notice_ms;
+        timer.kind = GR_TIMER_NOTICE;
+        rc = gr_timers_add(&pool->timers, &timer);
+    }
+    if (rc != 0) { // no memory to wait: at its limit at once would be wrong, never would be too
+        gr_pool_stop(pool, job->id, GR_STOP_TIME_LIMIT, 0, -1);
+    }
+}
+
+void gr_pool_tick(struct gr_pool *pool)
+{
+    struct gr_timer timer;
+    int64_t now_ms = gr_pool_now(pool);
+    while (gr_timers_take(&pool->timers, now_ms, &timer)) {
+        const struct gr_job *job = gr_core_job_find(pool->core, timer.job);
+        if (job == NULL || job->state != GR_JOB_RUNNING || job->attempt != timer.attempt ||
+            job->stop_why != GR_STOP_NOT) {
+            continue;
+        }
+        if (timer.kind == GR_TIMER_NOTICE) {
+            gr_pool_order_add(pool, GR_POOL_ORDER_NOTICE, timer.job, timer.attempt);
+        } else {
+            gr_pool_stop(pool, timer.job, GR_STOP_TIME_LIMIT, 0, -1);
+        }
+    }
+}
+
+// --- starts
+
+// Starts decided in one turn of the loop, in nanoseconds.
+#define SCHEDULE_NS INT64_C(3000000)
+
+static int64_t clock_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+void gr_pool_schedule(struct gr_pool *pool)
+{
+    if (!pool->wants_schedule) {
+        return;
+    }
+    const char *code;
+    const char *text;
+    int64_t until_ns = clock_ns() + SCHEDULE_NS;
+    struct gr_event event;
+    while (gr_decide_doomed(pool->core, gr_pool_now(pool), &event)) {
+        gr_pool_fact(pool, &event);
+    }
+    for (unsigned n = 1;; n++) {
+        if (gr_pool_refuses(pool, &code, &text) != 0 || (n % 16 == 0 && clock_ns() >= until_ns)) {
+            return; // goes on in the next turn
+        }
+        if (!gr_decide_start(pool->core, NULL, gr_pool_now(pool), pool->pieces, &event)) {
+            break;
+        }
+        pool->placed_total += event.type == GR_JOB_PLACED;
+        gr_pool_fact(pool, &event);
+    }
+    pool->wants_schedule = false;
+}

@@ -1,0 +1,514 @@
+// Submissions, users and stops: requests that become facts. See pool.h.
+#include "base/hash.h"
+#include "daemon/aside.h"
+#include "daemon/pool.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+// --- users: a pseudonym in the chain, made from the uid and the pool's secret salt
+
+static void pseudonym_of(const struct gr_pool *pool, uid_t uid, uint8_t ret_commitment[32])
+{
+    struct gr_hash hash;
+    uint32_t number = (uint32_t)uid;
+    gr_hash_init(&hash);
+    gr_hash_add(&hash, pool->dir.salt, sizeof pool->dir.salt);
+    gr_hash_add(&hash, "user", 4);
+    gr_hash_add(&hash, &number, sizeof number);
+    gr_hash_end(&hash, ret_commitment);
+}
+
+uint32_t gr_pool_user_find(const struct gr_pool *pool, uid_t uid)
+{
+    uint8_t commitment[32];
+    pseudonym_of(pool, uid, commitment);
+    // The newest first: who was moved to another organisation was added again.
+    for (uint32_t i = gr_core_user_count(pool->core); i > 0; i--) {
+        if (memcmp(gr_core_user_get(pool->core, i - 1)->commitment, commitment,
+                   sizeof commitment) == 0) {
+            return i - 1;
+        }
+    }
+    return UINT32_MAX;
+}
+
+bool gr_pool_user_move(struct gr_pool *pool, uid_t uid, uint32_t org)
+{
+    uint32_t user = gr_pool_user_find(pool, uid);
+    if (user != UINT32_MAX && gr_core_user_get(pool->core, user)->org == org) {
+        return true;
+    }
+    struct gr_event event = gr_decide_fact(pool->core, gr_pool_now(pool), GR_USER_ADDED);
+    event.user_added = (struct gr_user){.org = org};
+    pseudonym_of(pool, uid, event.user_added.commitment);
+    if (gr_core_check(pool->core, &event) != GR_REFUSED_NOTHING) {
+        return false;
+    }
+    gr_pool_fact(pool, &event);
+    return true;
+}
+
+uint32_t gr_pool_user_take(struct gr_pool *pool, uid_t uid)
+{
+    uint32_t user = gr_pool_user_find(pool, uid);
+    if (user == UINT32_MAX && gr_pool_user_move(pool, uid, 0)) {
+        user = gr_core_user_count(pool->core) - 1;
+    }
+    return user;
+}
+
+// --- what a spec asks of the core
+
+static bool refuse(struct gr_pool_refusal *ret, unsigned status, const char *code,
+                   const char *field, const char *hint, const char *fmt, ...)
+    __attribute__((format(printf, 6, 7)));
+
+static bool refuse(struct gr_pool_refusal *ret, unsigned status, const char *code,
+                   const char *field, const char *hint, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(ret->text, sizeof ret->text, fmt, args);
+    va_end(args);
+    snprintf(ret->hint, sizeof ret->hint, "%s", hint);
+    ret->refusal = GR_REFUSED_FIELD;
+    ret->status = status;
+    ret->code = code;
+    ret->field = field;
+    return false;
+}
+
+// What people can do about a refusal of the core.
+static const char *hint_of(enum gr_refusal refusal)
+{
+    switch ((int)refusal) {
+    case GR_REFUSED_NEVER:
+        return "ask for less, or see with `granary nodes` what there is";
+    case GR_REFUSED_NOWHERE:
+        return "`granary nodes` shows which kinds are here";
+    case GR_REFUSED_LIMIT_JOBS:
+    case GR_REFUSED_LIMIT_ORG:
+        return "wait until some jobs have ended, or let the operator raise the limit";
+    case GR_REFUSED_AFTER:
+        return "`granary show ID` tells how the other job ended";
+    case GR_REFUSED_LIMIT_KEYS:
+        return "send fewer requests with an idempotency key, or none";
+    default:
+        return "";
+    }
+}
+
+static bool refuse_by_core(struct gr_pool_refusal *ret, enum gr_refusal refusal)
+{
+    bool is_limit = refusal == GR_REFUSED_LIMIT_JOBS || refusal == GR_REFUSED_LIMIT_ORG ||
+                    refusal == GR_REFUSED_LIMIT_OTHER || refusal == GR_REFUSED_LIMIT_KEYS ||
+                    refusal == GR_REFUSED_LIMIT_PIECES;
+    bool is_capacity = refusal == GR_REFUSED_NEVER || refusal == GR_REFUSED_NOWHERE;
+    unsigned status = is_limit                        ? 429
+                      : is_capacity                   ? 422
+                      : refusal == GR_REFUSED_NO_ROOM ? 503
+                      : refusal == GR_REFUSED_AFTER   ? 409
+                                                      : 403;
+    refuse(ret, status, gr_refusal_name(refusal), NULL, hint_of(refusal), "%s",
+           gr_refusal_text(refusal));
+    ret->refusal = refusal;
+    return false;
+}
+
+// Where a spec may go: its kind's variants, at sites whose devices are of the sort it asks for.
+static bool mask_of(const struct gr_pool *pool, const struct gr_spec *spec,
+                    struct gr_mask *ret_mask, struct gr_pool_refusal *ret)
+{
+    gr_mask_fill(ret_mask);
+    if (spec->devices == 0) {
+        if (pool->site_pretend != UINT32_MAX) {
+            gr_mask_remove_site(ret_mask, pool->site_pretend);
+        }
+        return true;
+    }
+    if (spec->kind[0] == '\0') {
+        return true;
+    }
+    struct gr_kind kind;
+    struct gr_err err;
+    if (gr_kind_resolve(&pool->catalogue, &pool->kinds, gr_slice_of(spec->kind), &kind, &err) !=
+        0) {
+        return refuse(ret, 422, "bad-spec", "kind", "`granary catalogue list` shows all kinds",
+                      "%s", err.text);
+    }
+    uint64_t bits[GR_POOL_VARIANTS_MAX / 64] = {0};
+    bool is_here = false;
+    uint32_t count = gr_core_variant_count(pool->core);
+    for (uint32_t v = 0; v < count; v++) {
+        int row =
+            gr_catalogue_find(&pool->catalogue, gr_slice_of(gr_core_variant_get(pool->core, v)));
+        if (row >= 0 && gr_kind_has(&kind, (size_t)row)) {
+            bits[v / 64] |= UINT64_C(1) << (v % 64);
+            is_here = true;
+        }
+    }
+    gr_mask_keep_variants(ret_mask, bits);
+    return is_here || refuse(ret, 422, gr_refusal_name(GR_REFUSED_NOWHERE), "kind",
+                             "`granary nodes` shows which kinds are here",
+                             "this pool has no accelerator of kind '%s'", spec->kind);
+}
+
+// Whether an element of the array is still to end. Asked only when its first one has ended.
+static bool array_is_live(const struct gr_pool *pool, uint64_t array)
+{
+    uint32_t cursor = 0;
+    const struct gr_job *job;
+    while ((job = gr_core_job_next(pool->core, &cursor)) != NULL) {
+        struct gr_job_more more;
+        gr_core_job_more(pool->core, job->id, &more);
+        if (more.array == array) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// Whether a job ended well; of an array, named by its first element, whether all of them did. They
+// have ids in a row.
+static bool ended_well(const struct gr_pool *pool, const struct gr_ended *ended)
+{
+    uint64_t array = ended->array == ended->id ? ended->id : 0;
+    uint64_t id = ended->id;
+    while (ended != NULL) {
+        if (ended->dropped != 0 || ended->ending.outcome != GR_OUTCOME_DONE) {
+            return false;
+        }
+        ended = array == 0 ? NULL : gr_ended_ring_find(pool->ended, ++id);
+        ended = ended == NULL || ended->array != array ? NULL : ended;
+    }
+    return true;
+}
+
+// The jobs that a spec waits for: live ones become edges, ended ones are looked at now.
+static bool edges_of(const struct gr_pool *pool, const struct gr_spec *spec,
+                     struct gr_edge ret_edges[GR_SPEC_AFTER_MAX], uint32_t *ret_count,
+                     struct gr_pool_refusal *ret)
+{
+    *ret_count = 0;
+    for (uint32_t i = 0; i < spec->after_count; i++) {
+        const struct gr_spec_after *after = &spec->after[i];
+        struct gr_edge edge = {.job = after->job, .how = after->how};
+        const struct gr_ended *ended = gr_ended_ring_find(pool->ended, after->job);
+        if (gr_core_job_find(pool->core, after->job) != NULL ||
+            (ended != NULL && ended->array == ended->id && array_is_live(pool, ended->id))) {
+            ret_edges[(*ret_count)++] = edge;
+            continue;
+        }
+        if (ended == NULL) {
+            return refuse(ret, 422, gr_refusal_name(GR_REFUSED_AFTER), "after",
+                          "`granary ps --all` lists jobs", "there is no job %llu to wait for",
+                          (unsigned long long)after->job);
+        }
+        bool is_ok = ended_well(pool, ended);
+        if (after->how != GR_AFTER_ANY && is_ok != (after->how == GR_AFTER_OK)) {
+            return refuse(ret, 409, gr_refusal_name(GR_REFUSED_AFTER), "after",
+                          "`granary show ID` tells how it ended",
+                          "job %llu has ended %s: what this job waits for can never happen",
+                          (unsigned long long)after->job, is_ok ? "well" : "badly");
+        }
+    }
+    return true;
+}
+
+// Notice and its signal are needed when a limit nears, also after a restart: they travel with the
+// job as its tag, notice_ms in 40 bits and the signal above.
+static uint64_t tag_of(const struct gr_spec *spec)
+{
+    return spec->notice_signal == 0
+               ? 0
+               : (uint64_t)spec->notice_ms | (uint64_t)spec->notice_signal << 40;
+}
+
+static struct gr_submission submission_of(const struct gr_spec *spec)
+{
+    return (struct gr_submission){
+        .demand = {.shape = {.cpu_milli = spec->cpu_milli,
+                             .memory_mib = spec->memory_mib,
+                             .milli = (uint16_t)(spec->devices == 0 ? 0 : spec->milli),
+                             .devices = (uint8_t)spec->devices},
+                   .tasks = spec->tasks,
+                   .priority = (uint8_t)spec->priority,
+                   .use = (uint8_t)spec->use},
+        .limit_ms = spec->limit_ms,
+        .tag = tag_of(spec),
+        .attempts = (uint16_t)spec->attempts,
+        .requeue_on = (uint8_t)spec->requeue_on};
+}
+
+static bool demand_of(const struct gr_pool *pool, const struct gr_spec *spec,
+                      struct gr_submission *ret_submission, struct gr_pool_refusal *ret)
+{
+    if (spec->devices > GR_NODE_DEVICES_MAX) {
+        return refuse(ret, 422, gr_refusal_name(GR_REFUSED_NEVER), "devices",
+                      "use more tasks with fewer devices each",
+                      "a task holds at most %d devices of one node, not %u", GR_NODE_DEVICES_MAX,
+                      spec->devices);
+    }
+    *ret_submission = submission_of(spec);
+    const char *wrong = gr_demand_wrong(&ret_submission->demand);
+    if (wrong != NULL) {
+        return refuse(ret, 422, "bad-spec", NULL, "", "%s", wrong);
+    }
+    return mask_of(pool, spec, &ret_submission->mask, ret);
+}
+
+// Everything that can be said about a submission before the first fact.
+static bool prepare(const struct gr_pool *pool, const struct gr_spec *spec, uint32_t org,
+                    struct gr_submission *ret_submission,
+                    struct gr_edge ret_edges[GR_SPEC_AFTER_MAX], struct gr_pool_refusal *ret)
+{
+    const char *why;
+    const char *field = gr_spec_wrong(spec, &why);
+    if (field != NULL) {
+        return refuse(ret, 422, "bad-spec", field, "docs/formats/job.md lists all fields", "%s: %s",
+                      field, why);
+    }
+    if (geteuid() != 0 && spec->uid != geteuid() && pool->engine != NULL) {
+        return refuse(ret, 403, "forbidden", NULL, "let root run the pool's daemon",
+                      "this pool's daemon is not root: it runs only jobs of user %u",
+                      (unsigned)geteuid());
+    }
+    if (!demand_of(pool, spec, ret_submission, ret) ||
+        !edges_of(pool, spec, ret_edges, &ret_submission->edge_count, ret)) {
+        return false;
+    }
+    ret_submission->edges = ret_edges;
+    uint32_t count = spec->array_count == 0 ? 1 : spec->array_count;
+    uint64_t jobs = (uint64_t)gr_core_held(pool->core) + gr_core_waiting(pool->core) +
+                    gr_core_running(pool->core);
+    if (jobs + count > pool->config.core.limits.jobs) {
+        return refuse_by_core(ret, GR_REFUSED_LIMIT_JOBS);
+    }
+    if ((uint64_t)gr_core_org_jobs(pool->core, org) + count > pool->config.org_jobs_most) {
+        return refuse_by_core(ret, GR_REFUSED_LIMIT_ORG);
+    }
+    ret_submission->org = org;
+    return true;
+}
+
+static void draw_salt(struct gr_pool *pool, uint8_t ret_salt[GR_ASIDE_SALT_BYTES])
+{
+    if (pool->salts_left < GR_ASIDE_SALT_BYTES) {
+        ssize_t got = getrandom(pool->salts, sizeof pool->salts, 0);
+        // Only an interrupted read of more than 256 bytes can be short; take what came.
+        pool->salts_left = got > 0 ? (size_t)got : 0;
+        assert(pool->salts_left >= GR_ASIDE_SALT_BYTES);
+    }
+    pool->salts_left -= GR_ASIDE_SALT_BYTES;
+    memcpy(ret_salt, pool->salts + pool->salts_left, GR_ASIDE_SALT_BYTES);
+}
+
+// The spec as salted bytes in pool->order_bytes, and the commitment to them.
+static bool encode_spec(struct gr_pool *pool, const struct gr_spec *spec, size_t *ret_size,
+                        uint8_t ret_commitment[32], struct gr_pool_refusal *ret)
+{
+    draw_salt(pool, pool->order_bytes);
+    long size = gr_spec_encode(spec, pool->order_bytes + GR_ASIDE_SALT_BYTES, GR_SPEC_BYTES_MAX);
+    if (size < 0) {
+        return refuse(ret, 413, "too-large", NULL, "pass large data in files",
+                      "the spec is larger than %zu bytes", GR_SPEC_BYTES_MAX);
+    }
+    *ret_size = (size_t)size + GR_ASIDE_SALT_BYTES;
+    struct gr_hash hash;
+    gr_hash_init(&hash);
+    gr_hash_add(&hash, pool->order_bytes, *ret_size);
+    gr_hash_end(&hash, ret_commitment);
+    return true;
+}
+
+static void drop_submitted(struct gr_pool *pool, uint64_t first, uint64_t last)
+{
+    for (uint64_t job = first; job <= last && first != 0; job++) {
+        if (gr_core_job_find(pool->core, job) != NULL) {
+            struct gr_event event =
+                gr_decide_drop(pool->core, gr_pool_now(pool), job, GR_REFUSED_LIMIT_OTHER);
+            gr_pool_fact(pool, &event);
+        }
+    }
+}
+
+// One job, or all elements of an array, one fact each.
+static bool submit_all(struct gr_pool *pool, const struct gr_spec *spec,
+                       struct gr_submission *submission, struct gr_pool_submitted *ret_submitted,
+                       struct gr_pool_refusal *ret)
+{
+    uint32_t count = spec->array_count == 0 ? 1 : spec->array_count;
+    int64_t now_ms = gr_pool_now(pool);
+    struct gr_mask asked = submission->mask;
+    *ret_submitted = (struct gr_pool_submitted){0};
+    for (uint32_t i = 0; i < count; i++) {
+        if (spec->array_count > 0) {
+            submission->array =
+                (struct gr_array_of){.array = ret_submitted->first,
+                                     .index = spec->array_first + i * spec->array_step,
+                                     .count = spec->array_count,
+                                     .parallel = spec->array_parallel};
+            submission->mask = asked; // deciding narrows it
+        }
+        struct gr_event events[2];
+        unsigned event_count;
+        enum gr_refusal refusal =
+            gr_decide_submit(pool->core, NULL, now_ms, submission, events, &event_count);
+        if (refusal != GR_REFUSED_NOTHING) {
+            drop_submitted(pool, ret_submitted->first, ret_submitted->last);
+            return refuse_by_core(ret, refusal);
+        }
+        for (unsigned e = 0; e < event_count; e++) {
+            gr_pool_fact(pool, &events[e]);
+        }
+        ret_submitted->last = events[event_count - 1].sequence;
+        if (i == 0) {
+            ret_submitted->first = ret_submitted->last;
+        }
+    }
+    ret_submitted->count = count;
+    ret_submitted->sequence = ret_submitted->last;
+    pool->submitted_total += count;
+    return true;
+}
+
+static bool use_key(struct gr_pool *pool, const uint8_t key[32], uint32_t org,
+                    const struct gr_pool_submitted *submitted, struct gr_event *ret_event)
+{
+    *ret_event = gr_decide_fact(pool->core, gr_pool_now(pool), GR_KEY_USED);
+    memcpy(ret_event->key_used.key, key, 16);
+    memcpy(ret_event->key_used.request, key + 16, 16);
+    ret_event->key_used.org = org;
+    ret_event->key_used.first = submitted->first;
+    ret_event->key_used.last = submitted->last;
+    ret_event->key_used.code = submitted->count;
+    return gr_core_check(pool->core, ret_event) == GR_REFUSED_NOTHING;
+}
+
+bool gr_pool_submit(struct gr_pool *pool, const struct gr_spec *spec, const uint8_t *key,
+                    struct gr_pool_submitted *ret_submitted, struct gr_pool_refusal *ret_refusal)
+{
+    assert(pool != NULL && spec != NULL && ret_submitted != NULL && ret_refusal != NULL);
+    *ret_refusal = (struct gr_pool_refusal){0};
+    uint32_t user = gr_pool_user_take(pool, spec->uid);
+    if (user == UINT32_MAX) {
+        return refuse_by_core(ret_refusal, GR_REFUSED_LIMIT_OTHER);
+    }
+    struct gr_edge edges[GR_SPEC_AFTER_MAX];
+    struct gr_submission submission;
+    uint32_t org = gr_core_user_get(pool->core, user)->org;
+    size_t size = 0;
+    uint8_t commitment[32];
+    struct gr_event used;
+    // Whether the key finds room is asked before anything happens; its fact comes last, in the same
+    // group: effect and key are durable together or not at all.
+    struct gr_pool_submitted nothing = {.first = 1, .last = 1, .count = 1};
+    if (!prepare(pool, spec, org, &submission, edges, ret_refusal) ||
+        !encode_spec(pool, spec, &size, commitment, ret_refusal)) {
+        return false;
+    }
+    if (key != NULL && !use_key(pool, key, org, &nothing, &used)) {
+        return refuse_by_core(ret_refusal, GR_REFUSED_LIMIT_KEYS);
+    }
+    submission.user = user;
+    memcpy(submission.commitment, commitment, sizeof commitment);
+    if (!submit_all(pool, spec, &submission, ret_submitted, ret_refusal)) {
+        return false;
+    }
+    gr_commit_aside(pool->commit, ret_submitted->first, pool->order_bytes, size);
+    gr_specs_put(pool->specs, ret_submitted->first, pool->order_bytes + GR_ASIDE_SALT_BYTES,
+                 size - GR_ASIDE_SALT_BYTES);
+    if (key != NULL) {
+        bool is_taken = use_key(pool, key, org, ret_submitted, &used);
+        assert(is_taken);
+        (void)is_taken;
+        gr_pool_fact(pool, &used);
+        ret_submitted->sequence = used.sequence;
+    }
+    return true;
+}
+
+bool gr_pool_submit_try(struct gr_pool *pool, const struct gr_spec *spec, bool *ret_starts,
+                        struct gr_pool_refusal *ret_refusal)
+{
+    assert(pool != NULL && spec != NULL && ret_starts != NULL && ret_refusal != NULL);
+    *ret_refusal = (struct gr_pool_refusal){0};
+    uint32_t user = gr_pool_user_find(pool, spec->uid);
+    uint32_t org = user == UINT32_MAX ? 0 : gr_core_user_get(pool->core, user)->org;
+    struct gr_edge edges[GR_SPEC_AFTER_MAX];
+    struct gr_submission submission;
+    if (!prepare(pool, spec, org, &submission, edges, ret_refusal)) {
+        return false;
+    }
+    submission.user = user;
+    struct gr_event events[2];
+    unsigned count;
+    uint32_t held = submission.edge_count;
+    enum gr_refusal refusal =
+        gr_decide_submit(pool->core, NULL, gr_pool_now(pool), &submission, events, &count);
+    if (refusal != GR_REFUSED_NOTHING) {
+        return refuse_by_core(ret_refusal, refusal);
+    }
+    struct gr_place *place = gr_core_place_refresh(pool->core);
+    const struct gr_event *last = &events[count - 1];
+    // Jobs that wait already come first; nobody is passed over for a question.
+    *ret_starts = held == 0 && gr_core_waiting(pool->core) == 0 && count == 1 &&
+                  gr_place_find_gang(place, &last->submitted.demand, last->sequence, pool->pieces);
+    return true;
+}
+
+int gr_pool_key_find(const struct gr_pool *pool, const uint8_t key[32],
+                     struct gr_pool_submitted *ret_submitted)
+{
+    struct gr_key found;
+    if (!gr_core_key_find(pool->core, key, &found)) {
+        return 0;
+    }
+    if (memcmp(found.request, key + 16, 16) != 0) {
+        return -1;
+    }
+    *ret_submitted = (struct gr_pool_submitted){
+        .first = found.first, .last = found.last, .sequence = found.last, .count = found.code};
+    return 1;
+}
+
+int gr_pool_spec(struct gr_pool *pool, uint64_t job, struct gr_spec *ret_spec, struct gr_err *err)
+{
+    assert(pool != NULL && ret_spec != NULL);
+    struct gr_job_more more = {0};
+    if (gr_core_job_find(pool->core, job) != NULL) {
+        gr_core_job_more(pool->core, job, &more);
+    } else {
+        const struct gr_ended *ended = gr_ended_ring_find(pool->ended, job);
+        more.array = ended == NULL ? 0 : ended->array;
+    }
+    const uint8_t *bytes;
+    size_t size;
+    int rc = gr_specs_get(pool->specs, more.array != 0 ? more.array : job, &bytes, &size, err);
+    return rc != 0 ? rc : gr_spec_decode(bytes, size, pool->room, ret_spec, err);
+}
+
+bool gr_pool_stop(struct gr_pool *pool, uint64_t job, enum gr_stop_why why, uint32_t signal,
+                  int64_t grace_ms)
+{
+    const struct gr_job *row = gr_core_job_find(pool->core, job);
+    if (row == NULL) {
+        return false;
+    }
+    struct gr_spec spec;
+    if ((signal == 0 || grace_ms < 0) && gr_pool_spec(pool, job, &spec, NULL) != 0) {
+        spec = gr_spec_default(); // its spec is gone: as if it had said nothing
+    }
+    signal = signal == 0 ? spec.stop_signal : signal;
+    grace_ms = grace_ms < 0 ? spec.grace_ms : grace_ms;
+    struct gr_event event =
+        gr_decide_stop(pool->core, gr_pool_now(pool), job, why, signal, grace_ms);
+    gr_pool_fact(pool, &event);
+    return true;
+}

@@ -1,0 +1,351 @@
+// The pool as a whole, its engines, and metrics, over HTTP: see daemon.h and docs/api.
+#include "base/json.h"
+#include "daemon/daemon.h"
+#include "daemon/openapi.h"
+#include "daemon/view.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const no_names[] = {NULL};
+
+void gr_route_pool(void *context, struct gr_http_request *request)
+{
+    struct gr_daemon *daemon = context;
+    if (!gr_daemon_query_is_wrong(request, no_names)) {
+        gr_daemon_reply(daemon, request, 200, gr_view_pool(daemon->pool));
+    }
+}
+
+void gr_route_health(void *context, struct gr_http_request *request)
+{
+    struct gr_daemon *daemon = context;
+    bool is_full = gr_commit_is_full(daemon->pool->commit);
+    gr_http_reply(request, is_full ? 503 : 200, "application/json",
+                  gr_slice_of(is_full ? "{\"ok\":false,\"why\":\"the disk of the journal is full\"}"
+                                      : "{\"ok\":true}"));
+}
+
+void gr_route_whoami(void *context, struct gr_http_request *request)
+{
+    struct gr_daemon *daemon = context;
+    const struct gr_identity *who = gr_daemon_who(request);
+    uint32_t user = gr_pool_user_find(daemon->pool, who->uid);
+    uint32_t org = user == UINT32_MAX ? 0 : gr_core_user_get(daemon->pool->core, user)->org;
+    json_t *object = json_object();
+    int rc = gr_json_set_int(object, "uid", who->uid);
+    rc |= gr_json_set_text(object, "name", gr_slice_of(who->name));
+    rc |= gr_json_set_bool(object, "operator", who->is_operator);
+    rc |= gr_json_set_text(object, "organisation",
+                           gr_slice_of(gr_core_org_get(daemon->pool->core, org)->name));
+    if (rc != 0) {
+        json_decref(object);
+        object = NULL;
+    }
+    gr_daemon_reply(daemon, request, 200, object);
+}
+
+void gr_route_shutdown(void *context, struct gr_http_request *request)
+{
+    struct gr_daemon *daemon = context;
+    static const char *const keys[] = {"jobs", NULL};
+    if (!gr_daemon_who(request)->is_operator) {
+        gr_http_reply_error(request, 403, "forbidden", "only an operator may do this", NULL, NULL);
+        return;
+    }
+    json_t *body = gr_daemon_body(request, keys);
+    if (body == NULL) {
+        return;
+    }
+    const char *jobs = json_string_value(json_object_get(body, "jobs"));
+    bool stops = jobs != NULL && strcmp(jobs, "stop") == 0;
+    bool is_known = json_object_get(body, "jobs") == NULL || stops ||
+                    (jobs != NULL && strcmp(jobs, "keep") == 0);
+    json_decref(body);
+    if (!is_known) {
+        gr_http_reply_error(request, 400, "bad-request", "jobs must be keep or stop", NULL, "jobs");
+        return;
+    }
+    daemon->is_ending = true;
+    daemon->stops_jobs = stops;
+    gr_http_reply(request, 202, "application/json",
+                  gr_slice_of(stops ? "{\"ending\":true,\"jobs\":\"stop\"}"
+                                    : "{\"ending\":true,\"jobs\":\"keep\"}"));
+}
+
+// --- engines
+
+static json_t *view_can(uint32_t can)
+{
+    static const struct {
+        uint32_t bit;
+        const char *name;
+    } names[] = {{GR_CAN_CHOOSE_NODE, "choose-node"},
+                 {GR_CAN_CHOOSE_DEVICE, "choose-device"},
+                 {GR_CAN_FRACTION, "fraction"},
+                 {GR_CAN_PUSH, "push"},
+                 {GR_CAN_FENCE, "fence"},
+                 {GR_CAN_LOGS, "logs"},
+                 {GR_CAN_CONTAINER, "container"},
+                 {GR_CAN_CPU_LIMIT, "cpu-limit"},
+                 {GR_CAN_MEMORY_LIMIT, "memory-limit"},
+                 {GR_CAN_DEVICE_LIMIT, "device-limit"},
+                 {GR_CAN_USERS, "users"},
+                 {GR_CAN_KILL_TREE, "kill-tree"}};
+    json_t *array = json_array();
+    int rc = array == NULL;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if ((can & names[i].bit) != 0) {
+            rc |= gr_json_append(array, gr_json_text(gr_slice_of(names[i].name)));
+        }
+    }
+    if (rc != 0) {
+        json_decref(array);
+        return NULL;
+    }
+    return array;
+}
+
+static json_t *view_checks(const struct gr_daemon *daemon)
+{
+    json_t *array = json_array();
+    int rc = array == NULL;
+    for (int i = 0; i < daemon->check_count; i++) {
+        const struct gr_local_check *check = &daemon->checks[i];
+        json_t *one = json_object();
+        rc |= gr_json_set_text(one, "name", gr_slice_of(check->name));
+        rc |= gr_json_set_bool(one, "there", check->is_there);
+        rc |= gr_json_set_text(one, "how", gr_slice_of(check->how));
+        rc |= gr_json_set_text(one, "without", gr_slice_of(check->without));
+        rc |= gr_json_set_text(one, "remedy", gr_slice_of(check->remedy));
+        rc |= gr_json_append(array, one);
+    }
+    if (rc != 0) {
+        json_decref(array);
+        return NULL;
+    }
+    return array;
+}
+
+void gr_route_engines(void *context, struct gr_http_request *request)
+{
+    struct gr_daemon *daemon = context;
+    struct gr_pool *pool = daemon->pool;
+    if (gr_daemon_query_is_wrong(request, no_names)) {
+        return;
+    }
+    json_t *object = json_object();
+    json_t *engines = json_array();
+    int rc = 0;
+    if (pool->engine != NULL) {
+        json_t *one = json_object();
+        rc |= gr_json_set_text(one, "name", gr_slice_of(pool->engine->ops->name));
+        rc |= gr_json_set_text(one, "site", gr_slice_of("local"));
+        rc |= gr_json_set_bool(one, "up", pool->engine_is_up);
+        rc |= gr_json_set(one, "can", view_can(pool->engine->ops->can(pool->engine)));
+        rc |= gr_json_set(one, "checks", view_checks(daemon));
+        rc |= gr_json_append(engines, one);
+    }
+    rc |= gr_json_set(object, "engines", engines);
+    if (rc != 0) {
+        json_decref(object);
+        object = NULL;
+    }
+    gr_daemon_reply(daemon, request, 200, object);
+}
+
+// --- metrics: OpenMetrics text
+
+// One family: its head, before its samples.
+static void family(FILE *out, const char *name, const char *type, const char *unit,
+                   const char *help)
+{
+    fprintf(out, "# TYPE %s %s\n", name, type);
+    if (unit[0] != '\0') {
+        fprintf(out, "# UNIT %s %s\n", name, unit);
+    }
+    fprintf(out, "# HELP %s %s\n", name, help);
+}
+
+// A label's value with what OpenMetrics escapes.
+static void label(FILE *out, const char *name, const char *value, bool is_first)
+{
+    fprintf(out, "%s%s=\"", is_first ? "" : ",", name);
+    for (const char *at = value; *at != '\0'; at++) {
+        if (*at == '"' || *at == '\\') {
+            fputc('\\', out);
+        }
+        if (*at == '\n') {
+            fputs("\\n", out);
+        } else {
+            fputc(*at, out);
+        }
+    }
+    fputc('"', out);
+}
+
+static void write_jobs(FILE *out, const struct gr_pool *pool)
+{
+    family(out, "granary_jobs", "gauge", "", "Jobs by state");
+    fprintf(out, "granary_jobs{state=\"held\"} %u\n", gr_core_held(pool->core));
+    fprintf(out, "granary_jobs{state=\"waiting\"} %u\n", gr_core_waiting(pool->core));
+    fprintf(out, "granary_jobs{state=\"running\"} %u\n", gr_core_running(pool->core));
+    family(out, "granary_jobs_submitted", "counter", "", "Jobs accepted since the daemon started");
+    fprintf(out, "granary_jobs_submitted_total %" PRIu64 "\n", pool->submitted_total);
+    family(out, "granary_jobs_placed", "counter", "", "Attempts placed since the daemon started");
+    fprintf(out, "granary_jobs_placed_total %" PRIu64 "\n", pool->placed_total);
+    family(out, "granary_jobs_ended", "counter", "",
+           "Jobs that ended since the daemon started, by outcome");
+    for (unsigned o = 0; o < GR_OUTCOMES; o++) {
+        struct gr_ended ended = {.ending = {.outcome = o}};
+        fprintf(out, "granary_jobs_ended_total{outcome=\"%s\"} %" PRIu64 "\n",
+                gr_view_ended_state(&ended), pool->ended_total[o]);
+    }
+    fprintf(out, "granary_jobs_ended_total{outcome=\"dropped\"} %" PRIu64 "\n",
+            pool->ended_total[15]);
+}
+
+static void write_pool(FILE *out, const struct gr_daemon *daemon)
+{
+    struct gr_pool *pool = daemon->pool;
+    struct gr_device_time time = gr_core_device_time(pool->core);
+    uint64_t groups;
+    uint64_t bytes;
+    gr_commit_counts(pool->commit, &groups, &bytes);
+    family(out, "granary_device_seconds", "counter", "seconds",
+           "Device-time since the first fact, by state");
+    const struct {
+        const char *name;
+        unsigned __int128 dms;
+    } states[] = {{"used", time.used},
+                  {"idle", time.idle},
+                  {"maintenance", time.maintenance},
+                  {"broken", time.broken}};
+    for (size_t i = 0; i < 4; i++) {
+        fprintf(out, "granary_device_seconds_total{state=\"%s\"} %" PRIu64 ".%03u\n",
+                states[i].name, (uint64_t)(states[i].dms / 1000000),
+                (unsigned)(states[i].dms / 1000 % 1000));
+    }
+    family(out, "granary_journal_sequence", "gauge", "", "Sequence of the newest durable fact");
+    fprintf(out, "granary_journal_sequence %" PRIu64 "\n", gr_commit_durable(pool->commit));
+    family(out, "granary_journal_groups", "counter", "", "Groups made durable since the start");
+    fprintf(out, "granary_journal_groups_total %" PRIu64 "\n", groups);
+    family(out, "granary_journal_bytes", "counter", "bytes", "Bytes made durable since the start");
+    fprintf(out, "granary_journal_bytes_total %" PRIu64 "\n", bytes);
+    family(out, "granary_journal_waiting_bytes", "gauge", "bytes", "Bytes that wait for the disk");
+    fprintf(out, "granary_journal_waiting_bytes %zu\n", gr_commit_bytes(pool->commit));
+    family(out, "granary_journal_full", "gauge", "", "1 while the disk of the journal is full");
+    fprintf(out, "granary_journal_full %d\n", gr_commit_is_full(pool->commit));
+    family(out, "granary_engine_up", "gauge", "", "1 while the engine is reached");
+    fprintf(out, "granary_engine_up %d\n", pool->engine_is_up);
+    family(out, "granary_http_requests", "counter", "", "Requests served since the start");
+    fprintf(out, "granary_http_requests_total %" PRIu64 "\n", daemon->requests);
+    family(out, "granary_http_connections", "gauge", "", "Open connections");
+    fprintf(out, "granary_http_connections %u\n", gr_http_connections(daemon->http));
+    family(out, "granary_event_streams", "gauge", "", "Open streams of events");
+    fprintf(out, "granary_event_streams %u\n", gr_events_streams(daemon->events));
+}
+
+// One measurement of all devices that have it, under the name that dashboards know from DCGM.
+static void write_measure(FILE *out, const struct gr_pool *pool, const char *name, const char *type,
+                          const char *help, unsigned bit,
+                          uint64_t (*get)(const struct gr_device *device))
+{
+    family(out, name, type, "", help);
+    const struct gr_place *place = gr_core_place(pool->core);
+    uint32_t count = gr_place_node_count(place);
+    for (uint32_t n = 0; n < count; n++) {
+        const struct gr_pool_node *node = &pool->nodes[n];
+        for (uint32_t d = 0; d < node->device_count; d++) {
+            const struct gr_device *device = &pool->devices.devices[node->device_first + d];
+            if (bit != 0 && (device->known & bit) == 0) {
+                continue;
+            }
+            char number[16];
+            snprintf(number, sizeof number, "%" PRIu32, d);
+            fprintf(out, "%s{", name);
+            label(out, "gpu", number, true);
+            label(out, "UUID", device->uuid, false);
+            label(out, "pci_bus_id", device->address, false);
+            label(out, "modelName", device->name, false);
+            label(out, "variant", device->variant, false);
+            label(out, "node", gr_place_cold_get(place, n)->name, false);
+            label(out, "pretend", device->is_pretend ? "true" : "false", false);
+            fprintf(out, "} %" PRIu64 "\n", get(device));
+        }
+    }
+}
+
+static uint64_t get_use(const struct gr_device *device)
+{
+    return device->utilisation;
+}
+
+static uint64_t get_memory_used(const struct gr_device *device)
+{
+    return device->memory_used_mib;
+}
+
+static uint64_t get_temperature(const struct gr_device *device)
+{
+    return device->temperature;
+}
+
+static uint64_t get_power(const struct gr_device *device)
+{
+    return device->power_mw / 1000;
+}
+
+static uint64_t get_xid(const struct gr_device *device)
+{
+    return device->xid;
+}
+
+static uint64_t get_health(const struct gr_device *device)
+{
+    return device->health;
+}
+
+static void write_devices(FILE *out, const struct gr_pool *pool)
+{
+    write_measure(out, pool, "DCGM_FI_DEV_GPU_UTIL", "gauge", "Utilisation in percent",
+                  GR_DEVICE_UTILISATION, get_use);
+    write_measure(out, pool, "DCGM_FI_DEV_FB_USED", "gauge", "Memory used in MiB",
+                  GR_DEVICE_MEMORY_USED, get_memory_used);
+    write_measure(out, pool, "DCGM_FI_DEV_GPU_TEMP", "gauge", "Temperature in degrees Celsius",
+                  GR_DEVICE_TEMPERATURE, get_temperature);
+    write_measure(out, pool, "DCGM_FI_DEV_POWER_USAGE", "gauge", "Power in watts", GR_DEVICE_POWER,
+                  get_power);
+    write_measure(out, pool, "DCGM_FI_DEV_XID_ERRORS", "gauge", "Last XID", GR_DEVICE_XID, get_xid);
+    write_measure(out, pool, "granary_device_health", "gauge",
+                  "0 good, 1 app, 2 watch, 3 reset, 4 repair, 5 gone", 0, get_health);
+}
+
+void gr_route_metrics(void *context, struct gr_http_request *request)
+{
+    struct gr_daemon *daemon = context;
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    if (out != NULL) {
+        write_jobs(out, daemon->pool);
+        write_pool(out, daemon);
+        write_devices(out, daemon->pool);
+        fputs("# EOF\n", out);
+        if (fclose(out) != 0) {
+            free(text);
+            text = NULL;
+        }
+    }
+    gr_daemon_reply_text(daemon, request, 200,
+                         "application/openmetrics-text; version=1.0.0; charset=utf-8", text, size);
+}
+
+void gr_route_openapi(void *context, struct gr_http_request *request)
+{
+    (void)context;
+    gr_http_reply(request, 200, "application/json", gr_shipped_openapi());
+}

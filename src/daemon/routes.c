@@ -1,0 +1,291 @@
+// The table of routes, and what they share: see daemon.h and docs/api.
+#include "base/hash.h"
+#include "base/json.h"
+#include "base/number.h"
+#include "daemon/daemon.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const struct gr_http_route gr_daemon_routes[] = {
+    {"GET", "/metrics", gr_route_metrics, NULL, false},
+    {"POST", "/v1/apply", gr_route_apply, NULL, false},
+    {"GET", "/v1/devices", gr_route_devices, NULL, false},
+    {"GET", "/v1/engines", gr_route_engines, NULL, false},
+    {"GET", "/v1/events", gr_route_events, NULL, false},
+    {"GET", "/v1/health", gr_route_health, NULL, true},
+    {"GET", "/v1/jobs", gr_route_jobs, NULL, false},
+    {"POST", "/v1/jobs", gr_route_submit, gr_route_submit_line, false},
+    {"GET", "/v1/jobs/{id}", gr_route_job, NULL, false},
+    {"GET", "/v1/jobs/{id}/logs", gr_route_logs, NULL, false},
+    {"POST", "/v1/jobs/{id}/stop", gr_route_stop, NULL, false},
+    {"GET", "/v1/nodes", gr_route_nodes, NULL, false},
+    {"GET", "/v1/nodes/{name}", gr_route_node, NULL, false},
+    {"POST", "/v1/nodes/{name}/cordon", gr_route_cordon, NULL, false},
+    {"POST", "/v1/nodes/{name}/drain", gr_route_drain, NULL, false},
+    {"POST", "/v1/nodes/{name}/uncordon", gr_route_uncordon, NULL, false},
+    {"GET", "/v1/openapi.json", gr_route_openapi, NULL, true},
+    {"GET", "/v1/pool", gr_route_pool, NULL, false},
+    {"POST", "/v1/shutdown", gr_route_shutdown, NULL, false},
+    {"GET", "/v1/whoami", gr_route_whoami, NULL, false},
+    {NULL, NULL, NULL, NULL, false},
+};
+
+static void free_caller(void *data)
+{
+    struct gr_caller *caller = data;
+    gr_bulk_free(caller->bulk);
+    free(caller);
+}
+
+int gr_daemon_admit(void *context, struct gr_http_request *request, struct gr_err *err)
+{
+    struct gr_daemon *daemon = context;
+    const struct gr_identity *who;
+    int status = gr_identities_find(daemon->identities, gr_http_request_peer(request), &who, err);
+    if (status != 0) {
+        return status;
+    }
+    struct gr_caller *caller = malloc(sizeof *caller);
+    if (caller == NULL) {
+        (void)gr_fail(err, -ENOMEM, "no memory for the request; try again in a second");
+        return 503;
+    }
+    *caller = (struct gr_caller){.who = *who};
+    gr_http_request_data_set(request, caller, free_caller);
+    gr_http_request_user_set(request, &caller->who);
+    daemon->requests++;
+    return 0;
+}
+
+const struct gr_identity *gr_daemon_who(const struct gr_http_request *request)
+{
+    const struct gr_identity *who = gr_http_request_user(request);
+    assert(who != NULL);
+    return who;
+}
+
+bool gr_daemon_may(const struct gr_identity *who, uint32_t uid)
+{
+    return who->is_operator || who->uid == uid;
+}
+
+// A reply that waits for its group.
+struct later {
+    struct gr_http_request *request;
+    unsigned status;
+    const char *type; // static
+    char *text;
+    size_t size;
+};
+
+static void send_later(void *context, uint64_t value)
+{
+    struct later *later = context;
+    (void)value;
+    gr_http_reply_take(later->request, later->status, later->type, later->text, later->size);
+    free(later);
+}
+
+void gr_daemon_reply_text(struct gr_daemon *daemon, struct gr_http_request *request,
+                          unsigned status, const char *type, char *text, size_t size)
+{
+    struct later *later = text == NULL ? NULL : malloc(sizeof *later);
+    if (later == NULL) {
+        free(text);
+        gr_http_reply_error(request, 503, "unavailable", "no memory for the reply",
+                            "try again in a second", NULL);
+        return;
+    }
+    *later = (struct later){
+        .request = request, .status = status, .type = type, .text = text, .size = size};
+    gr_http_request_defer(request, NULL);
+    gr_commit_then(daemon->pool->commit, send_later, later, 0);
+}
+
+void gr_daemon_reply(struct gr_daemon *daemon, struct gr_http_request *request, unsigned status,
+                     json_t *object)
+{
+    char *text = object == NULL ? NULL : json_dumps(object, JSON_COMPACT);
+    json_decref(object);
+    gr_daemon_reply_text(daemon, request, status, "application/json", text,
+                         text == NULL ? 0 : strlen(text));
+}
+
+void gr_daemon_refuse(struct gr_http_request *request, const struct gr_pool_refusal *refusal)
+{
+    if (refusal->status == 429 || refusal->status == 503) {
+        (void)gr_http_reply_header(request, "Retry-After", "1");
+    }
+    gr_http_reply_error(request, refusal->status, refusal->code, refusal->text,
+                        refusal->hint[0] == '\0' ? NULL : refusal->hint, refusal->field);
+}
+
+bool gr_daemon_is_refused(struct gr_daemon *daemon, struct gr_http_request *request)
+{
+    const char *code;
+    const char *text;
+    unsigned status = gr_pool_refuses(daemon->pool, &code, &text);
+    if (status == 0 && daemon->is_ending) {
+        status = 503;
+        code = "unavailable";
+        text = "the pool's daemon is ending; try again when it is back";
+    }
+    if (status == 0) {
+        return false;
+    }
+    (void)gr_http_reply_header(request, "Retry-After", "1");
+    gr_http_reply_error(request, status, code, text, NULL, NULL);
+    return true;
+}
+
+struct query_check {
+    struct gr_http_request *request;
+    const char *const *names;
+    struct gr_slice unknown;
+};
+
+static void check_name(void *context, struct gr_slice name, struct gr_slice value)
+{
+    struct query_check *check = context;
+    (void)value;
+    for (size_t i = 0; check->names[i] != NULL; i++) {
+        if (gr_slice_is(name, check->names[i])) {
+            return;
+        }
+    }
+    check->unknown = name.size == 0 ? gr_slice_of("(empty)") : name;
+}
+
+bool gr_daemon_query_is_wrong(struct gr_http_request *request, const char *const *names)
+{
+    struct query_check check = {.request = request, .names = names};
+    gr_http_request_query_each(request, check_name, &check);
+    if (check.unknown.size == 0) {
+        return false;
+    }
+    char text[160];
+    snprintf(text, sizeof text, "unknown query parameter '%.*s'",
+             (int)(check.unknown.size > 64 ? 64 : check.unknown.size), check.unknown.text);
+    gr_http_reply_error(request, 400, "bad-request", text, "docs/api lists the parameters", NULL);
+    return true;
+}
+
+bool gr_daemon_query_int(struct gr_http_request *request, const char *name, int64_t low,
+                         int64_t high, int64_t *ret_value)
+{
+    struct gr_slice text;
+    if (!gr_http_request_query(request, name, &text)) {
+        return true;
+    }
+    int64_t value;
+    if (gr_number_read_int(text, low, high, &value) == 0) {
+        *ret_value = value;
+        return true;
+    }
+    char message[200];
+    snprintf(message, sizeof message, "%s must be a whole number from %lld to %lld", name,
+             (long long)low, (long long)high);
+    gr_http_reply_error(request, 400, "bad-request", message, NULL, name);
+    return false;
+}
+
+bool gr_daemon_query_flag(struct gr_http_request *request, const char *name, bool *ret_ok)
+{
+    struct gr_slice text;
+    *ret_ok = true;
+    if (!gr_http_request_query(request, name, &text)) {
+        return false;
+    }
+    if (gr_slice_is(text, "true") || gr_slice_is(text, "1")) {
+        return true;
+    }
+    if (!gr_slice_is(text, "false") && !gr_slice_is(text, "0")) {
+        char message[120];
+        snprintf(message, sizeof message, "%s must be true or false", name);
+        gr_http_reply_error(request, 400, "bad-request", message, NULL, name);
+        *ret_ok = false;
+    }
+    return false;
+}
+
+json_t *gr_daemon_body(struct gr_http_request *request, const char *const *keys)
+{
+    struct gr_slice body = gr_http_request_body(request);
+    if (body.size == 0) {
+        json_t *empty = json_object();
+        if (empty == NULL) {
+            gr_http_reply_error(request, 503, "unavailable", "no memory", NULL, NULL);
+        }
+        return empty;
+    }
+    json_error_t error;
+    json_t *object = json_loadb(body.text, body.size, JSON_REJECT_DUPLICATES, &error);
+    char text[320];
+    if (!json_is_object(object)) {
+        if (object == NULL) {
+            snprintf(text, sizeof text, "body: line %d, column %d: %s", error.line, error.column,
+                     error.text);
+        } else {
+            snprintf(text, sizeof text, "body: expected an object");
+        }
+        json_decref(object);
+        gr_http_reply_error(request, 400, "bad-request", text, NULL, NULL);
+        return NULL;
+    }
+    const char *key;
+    json_t *value;
+    json_object_foreach(object, key, value)
+    {
+        bool is_known = false;
+        for (size_t i = 0; keys[i] != NULL; i++) {
+            is_known = is_known || strcmp(key, keys[i]) == 0;
+        }
+        if (!is_known) {
+            snprintf(text, sizeof text, "body: unknown key '%.64s'", key);
+            json_decref(object);
+            gr_http_reply_error(request, 400, "bad-request", text, "docs/api lists the keys", NULL);
+            return NULL;
+        }
+    }
+    return object;
+}
+
+int gr_daemon_key(const struct gr_daemon *daemon, struct gr_http_request *request,
+                  uint8_t ret_key[32])
+{
+    (void)daemon;
+    struct gr_slice key;
+    if (!gr_http_request_header(request, "Idempotency-Key", &key)) {
+        return 0;
+    }
+    bool is_good = key.size >= 1 && key.size <= 128;
+    for (size_t i = 0; i < key.size && is_good; i++) {
+        is_good = key.text[i] > ' ' && key.text[i] < 127;
+    }
+    if (!is_good) {
+        gr_http_reply_error(request, 400, "bad-request",
+                            "Idempotency-Key must be 1 to 128 printable characters", NULL, NULL);
+        return -1;
+    }
+    uint8_t digest[GR_HASH_SIZE];
+    struct gr_hash hash;
+    uint32_t uid = (uint32_t)gr_daemon_who(request)->uid;
+    gr_hash_init(&hash);
+    gr_hash_add(&hash, &uid, sizeof uid);
+    gr_hash_add(&hash, key.text, key.size);
+    gr_hash_end(&hash, digest);
+    memcpy(ret_key, digest, 16);
+    struct gr_slice path = gr_http_request_path(request);
+    struct gr_slice body = gr_http_request_body(request);
+    gr_hash_init(&hash);
+    gr_hash_add(&hash, path.text, path.size);
+    gr_hash_add(&hash, "", 1);
+    gr_hash_add(&hash, body.text, body.size);
+    gr_hash_end(&hash, digest);
+    memcpy(ret_key + 16, digest, 16);
+    return 1;
+}

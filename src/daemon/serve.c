@@ -1,0 +1,573 @@
+// `granary serve`: see serve.h. One loop over HTTP, journal, engine, signals and devices.
+#include "daemon/serve.h"
+
+#include "daemon/daemon.h"
+#include "daemon/limits.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+extern char **environ;
+
+// How often devices are looked at, in seconds; how often followed logs are looked at, in
+// milliseconds.
+#define LOOK_SECONDS 10
+#define LOG_MS 50
+// How long the daemon waits at its end for jobs that were asked to stop, beyond their grace.
+#define END_SECONDS 90
+
+// The thread that looks at the devices: drivers may hang.
+struct looker {
+    pthread_t thread;
+    bool runs;
+    struct gr_device_watch *watch; // its own from the start of the thread on
+    pthread_mutex_t mutex;
+    pthread_cond_t wake;
+    bool ends;
+    struct gr_device_list found; // handed over; devices NULL: none
+    int event_fd;                // something was found
+};
+
+struct serve {
+    const struct gr_serve_config *config;
+    struct gr_state_dir dir;
+    struct gr_daemon daemon;
+    struct gr_arena arena;
+    struct looker looker;
+    char socket[GR_STATE_PATH_SIZE];
+    int epoll_fd, signal_fd;
+    pid_t snapshot_pid; // the child that makes one; 0: none
+    uint64_t snapshot_of;
+    int64_t ending_ms; // monotonic, when the end began; 0: it did not
+};
+
+struct gr_serve_config gr_serve_default(void)
+{
+    return (struct gr_serve_config){.listen = "127.0.0.1:7070",
+                                    .pool = {.core = gr_limits_default(),
+                                             .snapshot_every = 500000,
+                                             .ended_most = 1u << 16,
+                                             .spec_bytes_most = (size_t)128 << 20,
+                                             .waiting_bytes_most = (size_t)64 << 20,
+                                             .org_jobs_most = 1u << 20,
+                                             .idle_ms = 600000,
+                                             .drain_percent = 20,
+                                             .has_engine = true}};
+}
+
+void gr_serve_routes(void)
+{
+    for (const struct gr_http_route *route = gr_daemon_routes; route->method != NULL; route++) {
+        printf("%s %s\n", route->method, route->path);
+    }
+}
+
+int gr_serve_socket_default(const char *state_dir, char ret_path[GR_STATE_PATH_SIZE],
+                            struct gr_err *err)
+{
+    char standard[GR_STATE_PATH_SIZE];
+    // The system's pool has the system's socket; every other pool keeps its own beside its state.
+    if (geteuid() == 0 && gr_state_default(standard, NULL) == 0 &&
+        strcmp(standard, state_dir) == 0) {
+        return gr_state_path("/run/granary", "granary.sock", ret_path, err);
+    }
+    return gr_state_path(state_dir, "granary.sock", ret_path, err);
+}
+
+static int64_t clock_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+// --- looking at devices
+
+static void *look(void *context)
+{
+    struct looker *looker = context;
+    pthread_mutex_lock(&looker->mutex);
+    while (!looker->ends) {
+        struct timespec until;
+        clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_sec += LOOK_SECONDS;
+        (void)pthread_cond_timedwait(&looker->wake, &looker->mutex, &until);
+        if (looker->ends || looker->found.devices != NULL) {
+            continue;
+        }
+        pthread_mutex_unlock(&looker->mutex);
+        struct gr_device_list found = {0};
+        int rc = gr_device_watch_look(looker->watch, &found, NULL);
+        pthread_mutex_lock(&looker->mutex);
+        if (rc == 0) {
+            uint64_t one = 1;
+            looker->found = found;
+            ssize_t written = write(looker->event_fd, &one, sizeof one);
+            (void)written; // a counter that is full has been heard of
+        }
+    }
+    pthread_mutex_unlock(&looker->mutex);
+    return NULL;
+}
+
+static int looker_begin(struct looker *looker, struct gr_device_watch *watch, struct gr_err *err)
+{
+    looker->watch = watch;
+    looker->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (looker->event_fd < 0) {
+        return gr_fail_errno(err, "make an event descriptor");
+    }
+    pthread_mutex_init(&looker->mutex, NULL);
+    pthread_cond_init(&looker->wake, NULL);
+    int code = pthread_create(&looker->thread, NULL, look, looker);
+    if (code != 0) {
+        return gr_fail(err, -code, "start the thread that looks at devices");
+    }
+    looker->runs = true;
+    return 0;
+}
+
+static void looker_end(struct looker *looker)
+{
+    if (looker->runs) {
+        pthread_mutex_lock(&looker->mutex);
+        looker->ends = true;
+        pthread_cond_signal(&looker->wake);
+        pthread_mutex_unlock(&looker->mutex);
+        pthread_join(looker->thread, NULL);
+        gr_device_list_done(&looker->found);
+    }
+    if (looker->event_fd >= 0) {
+        close(looker->event_fd);
+    }
+}
+
+static void take_found(struct serve *serve)
+{
+    struct looker *looker = &serve->looker;
+    uint64_t count;
+    ssize_t got = read(looker->event_fd, &count, sizeof count);
+    (void)got;
+    pthread_mutex_lock(&looker->mutex);
+    struct gr_device_list found = looker->found;
+    looker->found = (struct gr_device_list){0};
+    pthread_mutex_unlock(&looker->mutex);
+    if (found.devices != NULL) {
+        gr_pool_devices_take(serve->daemon.pool, &found);
+    }
+}
+
+// --- snapshots: by a child, so that nothing here waits
+
+static void snapshot_begin(struct serve *serve)
+{
+    struct gr_pool *pool = serve->daemon.pool;
+    uint64_t every = serve->config->pool.snapshot_every;
+    uint64_t durable = gr_commit_durable(pool->commit);
+    if (every == 0 || serve->snapshot_pid != 0 || durable < pool->snapshot_at + every) {
+        return;
+    }
+    char program[] = "/proc/self/exe";
+    char name[] = "granary";
+    char command[] = "journal";
+    char verb[] = "snapshot";
+    char option[] = "--state";
+    char *argv[] = {name, command, verb, option, serve->dir.path, NULL};
+    posix_spawnattr_t attributes;
+    sigset_t none;
+    sigemptyset(&none);
+    if (posix_spawnattr_init(&attributes) != 0) {
+        return;
+    }
+    posix_spawnattr_setsigmask(&attributes, &none);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
+    pid_t pid;
+    if (posix_spawn(&pid, program, NULL, &attributes, argv, environ) == 0) {
+        serve->snapshot_pid = pid;
+        serve->snapshot_of = durable;
+    }
+    posix_spawnattr_destroy(&attributes);
+}
+
+static void reap(struct serve *serve)
+{
+    int status;
+    pid_t pid;
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        if (pid == serve->snapshot_pid) {
+            serve->snapshot_pid = 0;
+            // One that failed is tried again only after as many facts more: it said why itself.
+            serve->daemon.pool->snapshot_at = serve->snapshot_of;
+        }
+    }
+}
+
+// --- ending
+
+static void stop_all_jobs(struct gr_pool *pool)
+{
+    uint32_t cursor = 0;
+    const struct gr_job *job;
+    while ((job = gr_core_job_next(pool->core, &cursor)) != NULL) {
+        if (job->stop_why == GR_STOP_NOT) {
+            (void)gr_pool_stop(pool, job->id, GR_STOP_BY_USER, 0, -1);
+        }
+    }
+}
+
+// Whether the loop may end now.
+static bool may_end(struct serve *serve)
+{
+    struct gr_daemon *daemon = &serve->daemon;
+    struct gr_pool *pool = daemon->pool;
+    if (!daemon->is_ending) {
+        return false;
+    }
+    if (serve->ending_ms == 0) {
+        serve->ending_ms = clock_ms();
+    }
+    if (!daemon->stops_jobs) {
+        // A moment for replies that are on their way.
+        return gr_http_waiting(daemon->http) == 0 || clock_ms() - serve->ending_ms > 1000;
+    }
+    uint32_t live =
+        gr_core_held(pool->core) + gr_core_waiting(pool->core) + gr_core_running(pool->core);
+    if (live > 0) {
+        stop_all_jobs(pool);
+    }
+    return live == 0 || clock_ms() - serve->ending_ms > END_SECONDS * 1000;
+}
+
+static void take_signals(struct serve *serve)
+{
+    struct signalfd_siginfo info;
+    while (read(serve->signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
+        if (info.ssi_signo == SIGCHLD) {
+            reap(serve);
+        } else if (info.ssi_signo == SIGUSR1) {
+            serve->daemon.is_ending = serve->daemon.stops_jobs = true;
+        } else if (serve->daemon.is_ending) {
+            serve->daemon.stops_jobs = false; // asked twice: at once
+        } else {
+            serve->daemon.is_ending = true;
+        }
+    }
+}
+
+// --- the loop
+
+static int watch_fd(struct serve *serve, int fd, struct gr_err *err)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
+    if (epoll_ctl(serve->epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0) {
+        return gr_fail_errno(err, "watch a descriptor");
+    }
+    return 0;
+}
+
+static int run(struct serve *serve, struct gr_err *err)
+{
+    struct gr_daemon *daemon = &serve->daemon;
+    int wait_ms = 0;
+    while (!may_end(serve)) {
+        struct epoll_event events[16];
+        int count = epoll_wait(serve->epoll_fd, events, 16, wait_ms);
+        if (count < 0 && errno != EINTR) {
+            return gr_fail_errno(err, "wait for something to do");
+        }
+        for (int i = 0; i < count; i++) {
+            if (events[i].data.fd == serve->signal_fd) {
+                take_signals(serve);
+            } else if (events[i].data.fd == serve->looker.event_fd) {
+                take_found(serve);
+            }
+        }
+        int http_ms = gr_http_run(daemon->http);
+        int rc = gr_pool_run(daemon->pool, &wait_ms, err);
+        if (rc != 0) {
+            return rc;
+        }
+        gr_route_submit_resume(daemon);
+        gr_events_wake(daemon->events);
+        wait_ms = http_ms >= 0 && http_ms < wait_ms ? http_ms : wait_ms;
+        if (gr_logs_wake(daemon) && wait_ms > LOG_MS) {
+            wait_ms = LOG_MS;
+        }
+        snapshot_begin(serve);
+    }
+    return 0;
+}
+
+// --- beginning
+
+static int make_run_dir(const char *socket, struct gr_err *err)
+{
+    char dir[GR_STATE_PATH_SIZE];
+    snprintf(dir, sizeof dir, "%s", socket);
+    char *slash = strrchr(dir, '/');
+    if (slash == NULL || slash == dir) {
+        return 0;
+    }
+    *slash = '\0';
+    return mkdir(dir, 0755) == 0 || errno == EEXIST ? 0 : gr_fail_errno(err, "make %s", dir);
+}
+
+static void durable(void *context, const struct gr_journal_group *group)
+{
+    gr_events_add(context, group);
+}
+
+static int open_http(struct serve *serve, struct gr_err *err)
+{
+    const struct gr_serve_config *config = serve->config;
+    struct gr_daemon *daemon = &serve->daemon;
+    if (config->socket == NULL) {
+        int rc = gr_serve_socket_default(serve->dir.path, serve->socket, err);
+        rc = rc != 0 ? rc : make_run_dir(serve->socket, err);
+        if (rc != 0) {
+            return rc;
+        }
+    } else {
+        snprintf(serve->socket, sizeof serve->socket, "%s", config->socket);
+    }
+    struct gr_http_config http = {.unix_path = serve->socket[0] == '\0' ? NULL : serve->socket,
+                                  .address = config->listen[0] == '\0' ? NULL : config->listen,
+                                  .routes = gr_daemon_routes,
+                                  .context = daemon,
+                                  .admit = gr_daemon_admit,
+                                  .hosts = config->hosts};
+    int rc = gr_identities_open(serve->dir.path, &daemon->identities, err);
+    return rc != 0 ? rc : gr_http_open(&http, &daemon->http, err);
+}
+
+static void tell(const struct serve *serve)
+{
+    const struct gr_pool *pool = serve->daemon.pool;
+    if (serve->config->is_quiet) {
+        return;
+    }
+    uint32_t nodes = gr_place_node_count(gr_core_place(pool->core));
+    printf("granary %s serves a pool of %u nodes and %zu devices\n", GR_VERSION, nodes,
+           pool->devices.count);
+    printf("  state     %s\n", serve->dir.path);
+    if (serve->socket[0] != '\0') {
+        printf("  socket    %s\n", serve->socket);
+    }
+    if (gr_http_port(serve->daemon.http) != 0) {
+        const char *colon = strrchr(serve->config->listen, ':');
+        printf("  http      http://%.*s:%u  (token in %s/operator.token)\n",
+               (int)(colon - serve->config->listen), serve->config->listen,
+               gr_http_port(serve->daemon.http), serve->dir.path);
+    }
+    fflush(stdout);
+}
+
+static int open_all(struct serve *serve, struct gr_err *err)
+{
+    struct gr_daemon *daemon = &serve->daemon;
+    const struct gr_serve_config *config = serve->config;
+    int rc = gr_limits_write(serve->dir.path, &config->pool.core, err);
+    rc = rc != 0 ? rc : gr_pool_open(&config->pool, &serve->dir, NULL, NULL, &daemon->pool, err);
+    rc = rc != 0 ? rc : gr_events_open(daemon, (size_t)16 << 20, &daemon->events, err);
+    if (rc != 0) {
+        return rc;
+    }
+    daemon->pool->on_durable = durable;
+    daemon->pool->on_durable_context = daemon->events;
+    gr_arena_init(&serve->arena, 4 * GR_SPEC_BYTES_MAX);
+    daemon->arena = &serve->arena;
+    rc = open_http(serve, err);
+    serve->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGCHLD);
+    sigaddset(&signals, SIGUSR1);
+    serve->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (rc == 0 && (serve->epoll_fd < 0 || serve->signal_fd < 0)) {
+        rc = gr_fail_errno(err, "make descriptors to wait on");
+    }
+    if (rc == 0 && config->pool.has_engine) {
+        rc = looker_begin(&serve->looker, daemon->pool->watch, err);
+        rc = rc != 0 ? rc : watch_fd(serve, serve->looker.event_fd, err);
+    }
+    rc = rc != 0 ? rc : watch_fd(serve, serve->signal_fd, err);
+    rc = rc != 0 ? rc : watch_fd(serve, gr_http_fd(daemon->http), err);
+    rc = rc != 0 ? rc : watch_fd(serve, gr_journal_fd(daemon->pool->journal), err);
+    if (rc == 0 && daemon->pool->engine != NULL) {
+        rc = watch_fd(serve, daemon->pool->engine->ops->fd(daemon->pool->engine), err);
+    }
+    return rc;
+}
+
+static void close_all(struct serve *serve)
+{
+    struct gr_daemon *daemon = &serve->daemon;
+    gr_http_close(daemon->http); // ends streams and requests: their data goes first
+    looker_end(&serve->looker);
+    gr_events_close(daemon->events);
+    gr_identities_close(daemon->identities);
+    gr_pool_close(daemon->pool);
+    gr_arena_done(&serve->arena);
+    free(daemon->paused);
+    if (serve->snapshot_pid != 0) {
+        kill(serve->snapshot_pid, SIGTERM);
+        (void)waitpid(serve->snapshot_pid, NULL, 0);
+    }
+    if (serve->epoll_fd >= 0) {
+        close(serve->epoll_fd);
+    }
+    if (serve->signal_fd >= 0) {
+        close(serve->signal_fd);
+    }
+    gr_state_dir_close(&serve->dir);
+}
+
+// The engine's launcher must be forked while this process is small and has one thread.
+static int launch(struct serve *serve, struct gr_err *err)
+{
+    char path[GR_STATE_PATH_SIZE];
+    if (!serve->config->pool.has_engine) {
+        return 0;
+    }
+    int rc = gr_state_path(serve->dir.path, "engine", path, err);
+    struct gr_local_config config = {.dir = path, .checks = serve->config->pool.checks};
+    return rc != 0 ? rc : gr_local_launch(&config, err);
+}
+
+static void block_signals(void)
+{
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGCHLD);
+    sigaddset(&signals, SIGUSR1);
+    sigprocmask(SIG_BLOCK, &signals, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+}
+
+// In the background what is still to be said goes to STATE/log.
+static int log_to_file(const struct serve *serve, struct gr_err *err)
+{
+    char path[GR_STATE_PATH_SIZE];
+    int rc = gr_state_path(serve->dir.path, "log", path, err);
+    if (rc != 0) {
+        return rc;
+    }
+    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0) {
+        return gr_fail_errno(err, "open %s", path);
+    }
+    fflush(stdout);
+    dup2(fd, STDOUT_FILENO);
+    dup2(fd, STDERR_FILENO);
+    close(fd);
+    return 0;
+}
+
+// Everything in this process. `ready_fd` hears when the pool serves; -1: nobody waits.
+static int serve_here(const struct gr_serve_config *config, int ready_fd, struct gr_err *err)
+{
+    struct serve *serve = calloc(1, sizeof *serve);
+    char path[GR_STATE_PATH_SIZE];
+    if (serve == NULL) {
+        return gr_fail(err, -ENOMEM, "no memory");
+    }
+    serve->config = config;
+    serve->epoll_fd = serve->signal_fd = serve->looker.event_fd = serve->dir.lock_fd = -1;
+    int rc = config->state_dir == NULL ? gr_state_default(path, err) : 0;
+    rc = rc != 0 ? rc
+                 : gr_state_dir_open(config->state_dir == NULL ? path : config->state_dir,
+                                     &serve->dir, err);
+    rc = rc != 0 ? rc : launch(serve, err);
+    if (rc == 0) {
+        block_signals();
+        rc = open_all(serve, err);
+    }
+    if (rc == 0) {
+        tell(serve);
+        rc = config->in_background ? log_to_file(serve, err) : 0;
+    }
+    if (rc == 0) {
+        if (ready_fd >= 0) {
+            ssize_t written = write(ready_fd, "1", 1);
+            (void)written;
+            close(ready_fd);
+        }
+        rc = run(serve, err);
+    }
+    bool stops_engine = rc == 0 && serve->daemon.stops_jobs;
+    int path_rc = gr_state_path(serve->dir.path, "engine", path, NULL);
+    close_all(serve);
+    if (stops_engine && path_rc == 0) {
+        (void)gr_local_launcher_stop(path, err);
+    }
+    free(serve);
+    return rc;
+}
+
+// In the child: lets go of the terminal, but not of the log.
+static int detach(struct gr_err *err)
+{
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (setsid() < 0 || null < 0) {
+        return gr_fail_errno(err, "let go of the terminal");
+    }
+    dup2(null, STDIN_FILENO);
+    close(null);
+    return 0;
+}
+
+static int serve_in_background(const struct gr_serve_config *config, struct gr_err *err)
+{
+    int ready[2];
+    if (pipe2(ready, O_CLOEXEC) != 0) {
+        return gr_fail_errno(err, "make a pipe");
+    }
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid < 0) {
+        return gr_fail_errno(err, "fork");
+    }
+    if (pid == 0) {
+        close(ready[0]);
+        int rc = detach(err);
+        rc = rc != 0 ? rc : serve_here(config, ready[1], err);
+        if (rc != 0) {
+            fprintf(stderr, "granary serve: %s\n", err->text);
+        }
+        exit(rc == 0 ? 0 : 1);
+    }
+    close(ready[1]);
+    char byte;
+    ssize_t got = read(ready[0], &byte, 1);
+    close(ready[0]);
+    if (got == 1) {
+        return 0;
+    }
+    (void)waitpid(pid, NULL, 0);
+    return gr_fail(err, -ECHILD, "the daemon could not start: it said why above");
+}
+
+int gr_serve(const struct gr_serve_config *config, struct gr_err *err)
+{
+    assert(config != NULL);
+    return config->in_background ? serve_in_background(config, err) : serve_here(config, -1, err);
+}

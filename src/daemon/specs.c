@@ -1,0 +1,143 @@
+// The specs of jobs: see specs.h.
+#include "daemon/specs.h"
+
+#include "daemon/aside.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BUCKETS 65536u
+
+struct entry {
+    uint64_t job;
+    struct entry *next;  // of the bucket
+    struct entry *newer; // in order of coming
+    size_t size;
+    uint8_t bytes[];
+};
+
+struct gr_specs {
+    char *dir;
+    struct gr_journal_reader *reader; // NULL until first asked
+    size_t most_bytes, held_bytes;
+    struct entry *oldest, *newest;
+    struct entry *buckets[BUCKETS];
+};
+
+static struct entry **bucket_of(struct gr_specs *specs, uint64_t job)
+{
+    return &specs->buckets[(job * UINT64_C(0x9E3779B97F4A7C15)) >> 48];
+}
+
+int gr_specs_open(const char *dir, size_t most_bytes, struct gr_specs **ret_specs,
+                  struct gr_err *err)
+{
+    assert(dir != NULL && ret_specs != NULL);
+    struct gr_specs *specs = calloc(1, sizeof *specs);
+    char *copy = strdup(dir);
+    if (specs == NULL || copy == NULL) {
+        free(specs);
+        free(copy);
+        return gr_fail(err, -ENOMEM, "no memory for the specs of jobs");
+    }
+    specs->dir = copy;
+    specs->most_bytes = most_bytes;
+    *ret_specs = specs;
+    return 0;
+}
+
+static void drop_oldest(struct gr_specs *specs)
+{
+    struct entry *entry = specs->oldest;
+    struct entry **at = bucket_of(specs, entry->job);
+    while (*at != entry) {
+        at = &(*at)->next;
+    }
+    *at = entry->next;
+    specs->oldest = entry->newer;
+    if (specs->oldest == NULL) {
+        specs->newest = NULL;
+    }
+    specs->held_bytes -= sizeof *entry + entry->size;
+    free(entry);
+}
+
+void gr_specs_close(struct gr_specs *specs)
+{
+    if (specs == NULL) {
+        return;
+    }
+    while (specs->oldest != NULL) {
+        drop_oldest(specs);
+    }
+    gr_journal_reader_close(specs->reader);
+    free(specs->dir);
+    free(specs);
+}
+
+void gr_specs_put(struct gr_specs *specs, uint64_t job, const uint8_t *bytes, size_t size)
+{
+    assert(specs != NULL && bytes != NULL);
+    struct entry *entry = malloc(sizeof *entry + size);
+    if (entry == NULL || sizeof *entry + size > specs->most_bytes) {
+        free(entry);
+        return;
+    }
+    while (specs->held_bytes + sizeof *entry + size > specs->most_bytes) {
+        drop_oldest(specs);
+    }
+    struct entry **bucket = bucket_of(specs, job);
+    *entry = (struct entry){.job = job, .next = *bucket, .size = size};
+    memcpy(entry->bytes, bytes, size);
+    *bucket = entry;
+    if (specs->newest != NULL) {
+        specs->newest->newer = entry;
+    } else {
+        specs->oldest = entry;
+    }
+    specs->newest = entry;
+    specs->held_bytes += sizeof *entry + size;
+}
+
+// From the aside of the journal's group that holds the submission.
+static int read_aside(struct gr_specs *specs, uint64_t job, const uint8_t **ret_bytes,
+                      size_t *ret_size, struct gr_err *err)
+{
+    int rc = 0;
+    if (specs->reader == NULL) {
+        rc = gr_journal_reader_open(specs->dir, job, &specs->reader, err);
+    }
+    struct gr_journal_group group;
+    rc = rc != 0 ? rc : gr_journal_reader_find(specs->reader, job, &group, err);
+    if (rc < 0) {
+        return rc;
+    }
+    const uint8_t *bytes;
+    size_t size;
+    if (rc == 0 || !gr_aside_find(group.aside, group.aside_size, job, &bytes, &size) ||
+        size < GR_ASIDE_SALT_BYTES) {
+        return gr_fail(err, -ENOENT,
+                       "the spec of job %llu is not in the journal any more: its part was moved "
+                       "away or its personal data erased",
+                       (unsigned long long)job);
+    }
+    *ret_bytes = bytes + GR_ASIDE_SALT_BYTES;
+    *ret_size = size - GR_ASIDE_SALT_BYTES;
+    return 0;
+}
+
+int gr_specs_get(struct gr_specs *specs, uint64_t job, const uint8_t **ret_bytes, size_t *ret_size,
+                 struct gr_err *err)
+{
+    assert(specs != NULL && ret_bytes != NULL && ret_size != NULL);
+    for (struct entry *entry = *bucket_of(specs, job); entry != NULL; entry = entry->next) {
+        if (entry->job == job) {
+            *ret_bytes = entry->bytes;
+            *ret_size = entry->size;
+            return 0;
+        }
+    }
+    return read_aside(specs, job, ret_bytes, ret_size, err);
+}

@@ -1,0 +1,377 @@
+// Nodes, devices, pool and facts as the API shows them: see view.h.
+#include "daemon/view.h"
+
+#include "base/json.h"
+#include "base/number.h"
+
+#include <inttypes.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+
+const char *gr_view_user(uint32_t uid)
+{
+    static struct {
+        uint32_t uid;
+        char name[64];
+    } cache[256]; // by uid; user databases are slow and seldom change
+    unsigned at = uid % 256;
+    if (cache[at].name[0] != '\0' && cache[at].uid == uid) {
+        return cache[at].name;
+    }
+    char room[4096];
+    struct passwd row;
+    struct passwd *found = NULL;
+    cache[at].uid = uid;
+    if (getpwuid_r(uid, &row, room, sizeof room, &found) == 0 && found != NULL) {
+        snprintf(cache[at].name, sizeof cache[at].name, "%s", row.pw_name);
+    } else {
+        snprintf(cache[at].name, sizeof cache[at].name, "uid-%" PRIu32, uid);
+    }
+    return cache[at].name;
+}
+
+bool gr_view_uid(struct gr_slice name, uint32_t *ret_uid)
+{
+    int64_t number;
+    struct gr_slice digits = name;
+    if (name.size > 4 && memcmp(name.text, "uid-", 4) == 0) {
+        digits = (struct gr_slice){name.text + 4, name.size - 4};
+    }
+    if (gr_number_read_int(digits, 0, UINT32_MAX - 1, &number) == 0) {
+        *ret_uid = (uint32_t)number;
+        return true;
+    }
+    char text[64];
+    char room[4096];
+    struct passwd row;
+    struct passwd *found = NULL;
+    if (name.size >= sizeof text) {
+        return false;
+    }
+    snprintf(text, sizeof text, "%.*s", (int)name.size, name.text);
+    if (getpwnam_r(text, &row, room, sizeof room, &found) != 0 || found == NULL) {
+        return false;
+    }
+    *ret_uid = found->pw_uid;
+    return true;
+}
+
+static const char *const node_states[] = {
+    [GR_NODE_UP] = "up", [GR_NODE_DRAINED] = "drained", [GR_NODE_BROKEN] = "broken"};
+
+// Jobs that hold something of a node: their number, and their ids if `ids` is not NULL.
+static int64_t jobs_on(struct gr_pool *pool, uint32_t node, json_t *ids, int *rc)
+{
+    int64_t jobs = 0;
+    uint32_t cursor = 0;
+    const struct gr_job *job;
+    while ((job = gr_core_job_next(pool->core, &cursor)) != NULL) {
+        if (job->state != GR_JOB_RUNNING) {
+            continue;
+        }
+        uint32_t count = gr_core_job_pieces(pool->core, job->id, pool->pieces, job->demand.tasks);
+        for (uint32_t i = 0; i < count; i++) {
+            if (pool->pieces[i].node == node) {
+                jobs++;
+                if (ids != NULL) {
+                    *rc |= gr_json_append(ids, json_integer((json_int_t)job->id));
+                }
+                break;
+            }
+        }
+    }
+    return jobs;
+}
+
+json_t *gr_view_node(struct gr_pool *pool, uint32_t node, bool is_full)
+{
+    const struct gr_place *place = gr_core_place(pool->core);
+    const struct gr_node *row = gr_place_node_get(place, node);
+    const struct gr_node_cold *cold = gr_place_cold_get(place, node);
+    const struct gr_site *site = gr_core_site_get(pool->core, row->site);
+    json_t *object = json_object();
+    json_t *free_milli = json_array();
+    json_t *out = json_array();
+    json_t *ids = is_full ? json_array() : NULL;
+    int rc = 0;
+    for (uint32_t d = 0; d < row->devices; d++) {
+        rc |= gr_json_append(free_milli, json_integer(row->free[d]));
+        if ((cold->out >> d & 1u) != 0) {
+            rc |= gr_json_append(out, json_integer(d));
+        }
+    }
+    rc |= gr_json_set_text(object, "name", gr_slice_of(cold->name));
+    rc |= gr_json_set_text(object, "site", gr_slice_of(site->name));
+    rc |= gr_json_set_text(object, "state", gr_slice_of(node_states[row->state]));
+    if (row->devices > 0) {
+        rc |= gr_json_set_text(object, "variant",
+                               gr_slice_of(gr_core_variant_get(pool->core, row->variant)));
+    } else {
+        rc |= gr_json_set_null(object, "variant");
+    }
+    rc |= gr_json_set_bool(object, "pretend", row->site == pool->site_pretend);
+    rc |= gr_json_set_int(object, "devices", row->devices);
+    rc |= gr_json_set(object, "free_milli", free_milli);
+    rc |= gr_json_set(object, "out", out);
+    rc |= gr_json_set_decimal(object, "cpu", cold->cpu_milli, 3);
+    rc |= gr_json_set_decimal(object, "cpu_free", row->cpu_milli, 3);
+    rc |= gr_json_set_int(object, "memory_mib", cold->memory_mib);
+    rc |= gr_json_set_int(object, "memory_free_mib", row->memory_mib);
+    rc |= gr_json_set_int(object, "jobs", jobs_on(pool, node, ids, &rc));
+    if (pool->nodes[node].why[0] != '\0') {
+        rc |= gr_json_set_text(object, "why", gr_slice_of(pool->nodes[node].why));
+    } else {
+        rc |= gr_json_set_null(object, "why");
+    }
+    if (is_full) {
+        rc |= gr_json_set(object, "running", ids);
+    }
+    if (rc != 0) {
+        json_decref(object);
+        return NULL;
+    }
+    return object;
+}
+
+// A number that was measured, or null.
+static int set_known(json_t *object, const char *key, const struct gr_device *device, unsigned bit,
+                     uint64_t value)
+{
+    return (device->known & bit) != 0 ? gr_json_set_int(object, key, (int64_t)value)
+                                      : gr_json_set_null(object, key);
+}
+
+static json_t *view_device(struct gr_pool *pool, uint32_t node, uint32_t index,
+                           const struct gr_device *device)
+{
+    const struct gr_place *place = gr_core_place(pool->core);
+    json_t *object = json_object();
+    int rc = 0;
+    if (node != UINT32_MAX) {
+        const struct gr_node_cold *cold = gr_place_cold_get(place, node);
+        rc |= gr_json_set_text(object, "node", gr_slice_of(cold->name));
+        rc |= gr_json_set_int(object, "index", index);
+        rc |= gr_json_set_int(object, "free_milli", gr_place_node_get(place, node)->free[index]);
+        rc |= gr_json_set_bool(object, "out", (cold->out >> index & 1u) != 0);
+    } else {
+        rc |= gr_json_set_null(object, "node");
+        rc |= gr_json_set_null(object, "index");
+        rc |= gr_json_set_int(object, "free_milli", 0);
+        rc |= gr_json_set_bool(object, "out", true);
+    }
+    rc |= gr_json_set_text(object, "variant", gr_slice_of(device->variant));
+    rc |= gr_json_set_text(object, "name", gr_slice_of(device->name));
+    rc |= gr_json_set_text(object, "vendor", gr_slice_of(device->vendor));
+    rc |= gr_json_set_text(object, "uuid", gr_slice_of(device->uuid));
+    rc |= gr_json_set_text(object, "address", gr_slice_of(device->address));
+    rc |= gr_json_set_bool(object, "pretend", device->is_pretend);
+    rc |= gr_json_set_text(object, "health", gr_slice_of(gr_health_name(device->health)));
+    rc |= gr_json_set_text(object, "code", gr_slice_of(device->code));
+    rc |= gr_json_set_text(object, "problem", gr_slice_of(device->problem));
+    rc |= set_known(object, "memory_mib", device, GR_DEVICE_MEMORY, device->memory_mib);
+    rc |= set_known(object, "memory_used_mib", device, GR_DEVICE_MEMORY_USED,
+                    device->memory_used_mib);
+    rc |= set_known(object, "utilisation", device, GR_DEVICE_UTILISATION, device->utilisation);
+    rc |= set_known(object, "temperature", device, GR_DEVICE_TEMPERATURE, device->temperature);
+    rc |= set_known(object, "power_mw", device, GR_DEVICE_POWER, device->power_mw);
+    rc |= set_known(object, "ecc_errors", device, GR_DEVICE_ECC, device->ecc_errors);
+    rc |= set_known(object, "xid", device, GR_DEVICE_XID, device->xid);
+    if (rc != 0) {
+        json_decref(object);
+        return NULL;
+    }
+    return object;
+}
+
+json_t *gr_view_devices(struct gr_pool *pool)
+{
+    const struct gr_place *place = gr_core_place(pool->core);
+    json_t *array = json_array();
+    int rc = array == NULL;
+    uint32_t nodes = gr_place_node_count(place);
+    bool seen[GR_DEVICES_MAX] = {false};
+    for (uint32_t n = 0; n < nodes; n++) {
+        const struct gr_pool_node *node = &pool->nodes[n];
+        for (uint32_t d = 0; d < node->device_count; d++) {
+            seen[node->device_first + d] = true;
+            rc |= gr_json_append(
+                array, view_device(pool, n, d, &pool->devices.devices[node->device_first + d]));
+        }
+    }
+    for (size_t i = 0; i < pool->devices.count; i++) {
+        if (!seen[i]) { // no catalogue row is known for it: shown, never given
+            rc |=
+                gr_json_append(array, view_device(pool, UINT32_MAX, 0, &pool->devices.devices[i]));
+        }
+    }
+    if (rc != 0) {
+        json_decref(array);
+        return NULL;
+    }
+    return array;
+}
+
+// 128-bit milli x milliseconds as a text, in device-seconds with three digits.
+static int set_device_time(json_t *object, const char *key, unsigned __int128 dms)
+{
+    uint64_t milliseconds = (uint64_t)(dms / 1000); // of whole devices
+    char text[48];
+    snprintf(text, sizeof text, "%" PRIu64 ".%03u", milliseconds / 1000,
+             (unsigned)(milliseconds % 1000));
+    return gr_json_set_text(object, key, gr_slice_of(text));
+}
+
+static json_t *view_counts(struct gr_pool *pool)
+{
+    const struct gr_place *place = gr_core_place(pool->core);
+    uint32_t nodes = gr_place_node_count(place);
+    int64_t states[GR_NODE_STATES] = {0};
+    int64_t devices = 0;
+    int64_t pretend = 0;
+    int64_t out = 0;
+    for (uint32_t n = 0; n < nodes; n++) {
+        const struct gr_node *row = gr_place_node_get(place, n);
+        states[row->state]++;
+        devices += row->devices;
+        pretend += row->site == pool->site_pretend ? row->devices : 0;
+        out += __builtin_popcount(gr_place_cold_get(place, n)->out);
+    }
+    json_t *object = json_object();
+    json_t *node_counts = json_object();
+    json_t *device_counts = json_object();
+    int rc = 0;
+    for (unsigned s = 0; s < GR_NODE_STATES; s++) {
+        rc |= gr_json_set_int(node_counts, node_states[s], states[s]);
+    }
+    struct gr_place_totals totals = gr_place_totals_get(place);
+    rc |= gr_json_set_int(device_counts, "total", devices);
+    rc |= gr_json_set_int(device_counts, "pretend", pretend);
+    rc |= gr_json_set_int(device_counts, "out", out);
+    rc |= gr_json_set_int(device_counts, "free_milli", (int64_t)totals.free_milli[GR_NODE_UP]);
+    rc |= gr_json_set(object, "nodes", node_counts);
+    rc |= gr_json_set(object, "devices", device_counts);
+    if (rc != 0) {
+        json_decref(object);
+        return NULL;
+    }
+    return object;
+}
+
+json_t *gr_view_pool(struct gr_pool *pool)
+{
+    json_t *object = view_counts(pool);
+    json_t *jobs = json_object();
+    json_t *time = json_object();
+    json_t *journal = json_object();
+    json_t *engine = json_object();
+    struct gr_device_time device_time = gr_core_device_time(pool->core);
+    int rc = object == NULL;
+    rc |= gr_json_set_text(object, "version", gr_slice_of(GR_VERSION));
+    rc |= gr_json_set_int(object, "epoch", gr_journal_tip_get(pool->journal).epoch);
+    rc |= gr_json_set_int(object, "sequence", (int64_t)gr_core_next_sequence(pool->core) - 1);
+    rc |= gr_json_set_text(object, "state_dir", gr_slice_of(pool->dir.path));
+    rc |= gr_json_set_int(object, "started_ms", pool->started_ms);
+    rc |= gr_json_set_text(object, "policy",
+                           gr_slice_of(gr_place_policy_name(gr_core_place(pool->core))));
+    rc |= gr_json_set_int(jobs, "held", gr_core_held(pool->core));
+    rc |= gr_json_set_int(jobs, "waiting", gr_core_waiting(pool->core));
+    rc |= gr_json_set_int(jobs, "running", gr_core_running(pool->core));
+    rc |= gr_json_set(object, "jobs", jobs);
+    rc |= set_device_time(time, "used", device_time.used);
+    rc |= set_device_time(time, "idle", device_time.idle);
+    rc |= set_device_time(time, "maintenance", device_time.maintenance);
+    rc |= set_device_time(time, "broken", device_time.broken);
+    rc |= gr_json_set(object, "device_time", time);
+    rc |= gr_json_set_int(journal, "durable", (int64_t)gr_commit_durable(pool->commit));
+    rc |= gr_json_set_int(journal, "snapshot", (int64_t)pool->snapshot_at);
+    rc |= gr_json_set_bool(journal, "full", gr_commit_is_full(pool->commit));
+    rc |= gr_json_set(object, "journal", journal);
+    rc |= gr_json_set_text(engine, "name",
+                           gr_slice_of(pool->engine == NULL ? "none" : pool->engine->ops->name));
+    rc |= gr_json_set_bool(engine, "up", pool->engine_is_up);
+    rc |= gr_json_set(object, "engine", engine);
+    if (rc != 0) {
+        json_decref(object);
+        return NULL;
+    }
+    return object;
+}
+
+// The job that a fact is about; 0: none.
+static uint64_t job_of(const struct gr_event *event)
+{
+    switch ((int)event->type) {
+    case GR_JOB_SUBMITTED:
+        return event->sequence;
+    case GR_JOB_PLACED:
+        return event->placed.job;
+    case GR_JOB_STARTED:
+        return event->started.job;
+    case GR_JOB_FINISHED:
+        return event->finished.job;
+    case GR_JOB_REQUEUED:
+        return event->requeued.job;
+    case GR_JOB_DROPPED:
+        return event->dropped.job;
+    case GR_STOP_ASKED:
+        return event->stop_asked.job;
+    case GR_ROOM_RESERVED:
+        return event->reserved.job;
+    default:
+        return 0;
+    }
+}
+
+static const char *const outcomes[GR_OUTCOMES] = {
+    [GR_OUTCOME_DONE] = "done",
+    [GR_OUTCOME_FAILED] = "failed",
+    [GR_OUTCOME_STOPPED] = "stopped",
+    [GR_OUTCOME_TIME_LIMIT] = "time-limit",
+    [GR_OUTCOME_OUT_OF_MEMORY] = "out-of-memory",
+    [GR_OUTCOME_NODE] = "node-failed",
+    [GR_OUTCOME_LOST] = "lost",
+    [GR_OUTCOME_NOT_STARTED] = "not-started",
+    [GR_OUTCOME_RECLAIMED] = "reclaimed",
+};
+
+json_t *gr_view_event(const struct gr_event *event)
+{
+    json_t *object = json_object();
+    uint64_t job = job_of(event);
+    int rc = 0;
+    rc |= gr_json_set_int(object, "sequence", (int64_t)event->sequence);
+    rc |= gr_json_set_int(object, "at_ms", event->at_ms);
+    rc |= gr_json_set_int(object, "since_ms", event->since_ms);
+    rc |= gr_json_set_text(object, "type", gr_slice_of(gr_event_type_name(event->type)));
+    if (job != 0) {
+        rc |= gr_json_set_int(object, "job", (int64_t)job);
+    }
+    const struct gr_ending *ending = event->type == GR_JOB_FINISHED   ? &event->finished.ending
+                                     : event->type == GR_JOB_REQUEUED ? &event->requeued.ending
+                                                                      : NULL;
+    if (ending != NULL && ending->outcome < GR_OUTCOMES) {
+        rc |= gr_json_set_text(object, "outcome", gr_slice_of(outcomes[ending->outcome]));
+        rc |= gr_json_set_int(object, "exit_code", ending->exit_code);
+    }
+    if (event->type == GR_JOB_DROPPED) {
+        rc |= gr_json_set_text(object, "why", gr_slice_of(gr_refusal_name(event->dropped.why)));
+    }
+    if (event->type == GR_NODE_STATE_SET) {
+        rc |= gr_json_set_int(object, "node", event->node_state.node);
+        rc |= gr_json_set_text(object, "state", gr_slice_of(node_states[event->node_state.state]));
+    }
+    if (rc != 0) {
+        json_decref(object);
+        return NULL;
+    }
+    return object;
+}
+
+const char *gr_view_ended_state(const struct gr_ended *ended)
+{
+    if (ended->dropped == GR_REFUSED_BY_USER) {
+        return "stopped";
+    }
+    return ended->dropped != 0 ? "dropped" : outcomes[ended->ending.outcome % GR_OUTCOMES];
+}

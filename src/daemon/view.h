@@ -1,0 +1,32 @@
+// Things as the API shows them: JSON made from the pool's state (docs/api). Projections only: no
+// environment, no secrets, and what a caller may not see is decided by who calls.
+#pragma once
+
+#include "daemon/pool.h"
+
+#include <jansson.h>
+#include <stdint.h>
+
+// Names of the states of jobs, as shown: "running", "done", ... Static text.
+const char *gr_view_job_state(const struct gr_pool *pool, const struct gr_job *job);
+// The state of a job that ended. Static text.
+const char *gr_view_ended_state(const struct gr_ended *ended);
+// All states, NULL-terminated: those that are not over first. Static memory.
+extern const char *const gr_view_states[];
+
+// A live job. `is_full`: with places and what it waits for. The caller owns it; NULL: no memory.
+json_t *gr_view_job(struct gr_pool *pool, const struct gr_job *job, bool is_full);
+// A job that ended. The caller owns it; NULL: no memory.
+json_t *gr_view_ended(struct gr_pool *pool, const struct gr_ended *ended, bool is_full);
+// A node by number. `is_full`: with the jobs that run there.
+json_t *gr_view_node(struct gr_pool *pool, uint32_t node, bool is_full);
+// All devices of this machine.
+json_t *gr_view_devices(struct gr_pool *pool);
+// The pool as a whole.
+json_t *gr_view_pool(struct gr_pool *pool);
+// A fact, as streams show it. NULL: no memory.
+json_t *gr_view_event(const struct gr_event *event);
+// Name of a uid, or "uid-N"; borrowed until the next call.
+const char *gr_view_user(uint32_t uid);
+// The uid of a user's name, of "uid-N" or of a number. False: there is no such user.
+bool gr_view_uid(struct gr_slice name, uint32_t *ret_uid);
