@@ -341,10 +341,10 @@ int gr_nvml_read_at(struct gr_nvml *nvml, const char *address, struct gr_nvml_ca
     int result = nvml->calls.by_address(address, &card.handle);
     if (result != NVML_OK) {
         snprintf(ret_code, GR_HEALTH_CODE_SIZE, "%s",
-                 result == NVML_LOST             ? "NVML 15"
-                 : result == NVML_RESET_REQUIRED ? "NVML 16"
-                 : result == NVML_NOT_FOUND      ? "not listed"
-                                                 : "no answer");
+                 result == NVML_LOST                                        ? "NVML 15"
+                 : result == NVML_RESET_REQUIRED                            ? "NVML 16"
+                 : result == NVML_NOT_FOUND || result == NVML_NO_PERMISSION ? "not listed"
+                                                                            : "no answer");
         return -ENODEV;
     }
     snprintf(card.device.address, sizeof card.device.address, "%s", address);

@@ -31,8 +31,10 @@ int gr_device_forget(struct gr_device_watch *watch, const char *address, struct 
     return rc;
 }
 
-// What the library says of the card's memory now. 0: nothing wrong.
-static int check_memory(struct gr_nvml *nvml, const struct gr_nvml_card *card, struct gr_err *err)
+// What the library says of the card's memory now. 0: nothing wrong. Errors that were met and
+// contained do not speak against new work; after a reset (`is_fresh`) there must be none.
+static int check_memory(struct gr_nvml *nvml, const struct gr_nvml_card *card, bool is_fresh,
+                        struct gr_err *err)
 {
     const struct gr_device *device = &card->device;
     int processes = gr_nvml_processes(nvml, card->handle);
@@ -49,7 +51,7 @@ static int check_memory(struct gr_nvml *nvml, const struct gr_nvml_card *card, s
             return gr_fail(err, -EIO, "%s: %s", device->address, card->codes[i]);
         }
     }
-    if ((device->known & GR_DEVICE_ECC) != 0 && device->ecc_errors > 0) {
+    if (is_fresh && (device->known & GR_DEVICE_ECC) != 0 && device->ecc_errors > 0) {
         return gr_fail(err, -EIO, "%s: %llu uncorrected memory errors", device->address,
                        (unsigned long long)device->ecc_errors);
     }
@@ -96,7 +98,7 @@ static int reset_nvidia(struct gr_device_watch *watch, const char *address, stru
         return rc;
     }
     if (rc == 0) {
-        rc = check_memory(watch->nvml, &card, err);
+        rc = check_memory(watch->nvml, &card, false, err);
     }
     if (rc == -EBUSY || (rc < 0 && missing != NULL)) {
         return rc;
@@ -116,7 +118,7 @@ static int reset_nvidia(struct gr_device_watch *watch, const char *address, stru
     gr_err_init(&check_err);
     rc = read_card(watch, address, &card, code, &check_err);
     if (rc == 0) {
-        rc = check_memory(watch->nvml, &card, &check_err);
+        rc = check_memory(watch->nvml, &card, reset == 0, &check_err);
     }
     if (rc < 0) {
         return gr_fail(err, rc, "after the reset: %s", check_err.text);
@@ -139,7 +141,7 @@ int gr_device_check(struct gr_device_watch *watch, const struct gr_device *devic
     pthread_mutex_lock(&watch->lock);
     int rc = read_card(watch, device->address, &card, code, err);
     if (rc == 0) {
-        rc = check_memory(watch->nvml, &card, err);
+        rc = check_memory(watch->nvml, &card, false, err);
     }
     pthread_mutex_unlock(&watch->lock);
     return rc;

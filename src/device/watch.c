@@ -376,6 +376,9 @@ static void judge(const struct gr_device_watch *watch, struct gr_watch_entry *en
         hold(entry, "no file");
         explain(entry, "the device file that work needs is not known");
     }
+    if ((entry->device.known & GR_DEVICE_ECC) != 0 && entry->device.ecc_errors > 0) {
+        hold(entry, "ecc errors");
+    }
     for (size_t i = entry->code_count; i > 0; i--) { // of one class the first counts
         gr_health_record_note(&record, entry->device.vendor, entry->codes[i - 1], now_ms);
     }
