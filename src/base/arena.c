@@ -4,7 +4,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-enum { ALIGN = sizeof(max_align_t), FIRST = 8192, LARGEST = 1 << 20 };
+enum { ALIGN = _Alignof(max_align_t), FIRST = 8192, LARGEST = 1 << 20 };
 
 struct gr_arena_block {
     struct gr_arena_block *older;

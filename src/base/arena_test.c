@@ -16,7 +16,7 @@ static void memory_is_aligned_and_apart(void **state)
     for (size_t size = 0; size < 2000; size += 7) {
         char *taken = gr_arena_take(&arena, size);
         assert_non_null(taken);
-        assert_int_equal((uintptr_t)taken % sizeof(max_align_t), 0);
+        assert_int_equal((uintptr_t)taken % _Alignof(max_align_t), 0);
         memset(taken, (int)(size % 100), size);
         if (last != NULL && size > 7) {
             assert_int_equal(last[size - 8], (size - 7) % 100);

@@ -78,7 +78,7 @@ struct gr_spec {
     uint32_t umask; // as the submitter's, 0..0777
 
     // What each task needs, and how many there are.
-    const char *kind;        // "h20", "any-of: ..."; "" with devices == 0
+    const char *kind;        // "h20", "h100|h200" (model/kind.h); "" with devices == 0
     const char *domain;      // not used yet; ""
     uint32_t tasks;          // 1..GR_TASKS_MAX
     uint32_t devices;        // of each task
