@@ -193,6 +193,7 @@ const char *gr_core_audit(const struct gr_core *core)
     wrong = wrong != NULL ? wrong : nodes_compare(core, counting.held);
     wrong = wrong != NULL ? wrong : books_compare(core, counting.milli);
     wrong = wrong != NULL ? wrong : room_count(core);
+    wrong = wrong != NULL ? wrong : gr_audit_links(core);
     free(counting.held);
     return wrong != NULL ? wrong : gr_place_audit(gr_pool(core));
 }

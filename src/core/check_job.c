@@ -27,7 +27,7 @@ static enum gr_refusal check_element(const struct gr_core *core, const struct gr
         return GR_REFUSED_JOB;
     }
     const struct gr_array_row *array = gr_array_at(core, row);
-    if (!array->is_open) {
+    if (array->submitted == array->count) {
         return GR_REFUSED_STATE;
     }
     return of->count == array->count && of->parallel == array->parallel &&

@@ -125,7 +125,7 @@ static void state_init(struct gr_core *core, const struct gr_core_config *config
     core->order = config->order;
     core->learn_mix = config->learn_mix;
     core->job_free = core->more_free = core->edge_free = core->array_free = NONE;
-    core->doomed_first = core->doomed_last = NONE;
+    core->doomed_first = core->doomed_last = core->open_first = core->open_last = NONE;
     for (unsigned p = 0; p < 256; p++) {
         core->head[p] = core->tail[p] = NONE;
     }

@@ -229,10 +229,33 @@ static uint32_t array_make(struct gr_core *core, const struct gr_event *event)
                                                     .waiters = NONE,
                                                     .org = event->submitted.org,
                                                     .user = event->submitted.user,
-                                                    .is_open = 1,
-                                                    .next = NONE};
+                                                    .next = NONE,
+                                                    .prev = core->open_last};
+    if (core->open_last == NONE) {
+        core->open_first = row;
+    } else {
+        gr_array_at(core, core->open_last)->next = row;
+    }
+    core->open_last = row;
     gr_ids_add(array_ids(core), (uint32_t)event->sequence, row);
     return row;
+}
+
+// All elements have come, or no more will.
+static void array_close(struct gr_core *core, struct gr_array_row *array)
+{
+    if (array->prev == NONE) {
+        core->open_first = array->next;
+    } else {
+        gr_array_at(core, array->prev)->next = array->next;
+    }
+    if (array->next == NONE) {
+        core->open_last = array->prev;
+    } else {
+        gr_array_at(core, array->next)->prev = array->prev;
+    }
+    array->next = array->prev = NONE;
+    array->count = array->submitted;
 }
 
 static void array_free(struct gr_core *core, uint32_t row)
@@ -253,10 +276,11 @@ static void element_add(struct gr_core *core, uint32_t slot, const struct gr_eve
     struct gr_links *links = links_make(core, slot);
     links->array = row;
     links->array_index = of->index;
-    array->submitted++;
     array->last_index = of->index;
-    array->is_open = array->submitted < array->count;
     array->live++;
+    if (++array->submitted == array->count) {
+        array_close(core, array);
+    }
     if (array->parallel == 0 || array->active < array->parallel) {
         array->active++;
         links->flags |= GR_LINKS_PLACE;
@@ -306,7 +330,7 @@ static void place_give(struct gr_core *core, struct gr_array_row *array)
 static void array_end(struct gr_core *core, uint32_t row)
 {
     struct gr_array_row *array = gr_array_at(core, row);
-    if (!array->is_open && array->live == 0) {
+    if (array->submitted == array->count && array->live == 0) {
         ring_settle(core, &array->waiters, array->bad == 0);
         array_free(core, row);
     }
@@ -378,10 +402,9 @@ void gr_links_leave(struct gr_core *core, uint32_t slot, bool done)
 
 void gr_links_close(struct gr_core *core)
 {
-    for (uint32_t row = 0; row < core->array_top; row++) {
-        if (gr_array_at(core, row)->is_open) {
-            gr_array_at(core, row)->is_open = 0;
-            array_end(core, row);
-        }
+    while (core->open_first != NONE) {
+        uint32_t row = core->open_first;
+        array_close(core, gr_array_at(core, row));
+        array_end(core, row);
     }
 }

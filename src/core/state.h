@@ -56,8 +56,8 @@ struct gr_array_row {
     uint32_t held_first, held_last; // elements without a place, by the jobs' next and prev; slots
     uint32_t waiters;               // first edge that waits for the array; a ring
     uint32_t org, user;             // of all elements
-    uint32_t is_open;               // elements are still to come
-    uint32_t next;                  // of the free rows
+    uint32_t next;                  // of the free rows, or of the open arrays
+    uint32_t prev;                  // of the open arrays
 };
 static_assert(sizeof(struct gr_array_row) == 64, "no padding");
 
@@ -126,8 +126,9 @@ struct gr_core {
     uint32_t edge_top, edge_free, edge_used;    // see more_*
     uint32_t array_top, array_free, array_used; // see more_*
     uint32_t doomed_first, doomed_last;         // held jobs that can never start; slots
-    uint32_t reserved[3];                       // zero; makes padding of what is hashed explicit
-    uint32_t head[256], tail[256];              // queue by priority; slots
+    uint32_t open_first, open_last;             // arrays with elements still to come; rows
+    uint32_t reserved;
+    uint32_t head[256], tail[256]; // queue by priority; slots
     struct gr_reserved_room room_kept;
     uint8_t mix_digest[32]; // of the last mix that a fact set; the pool's own may be learned
     // --- how it decides: another release or policy may differ, and history stays the same
@@ -300,3 +301,8 @@ enum gr_refusal gr_check_job(const struct gr_core *core, const struct gr_event *
 // The body of a submission. `new_mask`: its mask will have been added before it.
 enum gr_refusal gr_check_submitted(const struct gr_core *core, const struct gr_event *event,
                                    bool new_mask);
+
+// --- audit_links.c
+
+// gr_core_audit for what ties jobs together, keys and organisations. The jobs were counted.
+const char *gr_audit_links(const struct gr_core *core);

@@ -28,9 +28,11 @@ static bool refused(const struct rules *rules, uint64_t what)
 static enum gr_refusal admit(void *context, const struct gr_core *core, struct gr_event *event)
 {
     struct rules *rules = context;
-    (void)core;
     if (event->type == GR_JOB_SUBMITTED) {
-        return refused(rules, event->submitted.tag) ? GR_REFUSED_RULES : GR_REFUSED_NOTHING;
+        return refused(rules, event->submitted.tag) ? GR_REFUSED_RULES
+               : gr_core_org_jobs(core, event->submitted.org) >= rules->jobs_per_org
+                   ? GR_REFUSED_LIMIT_ORG
+                   : GR_REFUSED_NOTHING;
     }
     event->placed.verdict = 7;
     event->placed.rules_version = 70;
@@ -54,6 +56,26 @@ static bool sites_and_variants(const struct world *world, const struct gr_mask *
     return false;
 }
 
+// What the books say of the parts of a submission that become part of the fact as they are.
+static world_set fact_objections(struct drive *drive, const struct gr_submission *submission,
+                                 bool known)
+{
+    struct gr_event event = drive_fact(drive, GR_JOB_SUBMITTED);
+    event.sequence += !known;
+    event.submitted.org = submission->org;
+    event.submitted.user = submission->user;
+    event.submitted.limit_ms = submission->limit_ms;
+    event.submitted.attempts = submission->attempts == 0 ? 1 : submission->attempts;
+    event.submitted.requeue_on = submission->requeue_on;
+    event.submitted.array = submission->array;
+    if (submission->array.array == 0 && submission->array.count > 0) {
+        event.submitted.array.array = event.sequence;
+    }
+    event.edges = submission->edges;
+    event.edge_count = submission->edge_count;
+    return world_submitted_objections(&drive->world, &event);
+}
+
 static world_set submission_objections(struct drive *drive, const struct gr_submission *submission)
 {
     const struct world *world = &drive->world;
@@ -71,15 +93,42 @@ static world_set submission_objections(struct drive *drive, const struct gr_subm
         known |= memcmp(&world->mask[m], &mask, sizeof mask) == 0;
     }
     world_view_empty(world, &empty);
-    set |= submission->limit_ms < 0 ? WORLD_NO(GR_REFUSED_FIELD) : 0;
-    set |= submission->org >= world->orgs ? WORLD_NO(GR_REFUSED_ORG) : 0;
+    uint32_t jobs = 0;
+    for (uint32_t j = 0; j < world->jobs; j++) {
+        jobs += world->job[j].org == submission->org;
+    }
+    set |= fact_objections(drive, submission, known);
+    set |= jobs >= drive->rules.jobs_per_org ? WORLD_NO(GR_REFUSED_LIMIT_ORG) : 0;
     set |= !sites_and_variants(world, &mask) ? WORLD_NO(GR_REFUSED_NOWHERE) : 0;
     set |=
         !known && world->masks == world->limits.place.masks ? WORLD_NO(GR_REFUSED_LIMIT_OTHER) : 0;
     set |= !world_fits(world, &empty, &submission->demand, &mask) ? WORLD_NO(GR_REFUSED_NEVER) : 0;
-    set |= world->jobs == world->limits.jobs ? WORLD_NO(GR_REFUSED_LIMIT_JOBS) : 0;
     set |= refused(&drive->rules, submission->tag) ? WORLD_NO(GR_REFUSED_RULES) : 0;
     return set;
+}
+
+// Makes it the first of an array, or the next of one that is not complete, or neither.
+static void element_choose(struct drive *drive, struct gr_submission *submission)
+{
+    const struct world *world = &drive->world;
+    for (uint32_t a = 0; a < world->arrays; a++) {
+        const struct world_array *array = &world->array[a];
+        if (array->open && chance(drive, 60)) {
+            submission->org = array->org;
+            submission->user = array->user;
+            submission->array =
+                (struct gr_array_of){array->id, array->last_index + 1 + below(drive, 3),
+                                     array->count, array->parallel, 0};
+            if (chance(drive, 80)) {
+                submission->edge_count = 0;
+            }
+            return;
+        }
+    }
+    if (chance(drive, 15)) {
+        submission->array = (struct gr_array_of){
+            .index = below(drive, 3), .count = 1 + below(drive, 5), .parallel = below(drive, 3)};
+    }
 }
 
 void answer_submit(struct drive *drive)
@@ -91,6 +140,8 @@ void answer_submit(struct drive *drive)
                                        .demand = make_demand(drive),
                                        .tag = draw(drive),
                                        .user = UINT32_MAX,
+                                       .attempts = (uint16_t)below(drive, 4),
+                                       .requeue_on = (uint8_t)below(drive, 8),
                                        .limit_ms = chance(drive, 70) ? 1 + below(drive, 3000) : 0};
     bool known = chance(drive, 70);
     submission.mask =
@@ -104,6 +155,15 @@ void answer_submit(struct drive *drive)
     if (chance(drive, 2)) {
         submission.mask = (struct gr_mask){0};
     }
+    struct gr_edge edges[WORLD_JOB_EDGES];
+    submission.edges = edges;
+    submission.edge_count = make_edges(drive, edges);
+    if (drive->world.users > 0 && chance(drive, 40)) {
+        submission.user = below(drive, drive->world.users);
+        submission.org =
+            chance(drive, 95) ? drive->world.user[submission.user].org : submission.org;
+    }
+    element_choose(drive, &submission);
     world_set objections = submission_objections(drive, &submission);
     enum gr_refusal answer =
         gr_decide_submit(drive->core, &hooks, drive->at, &submission, events, &count);
@@ -170,10 +230,10 @@ void answer_start_job(struct drive *drive)
                       : draw(drive);
     const struct world_job *job = world_job(&drive->world, id);
     world_view_now(&drive->world, &view);
-    world_set objections = job == NULL    ? WORLD_NO(GR_REFUSED_JOB)
-                           : job->running ? WORLD_NO(GR_REFUSED_STATE)
-                                          : start_objections(drive, job);
-    if (job != NULL && !job->running && !fits_in(drive, &view, job)) {
+    world_set objections = job == NULL                 ? WORLD_NO(GR_REFUSED_JOB)
+                           : job->running || job->held ? WORLD_NO(GR_REFUSED_STATE)
+                                                       : start_objections(drive, job);
+    if (job != NULL && !job->running && !job->held && !fits_in(drive, &view, job)) {
         objections |= WORLD_NO(GR_REFUSED_NO_ROOM);
     }
     enum gr_refusal answer =

@@ -1,6 +1,7 @@
 // The driver: what to try next, and what is compared after it. See drive.h.
 #include "drive.h"
 
+#include "core/save.h"
 #include "goals.h"
 #include "parts.h"
 #include "place/policy.h"
@@ -36,6 +37,7 @@ static void fact_keep(struct drive *drive, const struct gr_event *event)
     *fact = *event;
     fact->pieces = drive_copy_of(event->pieces, event->piece_count * sizeof *event->pieces);
     fact->items = drive_copy_of(event->items, event->item_count * sizeof *event->items);
+    fact->edges = drive_copy_of(event->edges, event->edge_count * sizeof *event->edges);
     fact->mask =
         event->type == GR_MASK_ADDED ? drive_copy_of(event->mask, sizeof *event->mask) : NULL;
 }
@@ -45,6 +47,7 @@ static void facts_free(struct drive *drive)
     for (size_t i = 0; i < drive->fact_count; i++) {
         free((void *)(uintptr_t)drive->facts[i].pieces);
         free((void *)(uintptr_t)drive->facts[i].items);
+        free((void *)(uintptr_t)drive->facts[i].edges);
         free((void *)(uintptr_t)drive->facts[i].mask);
     }
     free(drive->facts);
@@ -61,6 +64,9 @@ static uint64_t subject(const struct gr_event *event)
     case GR_JOB_FINISHED:
     case GR_JOB_DROPPED:
     case GR_ROOM_RESERVED:
+    case GR_JOB_STARTED:
+    case GR_JOB_REQUEUED:
+    case GR_STOP_ASKED:
         return event->placed.job; // all begin with the job
     default:
         return 0;
@@ -105,19 +111,53 @@ static void applied_count(struct drive *drive, const struct gr_event *event)
         goal_reach("room reserved", event->piece_count > 0);
     } else if (event->type == GR_MIX_SET) {
         goal_reach("mix learned", drive->config.learn_mix);
+    } else if (event->type == GR_JOB_REQUEUED) {
+        goal_reach("job requeued", event->requeued.ending.outcome);
+    } else if (event->type == GR_STOP_ASKED) {
+        goal_reach("stop asked", event->stop_asked.why);
+    } else if (event->type == GR_DEVICES_SET) {
+        goal_reach("devices set", event->devices_set.is_out);
+    }
+}
+
+static uint32_t state_of(const struct world_job *job)
+{
+    return job == NULL    ? 0
+           : job->running ? GR_JOB_RUNNING
+           : job->held    ? GR_JOB_HELD
+                          : GR_JOB_WAITING;
+}
+
+// Every way from one state of a job to another, 0 being none.
+static void states_count(const struct world *before, const struct world *after)
+{
+    for (uint32_t j = 0; j < before->jobs; j++) {
+        uint32_t from = state_of(&before->job[j]);
+        uint32_t to = state_of(world_job(after, before->job[j].id));
+        if (from != to) {
+            goal_reach("job went", 4 * from + to);
+        }
+    }
+    for (uint32_t j = 0; j < after->jobs; j++) {
+        if (world_job(before, after->job[j].id) == NULL) {
+            goal_reach("job went", state_of(&after->job[j]));
+        }
     }
 }
 
 static void effects_compare(const struct gr_event *event, unsigned count,
                             const struct gr_effect *effect)
 {
-    bool any = event->type == GR_JOB_PLACED || event->type == GR_JOB_FINISHED;
-    enum gr_effect_type type = event->type == GR_JOB_PLACED ? GR_START_JOB : GR_RELEASE_JOB;
-    if (count != any) {
+    uint32_t type = event->type == GR_JOB_PLACED ? GR_START_JOB
+                    : event->type == GR_JOB_FINISHED || event->type == GR_JOB_REQUEUED
+                        ? GR_RELEASE_JOB
+                    : event->type == GR_STOP_ASKED ? GR_STOP_JOB
+                                                   : 0;
+    if (count != (type != 0)) {
         story_wrong("%u effects", count);
     }
-    if (any) {
-        if (effect->type != type || effect->job != event->placed.job ||
+    if (type != 0) { // all begin with job and attempt
+        if ((uint32_t)effect->type != type || effect->job != event->placed.job ||
             effect->attempt != event->placed.attempt || effect->epoch != event->epoch) {
             story_wrong("another effect");
         }
@@ -154,9 +194,14 @@ void drive_apply(struct drive *drive, const struct gr_event *event)
     fact_keep(drive, event);
     unsigned count = gr_core_apply(drive->core, event, effects);
     effects_compare(event, count, effects);
+    drive->before = drive->world;
     world_apply(&drive->world, event);
+    states_count(&drive->before, &drive->world);
     if (drive->copy != NULL) {
-        (void)gr_core_apply(drive->copy, event, NULL);
+        gr_core_soon(drive->copy, event, 1);
+        if (gr_core_step(drive->copy, event, NULL, NULL) != GR_REFUSED_NOTHING) {
+            story_wrong("a copy refuses the fact");
+        }
     }
     const char *difference = world_compare(&drive->world, drive->core);
     if (difference != NULL) {
@@ -170,18 +215,45 @@ struct gr_event drive_fact(struct drive *drive, enum gr_event_type type)
     return gr_decide_fact(drive->core, drive->at, type);
 }
 
-static void try_finish(struct drive *drive)
+static void try_started(struct drive *drive)
 {
     struct world *world = &drive->world;
-    for (uint32_t tries = 0; tries < 8 && world->jobs > 0; tries++) {
-        const struct world_job *job = &world->job[below(drive, world->jobs)];
-        if (job->running) {
-            int64_t since = drive->at - (drive->at > 5 && chance(drive, 20) ? 5 : 0);
-            struct gr_ending ending = {.outcome = below(drive, GR_OUTCOMES)};
-            struct gr_event event = gr_decide_end(drive->core, drive->at, since, job->id, &ending);
-            drive_apply(drive, &event);
-            return;
+    const struct world_job *job = world->jobs == 0 ? NULL : &world->job[below(drive, world->jobs)];
+    if (job != NULL && job->running && job->began == 0) {
+        struct gr_event event = drive_fact(drive, GR_JOB_STARTED);
+        event.started.job = job->id;
+        event.started.attempt = job->attempt;
+        drive_apply(drive, &event);
+    }
+}
+
+static void try_devices(struct drive *drive)
+{
+    struct world *world = &drive->world;
+    uint32_t node = world->nodes == 0 ? 0 : below(drive, world->nodes);
+    if (world->nodes > 0 && world->node[node].devices > 0) {
+        struct gr_event event = drive_fact(drive, GR_DEVICES_SET);
+        event.devices_set.node = node;
+        event.devices_set.devices = (uint16_t)(1u << below(drive, world->node[node].devices));
+        if (chance(drive, 20)) {
+            event.devices_set.devices = (uint16_t)((1u << world->node[node].devices) - 1);
         }
+        event.devices_set.is_out = chance(drive, 40);
+        event.devices_set.health = (uint8_t)below(drive, GR_DEVICE_HEALTHS);
+        drive_apply(drive, &event);
+    }
+}
+
+static void try_key(struct drive *drive)
+{
+    struct gr_event event = drive_fact(drive, GR_KEY_USED);
+    struct world *world = &drive->world;
+    memset(event.key_used.key, (int)below(drive, 64), sizeof event.key_used.key);
+    event.key_used.request[3] = (uint8_t)draw(drive);
+    event.key_used.first = event.key_used.last = world->sequence;
+    event.key_used.org = below(drive, world->orgs);
+    if (drive_agreed(drive, &event)) {
+        drive_apply(drive, &event);
     }
 }
 
@@ -189,7 +261,7 @@ static void try_drop(struct drive *drive)
 {
     struct world *world = &drive->world;
     const struct world_job *job = world->jobs == 0 ? NULL : &world->job[below(drive, world->jobs)];
-    if (job != NULL && !job->running) {
+    if (job != NULL && !job->running && (!job->held || chance(drive, 30))) {
         struct gr_event event = gr_decide_drop(drive->core, drive->at, job->id, GR_REFUSED_BY_USER);
         drive_apply(drive, &event);
     }
@@ -225,9 +297,14 @@ static void try_grow(struct drive *drive)
 {
     struct gr_mask mask = make_mask(drive);
     struct gr_event event;
-    switch (below(drive, 8)) {
+    switch (below(drive, 9)) {
     case 0:
         event = make_org(drive);
+        break;
+    case 8:
+        event = drive_fact(drive, GR_USER_ADDED);
+        event.user_added.org = below(drive, drive->world.orgs);
+        event.user_added.commitment[7] = (uint8_t)draw(drive);
         break;
     case 1:
         event = make_site(drive);
@@ -250,13 +327,11 @@ static void try_grow(struct drive *drive)
 
 static void try_bad(struct drive *drive)
 {
-    struct gr_piece pieces[WORLD_TASKS + 1];
-    struct gr_mix_item item;
-    struct gr_mask mask;
-    memset(pieces, 0, sizeof pieces);
-    struct gr_event event = make_any(drive, pieces, &item, &mask);
+    struct make_room room;
+    memset(&room, 0, sizeof room);
+    struct gr_event event = make_any(drive, &room);
     if (chance(drive, 70)) {
-        make_damage(drive, &event, pieces);
+        make_damage(drive, &event, &room);
     }
     (void)drive_agreed(drive, &event);
 }
@@ -278,6 +353,55 @@ static void index_agrees(struct drive *drive)
     goal_reach("index asked", answer);
 }
 
+// Bytes of a saved state.
+struct saved {
+    uint8_t *bytes; // heap
+    size_t size, room;
+};
+
+static int saved_write(void *context, const void *bytes, size_t size, struct gr_err *err)
+{
+    struct saved *saved = context;
+    (void)err;
+    if (saved->size + size > saved->room) {
+        saved->room = 2 * (saved->size + size);
+        saved->bytes = realloc(saved->bytes, saved->room);
+        if (saved->bytes == NULL) {
+            story_wrong("no memory");
+        }
+    }
+    memcpy(saved->bytes + saved->size, bytes, size);
+    saved->size += size;
+    return 0;
+}
+
+// The copy is what was saved of the core and loaded again, maybe with more room.
+static void copy_load(struct drive *drive)
+{
+    struct saved saved = {0};
+    struct gr_err err;
+    uint8_t a[32], b[32];
+    struct gr_core_config config = drive->config;
+    config.limits.jobs += below(drive, 2);
+    config.limits.keys += below(drive, 2);
+    config.limits.arrays += below(drive, 2);
+    if (gr_core_save(drive->core, saved_write, &saved, &err) != 0 ||
+        gr_core_load(&config, saved.bytes, saved.size, &drive->copy, &err) != 0) {
+        story_wrong("%s", err.text);
+    }
+    free(saved.bytes);
+    gr_core_digest(drive->core, a);
+    gr_core_digest(drive->copy, b);
+    if (memcmp(a, b, 32) != 0) {
+        story_wrong("a loaded core has another digest");
+    }
+    const char *phrase = gr_core_audit(drive->copy);
+    if (phrase != NULL) {
+        story_wrong("the auditor says of a loaded core: %s", phrase);
+    }
+    goal_reach("state loaded", 0);
+}
+
 static void copy_renew(struct drive *drive)
 {
     uint8_t a[32], b[32];
@@ -290,6 +414,10 @@ static void copy_renew(struct drive *drive)
         }
         goal_reach("clone agreed", 0);
         gr_core_free(drive->copy);
+    }
+    if (chance(drive, 50)) {
+        copy_load(drive);
+        return;
     }
     if (gr_core_clone(drive->core, &drive->copy, &err) != 0) {
         story_wrong("%s", err.text);
@@ -333,11 +461,15 @@ static void time_goes(struct drive *drive)
     if (chance(drive, 30)) {
         drive->at += 1 + below(drive, 200);
     }
+    if (below(drive, 400) == 0) { // keys grow old
+        drive->at += GR_KEY_MS / 2;
+    }
     if (chance(drive, 1)) {
         struct gr_event event = drive_fact(drive, GR_EPOCH_BEGUN);
         drive_apply(drive, &event);
     }
     drive->rules.no_every = chance(drive, 30) ? 2 + below(drive, 4) : 0;
+    drive->rules.jobs_per_org = chance(drive, 20) ? 3 : 100;
     drive->rules.no_site = chance(drive, 15) ? (int)below(drive, WORLD_SITES) : -1;
 }
 
@@ -353,16 +485,26 @@ static void step(struct drive *drive)
     } else if (what < 52) {
         answer_start_job(drive);
     } else if (what < 70) {
-        try_finish(drive);
-    } else if (what < 73) {
+        answer_end(drive);
+    } else if (what < 71) {
         try_drop(drive);
+    } else if (what < 73) {
+        answer_stop(drive);
     } else if (what < 76) {
         try_node_state(drive);
     } else if (what < 77) {
-        try_mix(drive);
+        if (chance(drive, 25)) {
+            try_mix(drive);
+        } else {
+            try_devices(drive);
+        }
     } else if (what < 79) {
         try_grow(drive);
-    } else if (what < 89) {
+    } else if (what < 81) {
+        try_key(drive);
+    } else if (what < 84) {
+        try_started(drive);
+    } else if (what < 93) {
         try_bad(drive);
     } else if (what < 98) {
         index_agrees(drive);
@@ -370,6 +512,10 @@ static void step(struct drive *drive)
         audit(drive);
     } else if (chance(drive, 30)) {
         copy_renew(drive);
+    }
+    answer_mix(drive);
+    if (chance(drive, 60)) {
+        answer_doomed(drive);
     }
 }
 
@@ -424,7 +570,12 @@ void drive_run(uint64_t seed, uint64_t steps)
                                            .pieces = below(drive, WORLD_PIECES),
                                            .orgs = WORLD_ORGS,
                                            .sites = WORLD_SITES,
-                                           .variants = WORLD_VARIANTS},
+                                           .variants = WORLD_VARIANTS,
+                                           .users = WORLD_USERS,
+                                           .arrays = WORLD_ARRAYS,
+                                           .edges = WORLD_EDGES,
+                                           .keys = WORLD_KEYS,
+                                           .keys_per_org = 1 + below(drive, WORLD_KEYS)},
                                 .policy = policy_of(seed),
                                 .seed = seed,
                                 .order = chance(drive, 65) ? GR_ORDER_BACKFILL : GR_ORDER_FIFO,

@@ -15,18 +15,29 @@ static struct {
     uint32_t details;
     uint64_t counts[DETAILS];
 } goals[] = {
-    {.name = "applied", .details = 0x5ffe},            // by event type
-    {.name = "check says", .details = (1u << 19) - 1}, // up to GR_REFUSED_LIMIT_OTHER
-    {.name = "submission answered",                    //
+    {.name = "applied", .details = 0xffffe}, // by event type
+    {.name = "check says",                   // up to GR_REFUSED_LIMIT_OTHER, and the later ones
+     .details = ((1u << 19) - 1) | 1u << GR_REFUSED_USER | 1u << GR_REFUSED_AFTER |
+                1u << GR_REFUSED_KEY | 1u << GR_REFUSED_LIMIT_KEYS | 1u << GR_REFUSED_DEVICE},
+    {.name = "submission answered", //
      .details = 1u << GR_REFUSED_NOTHING | 1u << GR_REFUSED_FIELD | 1u << GR_REFUSED_ORG |
                 1u << GR_REFUSED_LIMIT_JOBS | 1u << GR_REFUSED_LIMIT_OTHER |
-                1u << GR_REFUSED_NOWHERE | 1u << GR_REFUSED_NEVER | 1u << GR_REFUSED_RULES},
+                1u << GR_REFUSED_NOWHERE | 1u << GR_REFUSED_NEVER | 1u << GR_REFUSED_RULES |
+                1u << GR_REFUSED_USER | 1u << GR_REFUSED_AFTER | 1u << GR_REFUSED_LIMIT_ORG},
     {.name = "start of one job answered",
      .details = 1u << GR_REFUSED_NOTHING | 1u << GR_REFUSED_JOB | 1u << GR_REFUSED_STATE |
                 1u << GR_REFUSED_LIMIT_PIECES | 1u << GR_REFUSED_NO_ROOM | 1u << GR_REFUSED_RULES},
     {.name = "node went", .details = 0x1ff}, // 3 * from + to
     {.name = "job ended", .details = 0x1ff}, // by outcome
-    {.name = "job dropped", .details = 1u << GR_REFUSED_BY_USER | 1u << GR_REFUSED_NO_ROOM},
+    {.name = "job dropped",
+     .details = 1u << GR_REFUSED_BY_USER | 1u << GR_REFUSED_NO_ROOM | 1u << GR_REFUSED_AFTER},
+    {.name = "job requeued", .details = 0x1fe}, // by outcome; what is done is done
+    {.name = "stop asked", .details = 0x3e},    // by why
+    {.name = "devices set", .details = 0x3},    // 0: in use again, 1: out
+    {.name = "state loaded", .details = 0x1},
+    // 4 * from + to: 1 waiting, 2 running, 3 held, 0 not there. A job is held only at first.
+    {.name = "job went",
+     .details = 1u << 1 | 1u << 3 | 1u << 4 | 1u << 6 | 1u << 8 | 1u << 9 | 1u << 12 | 1u << 13},
     {.name = "first in the queue started", .details = 0x3}, // by order
     {.name = "queue blocked", .details = 0x3},              // by order
     {.name = "room reserved", .details = 0x3},              // 0: no end makes room, 1: kept
@@ -38,7 +49,7 @@ static struct {
     {.name = "clone agreed", .details = 0x1},
     {.name = "history replayed", .details = 0x1},
     {.name = "index asked", .details = 0x3}, // 0: fits nowhere, 1: found
-    {.name = "effect", .details = 0x6},      // by type
+    {.name = "effect", .details = 0xe},      // by type
 };
 
 void goal_reach(const char *name, uint32_t detail)

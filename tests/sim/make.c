@@ -148,13 +148,104 @@ static struct gr_event placed_fact(struct drive *drive, struct gr_piece *pieces)
     return event;
 }
 
-struct gr_event make_any(struct drive *drive, struct gr_piece *pieces, struct gr_mix_item *item,
-                         struct gr_mask *mask)
+uint32_t make_edges(struct drive *drive, struct gr_edge *ret_edges)
+{
+    const struct world *world = &drive->world;
+    uint32_t count = world->jobs == 0 || chance(drive, 65) ? 0 : 1 + below(drive, WORLD_JOB_EDGES);
+    for (uint32_t e = 0; e < count; e++) {
+        uint64_t job = world->job[below(drive, world->jobs)].id;
+        if (world->arrays > 0 && chance(drive, 40)) {
+            job = world->array[below(drive, world->arrays)].id;
+        }
+        ret_edges[e] =
+            (struct gr_edge){.job = chance(drive, 98) ? job : 1, .how = below(drive, GR_AFTERS)};
+    }
+    return count;
+}
+
+struct gr_ending make_ending(struct drive *drive)
+{
+    return (struct gr_ending){.began_ms = drive->at,
+                              .cpu_ms = draw(drive),
+                              .peak_kib = draw(drive),
+                              .outcome = below(drive, GR_OUTCOMES),
+                              .exit_code = (int32_t)draw(drive),
+                              .signal = below(drive, GR_SIGNALS)};
+}
+
+// A submission as nobody should make it.
+static struct gr_event submitted_fact(struct drive *drive, struct make_room *room)
 {
     struct world *world = &drive->world;
+    struct gr_event event = drive_fact(drive, GR_JOB_SUBMITTED);
+    event.submitted.demand = make_demand(drive);
+    event.submitted.org = below(drive, world->orgs + 1);
+    event.submitted.limit_ms = (int64_t)below(drive, 20) - 1;
+    event.submitted.user = chance(drive, 50) ? UINT32_MAX : below(drive, WORLD_USERS + 1);
+    event.submitted.attempts = (uint16_t)(chance(drive, 90) ? 1 : below(drive, 1002));
+    event.submitted.requeue_on = (uint8_t)below(drive, 9);
+    event.edge_count = make_edges(drive, room->edges);
+    event.edges = room->edges;
+    if (chance(drive, 40)) {
+        const struct world_array *array =
+            world->arrays == 0 ? NULL : &world->array[below(drive, world->arrays)];
+        event.submitted.array = (struct gr_array_of){event.sequence, 0, below(drive, 4), 2, 0};
+        if (array != NULL && chance(drive, 80)) {
+            event.submitted.org = array->org;
+            event.submitted.user = array->user;
+            event.submitted.array = (struct gr_array_of){chance(drive, 90) ? array->id : 2,
+                                                         array->last_index + below(drive, 3),
+                                                         array->count, array->parallel, 0};
+        }
+    }
+    return event;
+}
+
+static struct gr_event attempt_fact(struct drive *drive, uint64_t id)
+{
+    const struct world_job *job = world_job(&drive->world, id);
+    uint32_t attempt = job == NULL ? 1 : job->attempt;
+    struct gr_event event = drive_fact(drive, GR_JOB_STARTED);
+    switch (below(drive, 3)) {
+    case 0:
+        event.started.job = id;
+        event.started.attempt = attempt;
+        return event;
+    case 1:
+        event.type = GR_JOB_REQUEUED;
+        event.requeued.job = id;
+        event.requeued.attempt = attempt;
+        event.requeued.ending = make_ending(drive);
+        return event;
+    default:
+        event.type = GR_STOP_ASKED;
+        event.stop_asked.job = id;
+        event.stop_asked.attempt = attempt;
+        event.stop_asked.why = below(drive, GR_STOP_WHYS + 1);
+        event.stop_asked.signal = below(drive, 140);
+        event.stop_asked.grace_ms = (int64_t)below(drive, 9) - 1;
+        return event;
+    }
+}
+
+static struct gr_event key_fact(struct drive *drive)
+{
+    struct gr_event event = drive_fact(drive, GR_KEY_USED);
+    memset(event.key_used.key, (int)below(drive, 64), sizeof event.key_used.key);
+    event.key_used.first = below(drive, 3);
+    event.key_used.last = 1;
+    event.key_used.org = below(drive, drive->world.orgs + 1);
+    return event;
+}
+
+struct gr_event make_any(struct drive *drive, struct make_room *room)
+{
+    struct world *world = &drive->world;
+    struct gr_mix_item *item = &room->item;
+    struct gr_mask *mask = &room->mask;
     uint64_t id = world->jobs == 0 ? 1 : world->job[below(drive, world->jobs)].id;
     struct gr_event event;
-    switch (1 + below(drive, GR_ROOM_RESERVED)) {
+    switch (1 + below(drive, GR_EVENT_TYPES - 1)) {
     case GR_ORG_ADDED:
         return make_org(drive);
     case GR_SITE_ADDED:
@@ -189,24 +280,40 @@ struct gr_event make_any(struct drive *drive, struct gr_piece *pieces, struct gr
         item->count = draw(drive) >> below(drive, 64);
         return event;
     case GR_JOB_SUBMITTED:
-        event = drive_fact(drive, GR_JOB_SUBMITTED);
-        event.submitted.demand = make_demand(drive);
-        event.submitted.org = below(drive, world->orgs + 1);
-        event.submitted.limit_ms = (int64_t)below(drive, 20) - 1;
-        event.submitted.user = UINT32_MAX;
-        event.submitted.attempts = 1;
-        return event;
+        return submitted_fact(drive, room);
     case GR_JOB_FINISHED:
         return gr_decide_end(drive->core, drive->at, drive->at, id, &(struct gr_ending){0});
     case GR_JOB_DROPPED:
         return gr_decide_drop(drive->core, drive->at, id, GR_REFUSED_BY_USER);
+    case GR_USER_ADDED:
+        event = drive_fact(drive, GR_USER_ADDED);
+        event.user_added.org = below(drive, world->orgs + 1);
+        return event;
+    case GR_EPOCH_BEGUN:
+        event = drive_fact(drive, GR_EPOCH_BEGUN);
+        memcpy(event.epoch_begun.version, "1.2.3-4.5.6-7.8.9", 16);
+        event.epoch_begun.version[below(drive, 16)] = '\0';
+        return event;
+    case GR_JOB_STARTED:
+    case GR_JOB_REQUEUED:
+    case GR_STOP_ASKED:
+        return attempt_fact(drive, id);
+    case GR_DEVICES_SET:
+        event = drive_fact(drive, GR_DEVICES_SET);
+        event.devices_set.node = below(drive, world->nodes + 1);
+        event.devices_set.devices = (uint16_t)(1u << below(drive, 17));
+        event.devices_set.is_out = (uint8_t)below(drive, 3);
+        event.devices_set.health = (uint8_t)below(drive, GR_DEVICE_HEALTHS + 1);
+        return event;
+    case GR_KEY_USED:
+        return key_fact(drive);
     default:
-        return placed_fact(drive, pieces);
+        return placed_fact(drive, room->pieces);
     }
 }
 
 // Damages one field.
-void make_damage(struct drive *drive, struct gr_event *event, struct gr_piece *pieces)
+void make_damage(struct drive *drive, struct gr_event *event, struct make_room *room)
 {
     uint8_t *body = (uint8_t *)&event->org;
     switch (below(drive, 10)) {
@@ -230,14 +337,20 @@ void make_damage(struct drive *drive, struct gr_event *event, struct gr_piece *p
         break;
     case 6:
         if (event->pieces != NULL && event->piece_count > 0) {
-            ((uint8_t *)pieces)[below(drive, sizeof *pieces)] ^= (uint8_t)(1u << below(drive, 8));
+            ((uint8_t *)room->pieces)[below(drive, sizeof *room->pieces)] ^=
+                (uint8_t)(1u << below(drive, 8));
         }
         break;
     case 7:
         event->piece_count += event->pieces != NULL && event->piece_count > 0 ? UINT32_MAX : 0;
         break;
     default: // a bit somewhere in what the fact is about
-        body[below(drive, sizeof(struct gr_node))] ^= (uint8_t)(1u << below(drive, 8));
+        if (event->edge_count > 0 && chance(drive, 50)) {
+            ((uint8_t *)room->edges)[below(drive, sizeof *room->edges)] ^=
+                (uint8_t)(1u << below(drive, 8));
+            break;
+        }
+        body[below(drive, sizeof event->submitted)] ^= (uint8_t)(1u << below(drive, 8));
         break;
     }
 }

@@ -7,6 +7,7 @@
 struct rules {
     uint64_t no_every; // every so many-th tag or job is refused; 0: none
     int no_site;       // -1: none
+    uint32_t jobs_per_org;
 };
 
 // One run: the core, the books, and all facts so far.
@@ -14,7 +15,7 @@ struct drive {
     uint64_t random;
     struct gr_core_config config;
     struct gr_core *core, *copy; // the copy gets the same facts from some moment on
-    struct world world;
+    struct world world, before;  // before the last fact
     struct rules rules;
     struct gr_event *facts; // all of them, with arrays of their own
     size_t fact_count, fact_room;
@@ -59,6 +60,14 @@ void drive_apply(struct drive *drive, const struct gr_event *event);
 
 // --- make.c: random things
 
+// Arrays of a random fact.
+struct make_room {
+    struct gr_piece pieces[WORLD_TASKS + 1];
+    struct gr_mix_item item;
+    struct gr_mask mask;
+    struct gr_edge edges[WORLD_JOB_EDGES];
+};
+
 // A new organisation, site, variant or node, as a fact that may find its table full.
 struct gr_event make_org(struct drive *drive);
 // See make_org.
@@ -74,10 +83,13 @@ struct gr_shape make_shape(struct drive *drive);
 // See make_shape.
 struct gr_demand make_demand(struct drive *drive);
 // Any fact, about things that may not be there; its arrays are the caller's.
-struct gr_event make_any(struct drive *drive, struct gr_piece *pieces, struct gr_mix_item *item,
-                         struct gr_mask *mask);
+struct gr_event make_any(struct drive *drive, struct make_room *room);
+// Jobs to wait for, at most WORLD_JOB_EDGES; returns how many.
+uint32_t make_edges(struct drive *drive, struct gr_edge *ret_edges);
+// How an attempt may end.
+struct gr_ending make_ending(struct drive *drive);
 // Damages one field of a fact.
-void make_damage(struct drive *drive, struct gr_event *event, struct gr_piece *pieces);
+void make_damage(struct drive *drive, struct gr_event *event, struct make_room *room);
 
 // --- answer.c: requests, and what must come of them
 
@@ -87,3 +99,14 @@ void answer_submit(struct drive *drive);
 void answer_start_job(struct drive *drive);
 // One decision about the queue. True if it made a fact.
 bool answer_start(struct drive *drive);
+
+// --- answer_end.c
+
+// The end of an attempt.
+void answer_end(struct drive *drive);
+// Somebody wants a job stopped.
+void answer_stop(struct drive *drive);
+// Jobs that can never start are dropped.
+void answer_doomed(struct drive *drive);
+// A mix is due, or not.
+void answer_mix(struct drive *drive);

@@ -18,21 +18,21 @@ struct world_job *world_job(const struct world *world, uint64_t id)
 uint32_t world_queue(const struct world *world, const struct world_job *ret_jobs[WORLD_JOBS])
 {
     uint32_t count = 0;
-    uint64_t last = 0;
-    for (int priority = 255; priority >= 0; priority--, last = 0) {
-        for (;;) { // the lowest id above the last one
+    for (int priority = 255; priority >= 0; priority--) {
+        int64_t last = INT64_MIN;
+        for (;;) { // the lowest place above the last one
             const struct world_job *next = NULL;
             for (uint32_t j = 0; j < world->jobs; j++) {
                 const struct world_job *job = &world->job[j];
-                if (!job->running && job->demand.priority == priority && job->id > last &&
-                    (next == NULL || job->id < next->id)) {
+                if (!job->running && !job->held && job->demand.priority == priority &&
+                    job->order > last && (next == NULL || job->order < next->order)) {
                     next = job;
                 }
             }
             if (next == NULL) {
                 break;
             }
-            last = next->id;
+            last = next->order;
             ret_jobs[count++] = next;
         }
     }
@@ -176,7 +176,62 @@ static uint32_t more_held(const struct world *world)
 
 static world_set job_objections(const struct world_job *job, bool running)
 {
-    return job == NULL ? WORLD_NO(GR_REFUSED_JOB) : when(job->running != running, GR_REFUSED_STATE);
+    return job == NULL ? WORLD_NO(GR_REFUSED_JOB)
+                       : when(job->running != running || job->held, GR_REFUSED_STATE);
+}
+
+// Of a fact about the attempt of a running job.
+static world_set attempt_objections(const struct world_job *job, uint32_t attempt,
+                                    uint32_t reserved, bool wrong)
+{
+    world_set set = job_objections(job, true);
+    return set != 0 ? set
+                    : when(attempt != job->attempt || reserved != 0 || wrong, GR_REFUSED_FIELD);
+}
+
+static bool ending_wrong(const struct world_job *job, const struct gr_ending *ending)
+{
+    return ending->outcome > 8 || ending->signal > 127 || ending->began_ms < 0 ||
+           (job != NULL && ending->task >= job->demand.tasks);
+}
+
+static world_set key_objections(const struct world *world, const struct gr_event *event)
+{
+    const struct gr_key *key = &event->key_used;
+    uint32_t all = 0, of_org = 0;
+    world_set set = when(key->org >= world->orgs, GR_REFUSED_ORG) |
+                    when(key->at_ms != 0 || key->first > key->last, GR_REFUSED_FIELD);
+    for (uint32_t k = 0; k < world->keys; k++) {
+        if (event->at_ms < world->key[k].at_ms + 86400000) {
+            all++;
+            of_org += world->key[k].org == key->org;
+            set |= when(memcmp(world->key[k].key, key->key, 16) == 0, GR_REFUSED_KEY);
+        }
+    }
+    return set | when(all >= world->limits.keys || of_org >= world->limits.keys_per_org,
+                      GR_REFUSED_LIMIT_KEYS);
+}
+
+static world_set devices_objections(const struct world *world, const struct gr_event *event)
+{
+    uint32_t node = event->devices_set.node;
+    uint32_t devices = event->devices_set.devices;
+    if (node >= world->nodes) {
+        return WORLD_NO(GR_REFUSED_NODE);
+    }
+    return when(devices == 0 || (devices & ~((1u << world->node[node].devices) - 1)) != 0,
+                GR_REFUSED_DEVICE) |
+           when(event->devices_set.is_out > 1 || event->devices_set.health > 5, GR_REFUSED_FIELD);
+}
+
+static bool version_wrong(const char version[16])
+{
+    bool ended = false, wrong = false;
+    for (int i = 0; i < 16; i++) {
+        wrong |= ended ? version[i] != 0 : version[i] != 0 && (version[i] < 33 || version[i] > 126);
+        ended |= version[i] == 0;
+    }
+    return wrong || !ended;
 }
 
 static world_set mix_objections(const struct world *world, const struct gr_event *event)
@@ -229,11 +284,9 @@ static world_set body_objections(const struct world *world, const struct gr_even
     case GR_MIX_SET:
         return mix_objections(world, event);
     case GR_JOB_SUBMITTED:
-        return when(world->jobs >= world->limits.jobs, GR_REFUSED_LIMIT_JOBS) |
-               when(event->submitted.org >= world->orgs, GR_REFUSED_ORG) |
-               when(event->submitted.demand.shape.mask >= world->masks, GR_REFUSED_MASK) |
-               when(event->submitted.limit_ms < 0, GR_REFUSED_FIELD) |
-               world_demand_objections(&event->submitted.demand);
+        return when(event->submitted.demand.shape.mask >= world->masks, GR_REFUSED_MASK) |
+               world_demand_objections(&event->submitted.demand) |
+               world_submitted_objections(world, event);
     case GR_JOB_PLACED:
         job = world_job(world, event->placed.job);
         set = job_objections(job, false);
@@ -252,17 +305,39 @@ static world_set body_objections(const struct world *world, const struct gr_even
                    : pieces_objections(world, event, &job->demand, false);
     case GR_JOB_FINISHED:
         job = world_job(world, event->finished.job);
-        set = job_objections(job, true);
-        return set != 0 ? set
-                        : when(event->finished.attempt != job->attempt ||
-                                   event->finished.ending.outcome > 8,
-                               GR_REFUSED_FIELD);
+        return attempt_objections(job, event->finished.attempt, event->finished.reserved,
+                                  ending_wrong(job, &event->finished.ending));
+    case GR_JOB_REQUEUED:
+        job = world_job(world, event->requeued.job);
+        return attempt_objections(job, event->requeued.attempt, event->requeued.reserved,
+                                  ending_wrong(job, &event->requeued.ending) ||
+                                      (job != NULL && job->attempt >= job->attempts));
+    case GR_JOB_STARTED:
+        job = world_job(world, event->started.job);
+        return attempt_objections(job, event->started.attempt, event->started.reserved, false) |
+               when(job != NULL && job->began != 0, GR_REFUSED_STATE);
+    case GR_STOP_ASKED:
+        return attempt_objections(world_job(world, event->stop_asked.job),
+                                  event->stop_asked.attempt, event->stop_asked.reserved,
+                                  event->stop_asked.why < 1 || event->stop_asked.why > 5 ||
+                                      event->stop_asked.signal > 127 ||
+                                      event->stop_asked.grace_ms < 0);
     case GR_JOB_DROPPED:
-        return job_objections(world_job(world, event->dropped.job), false) |
+        job = world_job(world, event->dropped.job);
+        return when(job == NULL, GR_REFUSED_JOB) |
+               when(job != NULL && job->running, GR_REFUSED_STATE) |
                when(event->dropped.why >= GR_REFUSALS || event->dropped.reserved != 0,
                     GR_REFUSED_FIELD);
     case GR_EPOCH_BEGUN:
-        return 0;
+        return when(version_wrong(event->epoch_begun.version), GR_REFUSED_FIELD);
+    case GR_USER_ADDED:
+        return when(world->users >= world->limits.users, GR_REFUSED_LIMIT_OTHER) |
+               when(event->user_added.org >= world->orgs, GR_REFUSED_ORG) |
+               when(event->user_added.reserved != 0, GR_REFUSED_FIELD);
+    case GR_DEVICES_SET:
+        return devices_objections(world, event);
+    case GR_KEY_USED:
+        return key_objections(world, event);
     default:
         return WORLD_NO(GR_REFUSED_TYPE);
     }
@@ -294,9 +369,10 @@ static void time_pass(struct world *world, int64_t at)
     for (uint32_t n = 0; n < world->nodes; n++) {
         for (uint32_t i = 0; i < world->node[n].devices; i++) {
             int free = view.milli[n][i];
+            bool out = (world->node[n].out & 1u << i) != 0;
             unsigned __int128 free_time = (unsigned __int128)passed * (unsigned)free;
             unsigned __int128 held_time = (unsigned __int128)passed * (unsigned)(1000 - free);
-            if (world->node[n].state == GR_NODE_BROKEN) {
+            if (world->node[n].state == GR_NODE_BROKEN || out) {
                 world->broken += free_time + held_time;
                 continue;
             }
@@ -321,10 +397,9 @@ static void room_grew(struct world *world)
     }
 }
 
-static void job_gone(struct world *world, uint64_t id)
+static void job_gone(struct world *world, uint64_t id, bool done)
 {
-    struct world_job *job = world_job(world, id);
-    *job = world->job[--world->jobs];
+    world_leave(world, id, done);
     if (world->kept_job == id) {
         keep_nothing(world);
     }
@@ -357,9 +432,47 @@ static void job_placed(struct world *world, const struct gr_event *event)
     }
 }
 
+static void stop_asked(struct world_job *job, const struct gr_event *event)
+{
+    job->stop = event->since_ms;
+    job->grace = event->stop_asked.grace_ms;
+    job->stop_why = event->stop_asked.why;
+    job->stop_signal = event->stop_asked.signal;
+}
+
+static void devices_set(struct world *world, const struct gr_event *event)
+{
+    struct world_node *node = &world->node[event->devices_set.node];
+    for (uint32_t i = 0; i < node->devices; i++) {
+        if ((event->devices_set.devices >> i & 1) != 0) {
+            node->health[i] = event->devices_set.health;
+            node->out &= ~(1u << i);
+            node->out |= (uint32_t)event->devices_set.is_out << i;
+        }
+    }
+    world->promise = false;
+    if (world->kept[event->devices_set.node]) {
+        keep_nothing(world);
+    }
+    room_grew(world);
+}
+
+// Keys are kept for a day.
+static void keys_forget(struct world *world)
+{
+    uint32_t kept = 0;
+    for (uint32_t k = 0; k < world->keys; k++) {
+        if (world->now < world->key[k].at_ms + 86400000) {
+            world->key[kept++] = world->key[k];
+        }
+    }
+    world->keys = kept;
+}
+
 void world_apply(struct world *world, const struct gr_event *event)
 {
     time_pass(world, event->at_ms);
+    keys_forget(world);
     world->sequence = event->sequence;
     world->epoch = event->epoch;
     switch (event->type) {
@@ -387,22 +500,17 @@ void world_apply(struct world *world, const struct gr_event *event)
         room_grew(world);
         break;
     case GR_JOB_SUBMITTED:
-        world->job[world->jobs++] = (struct world_job){.id = event->sequence,
-                                                       .tag = event->submitted.tag,
-                                                       .submitted = event->since_ms,
-                                                       .limit = event->submitted.limit_ms,
-                                                       .demand = event->submitted.demand,
-                                                       .org = event->submitted.org};
+        world_submitted(world, event);
         break;
     case GR_JOB_PLACED:
         job_placed(world, event);
         break;
     case GR_JOB_FINISHED:
-        job_gone(world, event->finished.job);
+        job_gone(world, event->finished.job, event->finished.ending.outcome == 0);
         room_grew(world);
         break;
     case GR_JOB_DROPPED:
-        job_gone(world, event->dropped.job);
+        job_gone(world, event->dropped.job, false);
         break;
     case GR_ROOM_RESERVED:
         keep_nothing(world);
@@ -413,7 +521,33 @@ void world_apply(struct world *world, const struct gr_event *event)
             world->kept[event->pieces[p].node] = true;
         }
         break;
-    default: // a mix changes no books
+    case GR_MIX_SET:
+        world->mix_due = world->submitted + world->submitted / 4 + 16;
+        break;
+    case GR_USER_ADDED:
+        world->user[world->users++] = event->user_added;
+        break;
+    case GR_EPOCH_BEGUN:
+        world_epoch(world);
+        break;
+    case GR_JOB_STARTED:
+        world_job(world, event->started.job)->began = event->since_ms;
+        break;
+    case GR_JOB_REQUEUED:
+        world_requeue(world, world_job(world, event->requeued.job));
+        room_grew(world);
+        break;
+    case GR_STOP_ASKED:
+        stop_asked(world_job(world, event->stop_asked.job), event);
+        break;
+    case GR_DEVICES_SET:
+        devices_set(world, event);
+        break;
+    case GR_KEY_USED:
+        world->key[world->keys] = event->key_used;
+        world->key[world->keys++].at_ms = event->at_ms;
+        break;
+    default:
         break;
     }
 }
@@ -435,6 +569,10 @@ static const char *nodes_compare(const struct world *world, const struct gr_core
         uint32_t whole = 0, widest = 0, hosted[17] = {0};
         for (uint32_t i = 0; i < 16; i++) {
             uint32_t free = (uint32_t)view.milli[n][i];
+            if (gr_core_device_health(core, n, i) != node->health[i] ||
+                gr_place_withheld_get(place, n, i) != (uint32_t)view.withheld[n][i]) {
+                return "another health, or other milli withheld";
+            }
             whole += free == 1000;
             widest = free > widest ? free : widest;
             if (row->free[i] != free) {
@@ -456,7 +594,7 @@ static const char *nodes_compare(const struct world *world, const struct gr_core
         }
         if (row->whole != whole || row->widest != widest || row->cpu_milli != view.cpu[n] ||
             row->memory_mib != view.memory[n] || row->state != node->state ||
-            row->site != node->site || row->variant != node->variant ||
+            cold->out != node->out || row->site != node->site || row->variant != node->variant ||
             row->devices != node->devices || cold->cpu_milli != node->cpu ||
             cold->memory_mib != node->memory || strcmp(cold->name, node->name) != 0 ||
             memcmp(row->domain, node->domain, sizeof row->domain) != 0) {
@@ -466,12 +604,37 @@ static const char *nodes_compare(const struct world *world, const struct gr_core
     return NULL;
 }
 
+static bool links_differ(const struct gr_core *core, const struct world_job *job)
+{
+    struct gr_job_more more;
+    struct gr_edge edges[WORLD_JOB_EDGES];
+    bool lost = false;
+    gr_core_job_more(core, job->id, &more);
+    if (more.array != job->array || more.array_index != job->array_index ||
+        more.edge_count != job->edge_count || more.pending != job->edge_count + job->no_place ||
+        gr_core_job_edges(core, job->id, edges, WORLD_JOB_EDGES) != job->edge_count) {
+        return true;
+    }
+    for (uint32_t e = 0; e < job->edge_count; e++) {
+        lost |= job->edges[e].lost;
+        if (edges[e].job != job->edges[e].job || edges[e].how != job->edges[e].how) {
+            return true;
+        }
+    }
+    return more.is_doomed != lost;
+}
+
 static const char *jobs_compare(const struct world *world, const struct gr_core *core)
 {
     const struct world_job *queue[WORLD_JOBS];
     uint32_t waiting = world_queue(world, queue);
     uint64_t at = 0;
-    if (gr_core_waiting(core) != waiting || gr_core_running(core) != world->jobs - waiting) {
+    uint32_t held = 0;
+    for (uint32_t j = 0; j < world->jobs; j++) {
+        held += world->job[j].held;
+    }
+    if (gr_core_waiting(core) != waiting || gr_core_held(core) != held ||
+        gr_core_running(core) != world->jobs - waiting - held) {
         return "another number of jobs";
     }
     for (uint32_t i = 0; i <= waiting; i++) {
@@ -488,8 +651,16 @@ static const char *jobs_compare(const struct world *world, const struct gr_core 
             row->submitted_ms != job->submitted || row->limit_ms != job->limit ||
             row->attempt != job->attempt || row->started_ms != job->started ||
             (row->state == GR_JOB_RUNNING) != job->running ||
+            (row->state == GR_JOB_HELD) != job->held || row->user != job->user ||
+            row->attempts != job->attempts || row->requeue_on != job->requeue_on ||
+            row->began_ms != job->began || row->stop_ms != job->stop ||
+            row->grace_ms != job->grace || row->stop_why != job->stop_why ||
+            row->stop_signal != job->stop_signal ||
             memcmp(&row->demand, &job->demand, sizeof job->demand) != 0) {
             return "a job looks different";
+        }
+        if (links_differ(core, job)) {
+            return "a job waits for something else";
         }
         if (job->running &&
             (gr_core_job_pieces(core, job->id, pieces, WORLD_TASKS) != job->piece_count ||
@@ -505,17 +676,18 @@ static const char *sums_compare(const struct world *world, const struct gr_core 
     struct gr_place_totals totals = gr_place_totals_get(gr_core_place(core));
     struct gr_device_time time = gr_core_device_time(core);
     struct world_view view;
-    uint64_t all = 0, used = 0, free[3] = {0};
+    uint64_t all = 0, used = 0, withheld = 0, free[3] = {0};
     world_view_now(world, &view);
     for (uint32_t n = 0; n < world->nodes; n++) {
         for (uint32_t i = 0; i < world->node[n].devices; i++) {
             all += 1000;
-            used += 1000 - (uint64_t)view.milli[n][i];
+            used += (uint64_t)(1000 - view.milli[n][i] - view.withheld[n][i]);
+            withheld += (uint64_t)view.withheld[n][i];
             free[world->node[n].state] += (uint64_t)view.milli[n][i];
         }
     }
     if (totals.all_milli != all || memcmp(totals.free_milli, free, sizeof free) != 0 ||
-        gr_core_used_milli(core) != used) {
+        gr_core_used_milli(core) != used || totals.withheld_milli != withheld) {
         return "other sums of devices";
     }
     if (time.used != world->used || time.idle != world->idle ||
@@ -536,6 +708,34 @@ static const char *lists_compare(const struct world *world, const struct gr_core
             (org != NULL && memcmp(org, &world->org[i], sizeof *org) != 0)) {
             return "other organisations";
         }
+    }
+    for (uint32_t i = 0; i <= world->users; i++) {
+        const struct gr_user *user = gr_core_user_get(core, i);
+        if ((user != NULL) != (i < world->users) ||
+            (user != NULL && memcmp(user, &world->user[i], sizeof *user) != 0)) {
+            return "other users";
+        }
+    }
+    for (uint32_t i = 0; i < world->orgs; i++) {
+        uint32_t jobs = 0;
+        for (uint32_t j = 0; j < world->jobs; j++) {
+            jobs += world->job[j].org == i;
+        }
+        if (gr_core_org_jobs(core, i) != jobs) {
+            return "another number of jobs of an organisation";
+        }
+    }
+    for (uint32_t i = 0; i < world->keys; i++) {
+        struct gr_key key;
+        if (!gr_core_key_find(core, world->key[i].key, &key) ||
+            memcmp(&key, &world->key[i], sizeof key) != 0) {
+            return "another key";
+        }
+    }
+    if (gr_core_keys(core) != world->keys || gr_core_org_count(core) != world->orgs ||
+        gr_core_site_count(core) != world->sites || gr_core_user_count(core) != world->users ||
+        gr_core_variant_count(core) != world->variants || gr_core_epoch(core) != world->epoch) {
+        return "another number of keys, organisations, sites, users or variants";
     }
     for (uint32_t i = 0; i <= world->sites; i++) {
         const struct gr_site *site = gr_core_site_get(core, i);

@@ -13,12 +13,32 @@
 #define WORLD_VARIANTS 4
 #define WORLD_PIECES 40
 #define WORLD_TASKS 64
+#define WORLD_USERS 4
+#define WORLD_ARRAYS 4
+#define WORLD_EDGES 12
+#define WORLD_JOB_EDGES 3
+#define WORLD_KEYS 8
 
 // A node as it was added, and its state.
 struct world_node {
-    uint32_t site, variant, devices, state, cpu, memory;
+    uint32_t site, variant, devices, state, cpu, memory, out; // out: devices out of use, bits
+    uint8_t health[GR_NODE_DEVICES_MAX];
     uint32_t domain[GR_DOMAIN_LEVELS];
     char name[GR_NAME_SIZE];
+};
+
+// What a job waits for.
+struct world_edge {
+    uint64_t job;
+    uint32_t how;
+    bool to_array, lost; // lost: it can never be met
+};
+
+// An array with elements that are live or still to come.
+struct world_array {
+    uint64_t id;
+    uint32_t count, parallel, submitted, last_index, org, user;
+    bool open, bad;
 };
 
 // A job from its submission to its end.
@@ -26,8 +46,17 @@ struct world_job {
     uint64_t id, tag;
     int64_t submitted, started, limit;
     struct gr_demand demand;
-    uint32_t org, attempt;
-    bool running;
+    uint32_t org, user, attempt, attempts, requeue_on;
+    bool running, held;
+    int64_t order; // place in its priority's queue, the lowest first
+    int64_t began, stop, grace;
+    uint32_t stop_why, stop_signal;
+    uint64_t array; // 0: none
+    uint32_t array_index;
+    bool no_place; // waits for one in its array
+    uint32_t edge_count;
+    struct world_edge edges[WORLD_JOB_EDGES]; // not met
+    uint64_t doomed;                          // when that was found, in order; 0: it is not
     uint32_t piece_count;
     struct gr_piece pieces[WORLD_TASKS];
 };
@@ -36,7 +65,8 @@ struct world_job {
 struct world_view {
     int64_t cpu[WORLD_NODES], memory[WORLD_NODES];
     int milli[WORLD_NODES][GR_NODE_DEVICES_MAX];
-    bool usable[WORLD_NODES]; // up, and not out of bounds
+    int withheld[WORLD_NODES][GR_NODE_DEVICES_MAX]; // free, but out of use
+    bool usable[WORLD_NODES];                       // up, and not out of bounds
 };
 
 // The books.
@@ -54,6 +84,14 @@ struct world {
     struct gr_mask mask[WORLD_MASKS];
     struct world_node node[WORLD_NODES];
     struct world_job job[WORLD_JOBS]; // in no order
+    uint32_t users, arrays, keys;
+    struct gr_user user[WORLD_USERS];
+    struct world_array array[WORLD_ARRAYS]; // in no order
+    struct gr_key key[WORLD_KEYS];          // the oldest first
+    int64_t order_last, order_first;        // places in the queue given so far, at both ends
+    uint64_t doomed_last;
+    // What was submitted, for the learned mix.
+    uint64_t submitted, tasks, mix_due;
     // Room that is kept.
     uint64_t kept_job; // 0: none
     int64_t kept_start;
@@ -78,6 +116,20 @@ const char *world_compare(const struct world *world, const struct gr_core *core)
 struct world_job *world_job(const struct world *world, uint64_t id);
 // The waiting jobs in queue order; returns how many.
 uint32_t world_queue(const struct world *world, const struct world_job *ret_jobs[WORLD_JOBS]);
+// The live array with this id, or NULL.
+struct world_array *world_array(const struct world *world, uint64_t id);
+// The job that was found to be doomed first, or NULL.
+const struct world_job *world_doomed(const struct world *world);
+// Everything that stands against a submission that could otherwise be made, but its demand.
+world_set world_submitted_objections(const struct world *world, const struct gr_event *event);
+// Makes a submission part of the books.
+void world_submitted(struct world *world, const struct gr_event *event);
+// A job leaves; those that waited for it go on or are doomed.
+void world_leave(struct world *world, uint64_t id, bool done);
+// A running job goes back to the queue, in front.
+void world_requeue(struct world *world, struct world_job *job);
+// Another writer: arrays that are not complete stay so.
+void world_epoch(struct world *world);
 // When a running job ends at the latest, seen at `at`; INT64_MAX if nobody knows.
 int64_t world_end(const struct world_job *job, int64_t at);
 

@@ -52,6 +52,14 @@ void world_view_later(const struct world *world, int64_t at, int64_t until,
             view_take(ret_view, &job->pieces[p]);
         }
     }
+    for (uint32_t n = 0; n < world->nodes; n++) {
+        for (int i = 0; i < GR_NODE_DEVICES_MAX; i++) {
+            if ((world->node[n].out & 1u << i) != 0) {
+                ret_view->withheld[n][i] = ret_view->milli[n][i];
+                ret_view->milli[n][i] = 0;
+            }
+        }
+    }
 }
 
 void world_view_now(const struct world *world, struct world_view *ret_view)
