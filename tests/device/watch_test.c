@@ -1,8 +1,6 @@
-// Tests of watching devices: machines of real and failing cards, made up in a folder.
-#include "device/device.h"
-#include "device/watch.h"
-#include "machine.h"
-#include "model/node.h"
+// Tests of watching devices: what is found on machines made up in a folder, with cards that answer
+// and cards that fail.
+#include "fixture.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -14,68 +12,6 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-
-static struct gr_device_watch *watch;
-static struct gr_device_list list;
-
-static int make(void **state)
-{
-    (void)state;
-    machine_make();
-    return 0;
-}
-
-static int take_down(void **state)
-{
-    (void)state;
-    gr_device_list_done(&list);
-    gr_device_watch_close(watch);
-    watch = NULL;
-    machine_remove();
-    return 0;
-}
-
-static void open_with(const char *nvml, const char *pretend)
-{
-    struct gr_device_config config = {
-        .sysfs = machine_sysfs(), .nvml = nvml, .smi = "", .pretend = pretend};
-    assert_int_equal(gr_device_watch_open(&config, &watch, NULL), 0);
-}
-
-static void look(void)
-{
-    struct gr_err err;
-    gr_device_list_done(&list);
-    assert_int_equal(gr_device_watch_look(watch, &list, &err), 0);
-}
-
-static const struct gr_device *at(const char *address)
-{
-    for (size_t i = 0; i < list.count; i++) {
-        if (strcmp(list.devices[i].address, address) == 0) {
-            return &list.devices[i];
-        }
-    }
-    fail_msg("no device at %s", address);
-    return NULL;
-}
-
-static void assert_health(const char *address, enum gr_health health, const char *code)
-{
-    assert_string_equal(at(address)->code, code);
-    assert_int_equal(at(address)->health, health);
-}
-
-#define H200                                                                                       \
-    "name NVIDIA H200\nids 233510de\ntotal 143771\nused 4\nuse 50\ntemperature 31\npower 76123\n"
-#define ONE "0000:1b:00.0"
-#define TWO "0000:5d:00.0"
-
-static void two_cards(void)
-{
-    machine_add(ONE, "10de:2335", "0302", "nvidia", 0);
-    machine_add(TWO, "10de:2335", "0302", "nvidia", 1);
-}
 
 static void a_machine_without_devices_has_none(void **state)
 {
@@ -398,111 +334,6 @@ static void what_is_not_certain_stays_unknown(void **state)
                    "could be any of nv-h20-96;nv-h20-141: its memory is not known");
 }
 
-static void an_xid_is_kept_and_its_class_fades(void **state)
-{
-    (void)state;
-    two_cards();
-    machine_nvml("card " ONE "\n" H200 "card " TWO "\n" H200);
-    open_with(GR_STANDIN, NULL);
-    look();
-    assert_false(at(ONE)->known & GR_DEVICE_XID);
-    machine_nvml("xid " ONE " 13\nxid " ONE " 45\ncard " ONE "\n" H200 "card " TWO "\n" H200);
-    look();
-    assert_health(ONE, GR_HEALTH_APP, "XID 45");
-    assert_int_equal(at(ONE)->xid, 45);
-    assert_true(at(ONE)->known & GR_DEVICE_XID);
-    assert_health(TWO, GR_HEALTH_GOOD, "");
-    watch->ahead_ms += 599000;
-    look();
-    assert_health(ONE, GR_HEALTH_APP, "XID 45");
-    watch->ahead_ms += 2000;
-    look();
-    assert_health(ONE, GR_HEALTH_GOOD, "");
-    assert_int_equal(at(ONE)->xid, 45);
-}
-
-static void a_grave_xid_stays_until_somebody_does_something(void **state)
-{
-    (void)state;
-    two_cards();
-    machine_nvml("xid " ONE " 79\ncard " ONE "\n" H200 "card " TWO "\n" H200);
-    open_with(GR_STANDIN, NULL);
-    look();
-    assert_health(ONE, GR_HEALTH_GONE, "XID 79");
-    watch->ahead_ms += UINT32_MAX;
-    look();
-    assert_health(ONE, GR_HEALTH_GONE, "XID 79");
-    assert_int_equal(gr_device_forget(watch, ONE, NULL), 0);
-    look();
-    assert_health(ONE, GR_HEALTH_GOOD, "");
-}
-
-static void an_xid_of_no_card_takes_none_out_of_use(void **state)
-{
-    (void)state;
-    two_cards();
-    machine_nvml("xid - 79\ncard " ONE "\n" H200 "card " TWO "\n" H200);
-    open_with(GR_STANDIN, NULL);
-    look();
-    assert_health(ONE, GR_HEALTH_WATCH, "XID 79 (card?)");
-    assert_health(TWO, GR_HEALTH_WATCH, "XID 79 (card?)");
-}
-
-static void the_drivers_advice_and_rows_are_asked_each_time(void **state)
-{
-    (void)state;
-    machine_add(ONE, "10de:2335", "0302", "nvidia", -1);
-    open_with(GR_STANDIN, NULL);
-    machine_nvml("card " ONE "\nadvice 1\n" H200);
-    look();
-    assert_health(ONE, GR_HEALTH_RESET, "recovery reset");
-    machine_nvml("card " ONE "\nadvice 2\n" H200);
-    look();
-    assert_health(ONE, GR_HEALTH_GONE, "recovery reboot");
-    machine_nvml("card " ONE "\npending 1\n" H200);
-    look();
-    assert_health(ONE, GR_HEALTH_WATCH, "remap pending");
-    machine_nvml("card " ONE "\nfailed 1\n" H200);
-    look();
-    assert_health(ONE, GR_HEALTH_REPAIR, "remap failed");
-    machine_nvml("card " ONE "\n" H200);
-    look();
-    assert_health(ONE, GR_HEALTH_GOOD, "");
-    machine_nvml("card " ONE "\nfail power 15\n" H200);
-    look();
-    assert_health(ONE, GR_HEALTH_GONE, "NVML 15");
-    machine_nvml("card " ONE "\nfail handle 16\n" H200);
-    look();
-    assert_health(ONE, GR_HEALTH_RESET, "NVML 16");
-}
-
-static void a_device_that_disappears_is_gone_until_it_is_forgotten(void **state)
-{
-    (void)state;
-    struct gr_err err;
-    two_cards();
-    machine_nvml("card " ONE "\nuuid GPU-aa\n" H200 "card " TWO "\n" H200);
-    open_with(GR_STANDIN, NULL);
-    look();
-    machine_take(ONE);
-    machine_nvml("card " TWO "\n" H200);
-    look();
-    assert_int_equal(list.count, 2);
-    assert_health(ONE, GR_HEALTH_GONE, "missing");
-    assert_string_equal(at(ONE)->uuid, "GPU-aa");
-    assert_int_equal(at(ONE)->known, 0);
-    assert_health(TWO, GR_HEALTH_GOOD, "");
-    assert_int_equal(gr_device_forget(watch, ONE, NULL), 0);
-    look();
-    assert_int_equal(list.count, 1);
-    assert_int_equal(gr_device_forget(watch, ONE, &err), -ENOENT);
-    assert_string_equal(err.text, "no device at " ONE " was found");
-    machine_add(ONE, "10de:2335", "0302", "nvidia", -1);
-    machine_nvml("card " ONE "\n" H200 "card " TWO "\n" H200);
-    look();
-    assert_health(ONE, GR_HEALTH_GOOD, "");
-}
-
 static void a_card_that_answers_slowly_says_so(void **state)
 {
     (void)state;
@@ -568,121 +399,6 @@ static void connected_devices_are_grouped(void **state)
     assert_int_not_equal(domains[6], domains[3]);
 }
 
-static void a_device_in_use_or_with_errors_is_not_reset(void **state)
-{
-    (void)state;
-    struct gr_err err;
-    machine_add(ONE, "10de:2335", "0302", "nvidia", -1);
-    machine_nvml("card " ONE "\nprocesses 2\n" H200);
-    open_with(GR_STANDIN, NULL);
-    look();
-    assert_int_equal(gr_device_reset(watch, at(ONE), &err), -EBUSY);
-    assert_string_equal(err.text, ONE ": 2 processes still use it");
-    machine_nvml("card " ONE "\nfailed 1\n" H200);
-    assert_int_equal(gr_device_reset(watch, at(ONE), &err), -EIO);
-    assert_string_equal(err.text, ONE ": remap failed");
-    machine_nvml("card " ONE "\necc 1\n" H200);
-    assert_int_equal(gr_device_check(watch, at(ONE), &err), 0); // contained; shown as watch
-    look();
-    assert_health(ONE, GR_HEALTH_WATCH, "ecc errors");
-    assert_int_equal(gr_device_reset(watch, at(ONE), &err), -ENOTSUP);
-    assert_string_equal(err.text, "reset " ONE ": nvidia-smi is not installed");
-}
-
-static void a_check_between_holders_finds_what_was_left(void **state)
-{
-    (void)state;
-    struct gr_err err;
-    machine_add(ONE, "10de:2335", "0302", "nvidia", -1);
-    machine_nvml("card " ONE "\n" H200);
-    open_with(GR_STANDIN, "1xh20");
-    look();
-    assert_int_equal(gr_device_check(watch, at(ONE), &err), 0);
-    assert_int_equal(gr_device_check(watch, at("pretend:0"), &err), 0);
-    machine_nvml("card " ONE "\nprocesses 1\n" H200);
-    assert_int_equal(gr_device_check(watch, at(ONE), &err), -EBUSY);
-    machine_nvml("card " ONE "\n" H200 "used 20000\n");
-    assert_int_equal(gr_device_check(watch, at(ONE), &err), -EIO);
-    assert_string_equal(err.text, ONE ": 20000 MiB are in use by nobody");
-    machine_nvml("card " ONE "\nfailed 1\n" H200);
-    assert_int_equal(gr_device_check(watch, at(ONE), &err), -EIO);
-    assert_string_equal(err.text, ONE ": remap failed");
-    machine_nvml("card " ONE "\npending 1\n" H200); // new work is safe
-    assert_int_equal(gr_device_check(watch, at(ONE), &err), 0);
-    machine_nvml("");
-    assert_int_equal(gr_device_check(watch, at(ONE), &err), -EIO);
-    assert_string_equal(err.text, "ask about " ONE ": not listed");
-}
-
-static void a_card_without_a_handle_is_not_called_well(void **state)
-{
-    (void)state;
-    struct gr_err err;
-    machine_add(ONE, "10de:2335", "0302", "nvidia", -1);
-    machine_nvml("card " ONE "\nfail handle 16\n" H200);
-    open_with(GR_STANDIN, NULL);
-    look();
-    assert_health(ONE, GR_HEALTH_RESET, "NVML 16");
-    assert_int_equal(gr_device_reset(watch, at(ONE), &err), -EIO); // no program for it here
-    machine_nvml("card " ONE "\nfail handle 15\n" H200);
-    assert_int_equal(gr_device_reset(watch, at(ONE), &err), -EIO);
-    assert_string_equal(err.text, "ask about " ONE ": NVML 15");
-}
-
-// As root this resets with a program that changes the machine; else it says that root is needed.
-static void a_reset_takes_away_what_it_cures(void **state)
-{
-    (void)state;
-    struct gr_err err;
-    char program[256];
-    char text[512];
-    machine_add(ONE, "10de:2335", "0302", "nvidia", -1);
-    machine_nvml("xid " ONE " 119\ncard " ONE "\necc 4\n" H200);
-    machine_write("after", "card " ONE "\n" H200);
-    snprintf(text, sizeof text, "#!/bin/sh\necho \"$@\" > %s/arguments\n/bin/cp %s/after %s/nvml\n",
-             machine_folder(), machine_folder(), machine_folder());
-    machine_write("smi", text);
-    snprintf(program, sizeof program, "%s/smi", machine_folder());
-    assert_int_equal(chmod(program, 0755), 0);
-    struct gr_device_config config = {.sysfs = machine_sysfs(), .nvml = GR_STANDIN, .smi = program};
-    assert_int_equal(gr_device_watch_open(&config, &watch, NULL), 0);
-    look();
-    assert_health(ONE, GR_HEALTH_RESET, "XID 119");
-    int rc = gr_device_reset(watch, at(ONE), &err);
-    if (geteuid() != 0) {
-        assert_int_equal(rc, -ENOTSUP);
-        assert_string_equal(err.text, "reset " ONE ": only root may reset devices");
-        look();
-        assert_health(ONE, GR_HEALTH_RESET, "XID 119");
-        return;
-    }
-    assert_int_equal(rc, 0);
-    look();
-    assert_health(ONE, GR_HEALTH_GOOD, "");
-    assert_int_equal(at(ONE)->ecc_errors, 0);
-    machine_write("after", "card " ONE "\necc 1\n" H200); // errors right after a reset: broken
-    assert_int_equal(gr_device_reset(watch, at(ONE), &err), -EIO);
-    assert_string_equal(err.text, "after the reset: " ONE ": 1 uncorrected memory errors");
-    machine_write("after", "card " ONE "\n" H200);
-    machine_nvml("card " ONE "\nfail handle 16\n" H200); // a card that only a reset brings back
-    look();
-    assert_health(ONE, GR_HEALTH_RESET, "NVML 16");
-    assert_int_equal(gr_device_reset(watch, at(ONE), &err), 0);
-    look();
-    assert_health(ONE, GR_HEALTH_GOOD, "");
-}
-
-static void devices_of_vendors_without_a_way_are_not_reset(void **state)
-{
-    (void)state;
-    struct gr_err err;
-    machine_add(ONE, "1002:74a1", "1200", "amdgpu", 0);
-    open_with("", NULL);
-    look();
-    assert_int_equal(gr_device_reset(watch, at(ONE), &err), -ENOTSUP);
-    assert_string_equal(err.text, "reset " ONE ": no way is known to reset devices of AMD");
-}
-
 #define CASE(name) cmocka_unit_test_setup_teardown(name, make, take_down)
 
 int main(void)
@@ -707,20 +423,10 @@ int main(void)
         CASE(amd_devices_tell_their_state_through_the_kernel),
         CASE(names_and_memory_tell_the_variant),
         CASE(what_is_not_certain_stays_unknown),
-        CASE(an_xid_is_kept_and_its_class_fades),
-        CASE(a_grave_xid_stays_until_somebody_does_something),
-        CASE(an_xid_of_no_card_takes_none_out_of_use),
-        CASE(the_drivers_advice_and_rows_are_asked_each_time),
-        CASE(a_device_that_disappears_is_gone_until_it_is_forgotten),
         CASE(a_card_that_answers_slowly_says_so),
         CASE(pretend_devices_come_after_real_ones),
         CASE(wrong_pretend_devices_stop_the_opening),
         CASE(connected_devices_are_grouped),
-        CASE(a_device_in_use_or_with_errors_is_not_reset),
-        CASE(a_check_between_holders_finds_what_was_left),
-        CASE(a_card_without_a_handle_is_not_called_well),
-        CASE(a_reset_takes_away_what_it_cures),
-        CASE(devices_of_vendors_without_a_way_are_not_reset),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
