@@ -116,6 +116,16 @@ int gr_cgroup_kill(const struct gr_cgroup *group)
     return 0;
 }
 
+// v1 counts in each group by itself, and a runtime may have made one below ours.
+static void oom_sum(const char *path, void *context)
+{
+    uint64_t *sum = context;
+    uint64_t value;
+    if (gr_cgroup_read_number(path, "memory.oom_control", "oom_kill", &value) == 0) {
+        *sum += value;
+    }
+}
+
 void gr_cgroup_usage_get(const struct gr_cgroup *group, struct gr_cgroup_usage *ret_usage)
 {
     struct gr_cgroup_usage usage = {0};
@@ -134,10 +144,13 @@ void gr_cgroup_usage_get(const struct gr_cgroup *group, struct gr_cgroup_usage *
         usage.has_peak = true;
         usage.peak_kib = value / 1024;
     }
-    if (gr_cgroup_read_number(dir, is_v2 ? "memory.events" : "memory.oom_control", "oom_kill",
-                              &value) == 0) {
-        usage.out_of_memory = value > UINT32_MAX ? UINT32_MAX : (uint32_t)value;
+    value = 0;
+    if (is_v2) {
+        (void)gr_cgroup_read_number(dir, "memory.events", "oom_kill", &value);
+    } else if (dir[0] != '\0') {
+        gr_cgroup_walk(dir, 0, oom_sum, &value);
     }
+    usage.out_of_memory = value > UINT32_MAX ? UINT32_MAX : (uint32_t)value;
     *ret_usage = usage;
 }
 
