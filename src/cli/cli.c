@@ -2,12 +2,20 @@
 #include "cli/cli.h"
 
 #include "base/words.h"
+#include "cli/apply.h"
 #include "cli/catalogue.h"
 #include "cli/command.h"
+#include "cli/devices.h"
+#include "cli/engine.h"
+#include "cli/events.h"
+#include "cli/journal.h"
 #include "cli/logs.h"
+#include "cli/nodes.h"
+#include "cli/pool.h"
 #include "cli/ps.h"
 #include "cli/replay.h"
 #include "cli/run.h"
+#include "cli/serve.h"
 #include "cli/show.h"
 #include "cli/start.h"
 #include "cli/stop.h"
@@ -26,6 +34,10 @@ static const struct {
     const struct gr_command *commands[GROUP_MAX];
 } groups[] = {
     {"work", {&gr_cli_submit, &gr_cli_run, &gr_cli_ps, &gr_cli_show, &gr_cli_logs, &gr_cli_stop}},
+    {"the pool",
+     {&gr_cli_serve, &gr_cli_journal, &gr_cli_backup, &gr_cli_pool, &gr_cli_nodes,
+      &gr_cli_devices, &gr_cli_events, &gr_cli_engine}},
+    {"for operators", {&gr_cli_apply, &gr_cli_cordon, &gr_cli_uncordon, &gr_cli_drain}},
     {"without a pool", {&gr_cli_catalogue, &gr_cli_replay}},
 };
 enum { GROUPS = sizeof groups / sizeof groups[0] };

@@ -117,13 +117,19 @@ static int draw_over(struct view *view, const json_t *value, struct gr_err *err)
 
 // ---- what changed -------------------------------------------------------------------------------
 
-static const json_t *find_row(const json_t *rows, const char *id, const json_t *value)
+static bool is_same(const json_t *a, const json_t *b, const char *key)
+{
+    return key == NULL || json_equal(json_object_get(a, key), json_object_get(b, key));
+}
+
+static const json_t *find_row(const json_t *rows, const struct gr_cli_noun *noun,
+                              const json_t *wanted)
 {
     size_t index;
     const json_t *row;
     json_array_foreach((json_t *)(uintptr_t)rows, index, row)
     {
-        if (json_equal(json_object_get(row, id), value)) {
+        if (is_same(row, wanted, noun->id) && is_same(row, wanted, noun->id_two)) {
             return row;
         }
     }
@@ -134,13 +140,12 @@ static const json_t *find_row(const json_t *rows, const char *id, const json_t *
 static json_t *changed_rows(struct view *view, const json_t *rows)
 {
     const struct gr_cli_listing *listing = view->listing;
-    const char *id = listing->noun->id;
     json_t *changed = json_array();
     size_t index;
     json_t *row;
     json_array_foreach((json_t *)(uintptr_t)view->shown, index, row)
     {
-        if (listing->gone != NULL && find_row(rows, id, json_object_get(row, id)) == NULL) {
+        if (listing->gone != NULL && find_row(rows, listing->noun, row) == NULL) {
             json_t *last = listing->gone(listing->context, view->remote->client, row);
             if (last != NULL) {
                 (void)json_array_append_new(changed, last);
@@ -149,7 +154,7 @@ static json_t *changed_rows(struct view *view, const json_t *rows)
     }
     json_array_foreach((json_t *)(uintptr_t)rows, index, row)
     {
-        const json_t *before = find_row(view->shown, id, json_object_get(row, id));
+        const json_t *before = find_row(view->shown, listing->noun, row);
         if (before == NULL || !json_equal((json_t *)(uintptr_t)before, row)) {
             (void)json_array_append(changed, row);
         }
@@ -318,4 +323,23 @@ int gr_cli_listing_run(const struct gr_cli_listing *listing, struct gr_cli_remot
     int code = is_watch ? watch_open(&view, &err) : refresh(&view, &err);
     json_decref(view.shown);
     return code < 0 ? gr_cli_remote_fail(remote, &err) : GR_EXIT_OK;
+}
+
+int gr_cli_fetch_list(struct gr_client *client, const struct gr_client_path *path, const char *key,
+                      json_t **ret_rows, struct gr_err *err)
+{
+    json_t *object = NULL;
+    int code = gr_client_get(client, path, &object, err);
+    if (code < 0) {
+        return code;
+    }
+    json_t *rows = json_incref(json_object_get(object, key));
+    json_decref(object);
+    if (!json_is_array(rows)) {
+        json_decref(rows);
+        return gr_fail(err, -EPROTO, "%s: the reply holds no list of %s", gr_client_where(client),
+                       key);
+    }
+    *ret_rows = rows;
+    return 0;
 }

@@ -45,3 +45,10 @@ int gr_cli_listing_run(const struct gr_cli_listing *listing, struct gr_cli_remot
         .help = "Go on until Ctrl-C: drawn anew on a terminal whenever something changes; on a "   \
                 "pipe only what changed is written."                                               \
     }
+
+struct gr_client_path;
+
+// Gets an object and takes the list under `key` out of it; the caller owns *ret_rows. Errors as
+// gr_client_get; -EPROTO if there is no such list.
+int gr_cli_fetch_list(struct gr_client *client, const struct gr_client_path *path, const char *key,
+                      json_t **ret_rows, struct gr_err *err);

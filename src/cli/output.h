@@ -63,6 +63,7 @@ struct gr_cli_column {
 struct gr_cli_noun {
     const char *plural; // "jobs"
     const char *id;     // the key whose value tells one from another
+    const char *id_two; // a second one, if it takes two; NULL: it does not
     const char *none;   // said where there is none
     const struct gr_cli_column *columns;
     size_t count; // of columns

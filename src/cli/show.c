@@ -5,6 +5,7 @@
 #include "base/quantity.h"
 #include "cli/jobs.h"
 #include "cli/listing.h"
+#include "cli/page.h"
 #include "cli/reference.h"
 #include "cli/start.h"
 #include "cli/units.h"
@@ -12,33 +13,10 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { LABEL = 14, PLACES_SHOWN = 16, TEXT_SIZE = 1024 };
+enum { PLACES_SHOWN = 16, TEXT_SIZE = 1024 };
 
-// Where a page goes.
-struct page {
-    const struct gr_terminal *terminal;
-    size_t width;
-};
-
-static void put_label(const struct page *page, const char *label)
-{
-    fprintf(page->terminal->file, "%s%-*s%s", gr_terminal_style(page->terminal, GR_STYLE_FAINT),
-            LABEL, label, gr_terminal_style(page->terminal, GR_STYLE_PLAIN));
-}
-
-// One line, wrapped under its label. Nothing if there is no text.
-static void put(const struct page *page, const char *label, const char *text)
-{
-    if (text[0] != '\0') {
-        char clean[TEXT_SIZE];
-        put_label(page, label);
-        gr_text_wrap(page->terminal->file, gr_cli_clean(text, clean, sizeof clean), LABEL,
-                     page->width, LABEL);
-    }
-}
-
-static void put_time(const struct page *page, const char *label, const json_t *job, const char *key,
-                     int64_t now_ms)
+static void put_time(const struct gr_cli_page *page, const char *label, const json_t *job,
+                     const char *key, int64_t now_ms)
 {
     char moment[GR_CLI_UNIT_SIZE];
     char span[GR_CLI_UNIT_SIZE];
@@ -47,11 +25,11 @@ static void put_time(const struct page *page, const char *label, const json_t *j
     if (gr_cli_get_int(job, key, &at)) {
         snprintf(text, sizeof text, "%s, %s ago", gr_cli_moment(at, moment),
                  gr_cli_span(now_ms - at, span));
-        put(page, label, text);
+        gr_cli_page_put(page, label, text);
     }
 }
 
-static void put_head(const struct page *page, const json_t *job)
+static void put_head(const struct gr_cli_page *page, const json_t *job)
 {
     const char *state = gr_cli_get_text(job, "state", "?");
     char name[256];
@@ -70,7 +48,7 @@ static void put_head(const struct page *page, const json_t *job)
     fputc('\n', file);
 }
 
-static void put_request(const struct page *page, const json_t *job)
+static void put_request(const struct gr_cli_page *page, const json_t *job)
 {
     char text[TEXT_SIZE];
     char asks[256];
@@ -81,26 +59,26 @@ static void put_request(const struct page *page, const json_t *job)
     int64_t limit;
     snprintf(text, sizeof text, "%s of %s", gr_cli_get_text(job, "user", "?"),
              gr_cli_get_text(job, "organisation", "?"));
-    put(page, "user", text);
+    gr_cli_page_put(page, "user", text);
     snprintf(text, sizeof text, "%s; each task %s cpu, %s", gr_cli_job_asks(job, asks, sizeof asks),
              gr_cli_get_decimal(job, "cpu", "?", cpu),
              mib > 0 ? gr_cli_memory(mib, memory) : "no memory limit");
-    put(page, "asks for", text);
+    gr_cli_page_put(page, "asks for", text);
     if (gr_cli_get_int(job, "limit_ms", &limit) && limit > 0) {
-        put(page, "time limit", gr_duration_format(limit, duration));
+        gr_cli_page_put(page, "time limit", gr_duration_format(limit, duration));
     }
     if (gr_cli_get_int_or(job, "priority", 0) != 0) {
         snprintf(text, sizeof text, "%" PRId64, gr_cli_get_int_or(job, "priority", 0));
-        put(page, "priority", text);
+        gr_cli_page_put(page, "priority", text);
     }
     if (gr_cli_get_int_or(job, "attempts", 1) > 1 || gr_cli_get_int_or(job, "attempt", 1) > 1) {
         snprintf(text, sizeof text, "%" PRId64 " of at most %" PRId64,
                  gr_cli_get_int_or(job, "attempt", 0), gr_cli_get_int_or(job, "attempts", 1));
-        put(page, "attempt", text);
+        gr_cli_page_put(page, "attempt", text);
     }
 }
 
-static void put_after(const struct page *page, const json_t *job)
+static void put_after(const struct gr_cli_page *page, const json_t *job)
 {
     char text[TEXT_SIZE] = "";
     size_t used = 0;
@@ -116,11 +94,11 @@ static void put_after(const struct page *page, const json_t *job)
         }
         used += (size_t)wrote;
     }
-    put(page, "waits for", text);
+    gr_cli_page_put(page, "waits for", text);
 }
 
 // "host/h20: task 0 on devices 0, 1 (pretend)".
-static void put_place(const struct page *page, const json_t *place, bool first)
+static void put_place(const struct gr_cli_page *page, const json_t *place, bool first)
 {
     char text[TEXT_SIZE];
     const json_t *devices = json_object_get(place, "devices");
@@ -139,10 +117,10 @@ static void put_place(const struct page *page, const json_t *place, bool first)
     }
     snprintf(text + used, sizeof text - (size_t)used, "%s",
              json_is_true(json_object_get(place, "pretend")) ? "  (pretend)" : "");
-    put(page, first ? "where" : "", text);
+    gr_cli_page_put(page, first ? "where" : "", text);
 }
 
-static void put_places(const struct page *page, const json_t *job)
+static void put_places(const struct gr_cli_page *page, const json_t *job)
 {
     const json_t *places = json_object_get(job, "places");
     size_t count = json_array_size(places);
@@ -152,11 +130,11 @@ static void put_places(const struct page *page, const json_t *job)
     }
     if (count > PLACES_SHOWN) {
         snprintf(text, sizeof text, "and %zu tasks more; -o json lists them", count - PLACES_SHOWN);
-        put(page, "", text);
+        gr_cli_page_put(page, "", text);
     }
 }
 
-static void put_use(const struct page *page, const json_t *job, int64_t now_ms)
+static void put_use(const struct gr_cli_page *page, const json_t *job, int64_t now_ms)
 {
     char text[TEXT_SIZE];
     char span[GR_CLI_UNIT_SIZE];
@@ -164,7 +142,8 @@ static void put_use(const struct page *page, const json_t *job, int64_t now_ms)
     int64_t started, cpu, peak;
     int64_t ended = gr_cli_get_int_or(job, "ended_ms", now_ms);
     if (gr_cli_get_int(job, "started_ms", &started)) {
-        put(page, gr_cli_job_has_ended(gr_cli_get_text(job, "state", "")) ? "ran for" : "runs for",
+        gr_cli_page_put(
+            page, gr_cli_job_has_ended(gr_cli_get_text(job, "state", "")) ? "ran for" : "runs for",
             gr_cli_span(ended - started, span));
     }
     bool has_cpu = gr_cli_get_int(job, "cpu_ms", &cpu);
@@ -174,12 +153,12 @@ static void put_use(const struct page *page, const json_t *job, int64_t now_ms)
                  has_cpu ? " of cpu time" : "", has_cpu && has_peak ? ", " : "",
                  has_peak ? gr_cli_memory(peak / 1024, memory) : "",
                  has_peak ? " of memory at most" : "");
-        put(page, "used", text);
+        gr_cli_page_put(page, "used", text);
     }
 }
 
 // The command as a shell would take it.
-static void put_command(const struct page *page, const json_t *spec)
+static void put_command(const struct gr_cli_page *page, const json_t *spec)
 {
     char text[TEXT_SIZE] = "";
     const json_t *command = json_object_get(spec, "command");
@@ -200,12 +179,12 @@ static void put_command(const struct page *page, const json_t *spec)
         }
         used += (size_t)wrote;
     }
-    put(page, "command", text);
-    put(page, "script", gr_cli_get_text(spec, "script", ""));
-    put(page, "directory", gr_cli_get_text(spec, "directory", ""));
-    put(page, "image", gr_cli_get_text(spec, "image", ""));
-    put(page, "output", gr_cli_get_text(spec, "output", ""));
-    put(page, "error", gr_cli_get_text(spec, "error", ""));
+    gr_cli_page_put(page, "command", text);
+    gr_cli_page_put(page, "script", gr_cli_get_text(spec, "script", ""));
+    gr_cli_page_put(page, "directory", gr_cli_get_text(spec, "directory", ""));
+    gr_cli_page_put(page, "image", gr_cli_get_text(spec, "image", ""));
+    gr_cli_page_put(page, "output", gr_cli_get_text(spec, "output", ""));
+    gr_cli_page_put(page, "error", gr_cli_get_text(spec, "error", ""));
 }
 
 static void show_page(void *context, const json_t *job, int64_t now_ms,
@@ -213,10 +192,9 @@ static void show_page(void *context, const json_t *job, int64_t now_ms,
 {
     (void)context;
     char text[TEXT_SIZE];
-    size_t columns = terminal->column_count;
-    struct page page = {terminal, columns > GR_TEXT_COLUMNS ? GR_TEXT_COLUMNS : columns};
+    struct gr_cli_page page = gr_cli_page_of(terminal);
     put_head(&page, job);
-    put(&page, "why", gr_cli_job_why(job, text, sizeof text));
+    gr_cli_page_put(&page, "why", gr_cli_job_why(job, text, sizeof text));
     put_request(&page, job);
     put_after(&page, job);
     put_places(&page, job);
@@ -225,8 +203,8 @@ static void show_page(void *context, const json_t *job, int64_t now_ms,
     put_time(&page, "ended", job, "ended_ms", now_ms);
     put_use(&page, job, now_ms);
     put_command(&page, json_object_get(job, "spec"));
-    put(&page, "stopped by", gr_cli_get_text_in(job, "stop", "why", ""));
-    put(&page, "next", gr_cli_job_next(job, text, sizeof text));
+    gr_cli_page_put(&page, "stopped by", gr_cli_get_text_in(job, "stop", "why", ""));
+    gr_cli_page_put(&page, "next", gr_cli_job_next(job, text, sizeof text));
 }
 
 // ---- the command --------------------------------------------------------------------------------

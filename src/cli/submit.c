@@ -43,16 +43,26 @@ static const struct gr_cli_column columns[] = {
     {"last", GR_TABLE_RIGHT, GR_CLI_IN_CSV | GR_CLI_IN_WIDE, 0, "last", NULL},
     {"sequence", GR_TABLE_RIGHT, GR_CLI_IN_CSV | GR_CLI_IN_WIDE, 0, "sequence", NULL},
 };
-static const struct gr_cli_noun submissions = {"submissions", "id", "no jobs", columns,
-                                               sizeof columns / sizeof columns[0]};
+static const struct gr_cli_noun submissions = {
+    .plural = "submissions",
+    .id = "id",
+    .none = "no jobs",
+    .columns = columns,
+    .count = sizeof columns / sizeof columns[0],
+};
 
 static const struct gr_cli_column dry_columns[] = {
     {"name", GR_TABLE_FILL, GR_CLI_IN_ALL, 0, "name", NULL},
     {"would", GR_TABLE_LEFT, GR_CLI_IN_ALL, 0, "would", NULL},
     {"why", GR_TABLE_FILL, GR_CLI_IN_ALL, 0, "reason.text", NULL},
 };
-static const struct gr_cli_noun dry_runs = {"submissions", "name", "no jobs", dry_columns,
-                                            sizeof dry_columns / sizeof dry_columns[0]};
+static const struct gr_cli_noun dry_runs = {
+    .plural = "submissions",
+    .id = "name",
+    .none = "no jobs",
+    .columns = dry_columns,
+    .count = sizeof dry_columns / sizeof dry_columns[0],
+};
 
 // On a pipe a number a line, which the next program can use; on a terminal what to type next too.
 static void say(const struct request *request, const struct gr_cli_sent *sent, size_t count)

@@ -1,0 +1,7 @@
+// `granary devices`: the accelerators of the pool, one by one.
+#pragma once
+
+#include "cli/command.h"
+
+// The subcommand, for the table in cli.c.
+extern const struct gr_command gr_cli_devices;

@@ -1,0 +1,7 @@
+// `granary events`: what happens, as it happens.
+#pragma once
+
+#include "cli/command.h"
+
+// The subcommand, for the table in cli.c.
+extern const struct gr_command gr_cli_events;

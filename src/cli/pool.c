@@ -1,0 +1,138 @@
+// `granary pool`: what there is, what goes on, and whether all is well. See pool.h.
+#include "cli/pool.h"
+
+#include "base/number.h"
+#include "cli/listing.h"
+#include "cli/page.h"
+#include "cli/start.h"
+#include "cli/units.h"
+#include "client/path.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+static int fetch(void *context, struct gr_client *client, json_t **ret_value, struct gr_err *err)
+{
+    (void)context;
+    struct gr_client_path path;
+    gr_client_path_init(&path, "/v1/pool");
+    return gr_client_get(client, &path, ret_value, err);
+}
+
+static int64_t count(const json_t *object, const char *key, const char *inner)
+{
+    return gr_cli_get_int_or(json_object_get(object, key), inner, 0);
+}
+
+static void put_devices(const struct gr_cli_page *page, const json_t *pool)
+{
+    int64_t total = count(pool, "devices", "total");
+    int64_t pretend = count(pool, "devices", "pretend");
+    int64_t out = count(pool, "devices", "out");
+    char free[GR_NUMBER_TEXT_SIZE];
+    char some[64] = "";
+    char away[64] = "";
+    if (pretend == total && total > 0) {
+        snprintf(some, sizeof some, ", all of them pretend");
+    } else if (pretend > 0) {
+        snprintf(some, sizeof some, ", %" PRId64 " of them pretend", pretend);
+    }
+    if (out > 0) {
+        snprintf(away, sizeof away, ", %" PRId64 " out of use", out);
+    }
+    gr_cli_page_putf(page, "devices", "%" PRId64 "%s; %s free%s", total, some,
+                     gr_number_format(count(pool, "devices", "free_milli"), 3, free), away);
+}
+
+// The states of device-time that are not zero, as far as the daemon tells them as numbers.
+static void put_time(const struct gr_cli_page *page, const json_t *pool)
+{
+    char text[512] = "";
+    size_t used = 0;
+    const char *state;
+    json_t *value;
+    json_object_foreach(json_object_get(pool, "device_time"), state, value)
+    {
+        const char *amount = json_string_value(value);
+        char own[GR_CLI_UNIT_SIZE];
+        if (json_is_integer(value)) {
+            snprintf(own, sizeof own, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+            amount = own;
+        }
+        if (amount != NULL && strcmp(amount, "0") != 0) {
+            int wrote = snprintf(text + used, sizeof text - used, "%s%s %s", used == 0 ? "" : ", ",
+                                 state, amount);
+            if (wrote < 0 || (size_t)wrote >= sizeof text - used) {
+                break;
+            }
+            used += (size_t)wrote;
+        }
+    }
+    gr_cli_page_put(page, "device-time", text);
+}
+
+static void show_page(void *context, const json_t *pool, int64_t now_ms,
+                      const struct gr_terminal *terminal)
+{
+    const struct gr_cli_remote *remote = context;
+    struct gr_cli_page page = gr_cli_page_of(terminal);
+    char span[GR_CLI_UNIT_SIZE];
+    bool is_up = json_is_true(json_object_get(json_object_get(pool, "engine"), "up"));
+    gr_cli_page_putf(&page, "pool", "granary %s at %s, up for %s",
+                     gr_cli_get_text(pool, "version", "?"), gr_client_where(remote->client),
+                     gr_cli_span(now_ms - gr_cli_get_int_or(pool, "started_ms", now_ms), span));
+    gr_cli_page_put(&page, "state", gr_cli_get_text(pool, "state_dir", ""));
+    gr_cli_page_putf(&page, "nodes", "%" PRId64 " up, %" PRId64 " drained, %" PRId64 " broken",
+                     count(pool, "nodes", "up"), count(pool, "nodes", "drained"),
+                     count(pool, "nodes", "broken"));
+    put_devices(&page, pool);
+    gr_cli_page_putf(&page, "jobs", "%" PRId64 " running, %" PRId64 " waiting, %" PRId64 " held",
+                     count(pool, "jobs", "running"), count(pool, "jobs", "waiting"),
+                     count(pool, "jobs", "held"));
+    put_time(&page, pool);
+    gr_cli_page_putf(&page, "engine", "%s, %s", gr_cli_get_text_in(pool, "engine", "name", "?"),
+                     is_up ? "up" : "cannot be reached; it tries again by itself");
+    gr_cli_page_putf(&page, "journal",
+                     "%" PRId64 " facts durable, snapshot at %" PRId64 ", epoch %" PRId64 "%s",
+                     count(pool, "journal", "durable"), count(pool, "journal", "snapshot"),
+                     gr_cli_get_int_or(pool, "epoch", 0),
+                     json_is_true(json_object_get(json_object_get(pool, "journal"), "full"))
+                         ? "; the disk is full: nothing new is taken"
+                         : "");
+    gr_cli_page_put(&page, "policy", gr_cli_get_text(pool, "policy", ""));
+}
+
+static int run(int argc, char **argv)
+{
+    struct gr_cli_remote remote = {.command = "pool"};
+    bool watch = false;
+    size_t format = GR_CLI_OUTPUT_TABLE;
+    const struct gr_option table[] = {
+        GR_CLI_WATCH_OPTION(&watch),
+        GR_CLI_OUTPUT_OPTION(&format),
+        GR_CLI_REMOTE_OPTIONS(&remote),
+        {.name = NULL},
+    };
+    const struct gr_options options = {
+        .usage = "pool [OPTIONS]",
+        .about = "Shows the pool in one page: nodes, devices, jobs, engine and journal.",
+        .options = table,
+        .operands = "no operand",
+    };
+    size_t operands;
+    int code;
+    if (!gr_cli_start(&options, argc, argv, &operands, &code) ||
+        !gr_cli_remote_open(&remote, &code)) {
+        return code;
+    }
+    struct gr_cli_listing listing = {.context = &remote, .fetch = fetch, .page = show_page};
+    code = gr_cli_listing_run(&listing, &remote, (enum gr_cli_output)format, watch);
+    gr_cli_remote_close(&remote);
+    return code == GR_EXIT_OK ? gr_cli_finish("pool") : code;
+}
+
+const struct gr_command gr_cli_pool = {
+    .name = "pool",
+    .summary = "the pool in one page",
+    .run = run,
+};

@@ -1,0 +1,7 @@
+// `granary pool`: the pool in one page.
+#pragma once
+
+#include "cli/command.h"
+
+// The subcommand, for the table in cli.c.
+extern const struct gr_command gr_cli_pool;
