@@ -44,6 +44,30 @@ static int64_t now_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+// No signal is blocked or ignored in the program, whatever the calling thread does with them.
+static int init_attributes(posix_spawnattr_t *attributes)
+{
+    sigset_t none;
+    sigset_t all;
+    sigemptyset(&none);
+    sigfillset(&all);
+    int rc = posix_spawnattr_init(attributes);
+    if (rc != 0) {
+        return rc;
+    }
+    rc = posix_spawnattr_setsigmask(attributes, &none);
+    if (rc == 0) {
+        rc = posix_spawnattr_setsigdefault(attributes, &all);
+    }
+    if (rc == 0) {
+        rc = posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    }
+    if (rc != 0) {
+        posix_spawnattr_destroy(attributes);
+    }
+    return rc;
+}
+
 static int start(const char *program, const char *address, int out, pid_t *ret_pid)
 {
     // posix_spawn wants the arguments writable; nobody writes.
@@ -56,8 +80,14 @@ static int start(const char *program, const char *address, int out, pid_t *ret_p
     char *arguments[] = {name, option, which, where, NULL};
     char *environment[] = {NULL};
     posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
     int rc = posix_spawn_file_actions_init(&actions);
     if (rc != 0) {
+        return -rc;
+    }
+    rc = init_attributes(&attributes);
+    if (rc != 0) {
+        posix_spawn_file_actions_destroy(&actions);
         return -rc;
     }
     rc = posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
@@ -68,8 +98,9 @@ static int start(const char *program, const char *address, int out, pid_t *ret_p
         rc = posix_spawn_file_actions_adddup2(&actions, out, 2);
     }
     if (rc == 0) {
-        rc = posix_spawn(ret_pid, program, &actions, NULL, arguments, environment);
+        rc = posix_spawn(ret_pid, program, &actions, &attributes, arguments, environment);
     }
+    posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&actions);
     return -rc;
 }
@@ -178,7 +209,10 @@ int gr_smi_reset(const char *program, const char *address, int limit_ms, struct 
     close(fds[0]);
     bool ended = wait_for_end(pid, deadline_ms, &status, &killed);
     tidy(&output);
-    if (killed || !ended) {
+    if (!killed && !ended) {
+        return gr_fail(err, -EIO, "reset %s: nobody knows how %s ended", address, program);
+    }
+    if (killed) {
         return gr_fail(err, -ETIMEDOUT, "reset %s: %s took more than %d ms", address, program,
                        limit_ms);
     }
