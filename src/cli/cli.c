@@ -35,7 +35,7 @@ static const struct {
 } groups[] = {
     {"work", {&gr_cli_submit, &gr_cli_run, &gr_cli_ps, &gr_cli_show, &gr_cli_logs, &gr_cli_stop}},
     {"the pool",
-     {&gr_cli_serve, &gr_cli_journal, &gr_cli_backup, &gr_cli_pool, &gr_cli_nodes,
+     {&gr_cli_serve, &gr_cli_journal, &gr_cli_backup, &gr_cli_restore, &gr_cli_pool, &gr_cli_nodes,
       &gr_cli_devices, &gr_cli_events, &gr_cli_engine}},
     {"for operators", {&gr_cli_apply, &gr_cli_cordon, &gr_cli_uncordon, &gr_cli_drain}},
     {"without a pool", {&gr_cli_catalogue, &gr_cli_replay}},
