@@ -2,6 +2,7 @@
 // and one in docs/formats/job.md, which a test compares with these.
 #include "codec/spec_fields.h"
 
+#include "codec/spec_json.h"
 #include "model/demand.h"
 
 #include <assert.h>
@@ -11,6 +12,7 @@
 #define NAME(name) name, sizeof(name) - 1
 #define AT(field) offsetof(struct gr_spec, field)
 
+const char gr_spec_new[] = "";
 const char *const gr_spec_after_words[] = {"ok", "failed", "any", NULL};
 const char *const gr_spec_use_words[] = {"other", "train", "serve", "render", "batch", NULL};
 static_assert(sizeof gr_spec_after_words / sizeof(char *) == GR_AFTERS + 1, "a word each");
@@ -95,8 +97,10 @@ const struct gr_spec_field gr_spec_fields[] = {
      .help = "A signal before the time limit."},
     {NAME("image"), GR_SPEC_PATH, AT(image), .value = "path, or path:tag",
      .help = "Run in this container: a folder that is an OCI image layout or bundle."},
-    {NAME("directory"), GR_SPEC_PATH, AT(directory), .value = "path",
-     .help = "Working directory. Default: a new one of the attempt."},
+    {NAME("directory"), GR_SPEC_DIRECTORY, AT(directory), .value = "path, or new",
+     .help = "Working directory; new is an empty one of the attempt, which its tasks on a machine "
+             "share. Default: new; granary submit gives the one that it is called in, "
+             "except with an image."},
     {NAME("output"), GR_SPEC_TEXT, AT(output), .value = "path with patterns",
      .help = "File for standard output (and errors, if error is not given), below the working "
              "directory or absolute. Default: the attempt's own, for granary logs."},

@@ -10,26 +10,27 @@
 
 // What a field holds and how people write it.
 enum gr_spec_type {
-    GR_SPEC_TEXT,     // a text; const char *
-    GR_SPEC_PATH,     // the same, a path that may begin at the folder of the job file
-    GR_SPEC_COMMAND,  // a list of texts, or a text for /bin/sh -c; struct gr_spec_texts
-    GR_SPEC_SCRIPT,   // a text that is a program of its own; into the command
-    GR_SPEC_MAP,      // names and texts; struct gr_spec_texts of "NAME=TEXT"
-    GR_SPEC_FILES,    // names and paths; the same
-    GR_SPEC_KIND,     // a text or a list of names; const char *
-    GR_SPEC_WHOLE,    // a whole number from low to high; uint32_t
-    GR_SPEC_THOUSAND, // a decimal number with three places; uint32_t, in thousandths
-    GR_SPEC_DEVICES,  // a whole number, or a fraction of one; devices and milli
-    GR_SPEC_MEMORY,   // a size; uint32_t, in MiB
-    GR_SPEC_TIME,     // a duration; int64_t, in milliseconds
-    GR_SPEC_SIGNAL,   // a signal's name or number; uint32_t
-    GR_SPEC_WORD,     // one of words; uint32_t, its index
-    GR_SPEC_BITS,     // a list of words; uint32_t, bit i for word i
-    GR_SPEC_OCTAL,    // octal digits in a text; uint32_t
-    GR_SPEC_AFTER,    // jobs and how they must end; struct gr_spec_after
-    GR_SPEC_ARRAY,    // fields of its own, or a text such as 1-100:2%5
-    GR_SPEC_LAST,     // the last index of an array; with first and step makes the count
-    GR_SPEC_GROUP,    // a mapping with fields of its own
+    GR_SPEC_TEXT,      // a text; const char *
+    GR_SPEC_PATH,      // the same, a path that may begin at the folder of the job file
+    GR_SPEC_DIRECTORY, // the same, or `new`, which is stored as ""
+    GR_SPEC_COMMAND,   // a list of texts, or a text for /bin/sh -c; struct gr_spec_texts
+    GR_SPEC_SCRIPT,    // a text that is a program of its own; into the command
+    GR_SPEC_MAP,       // names and texts; struct gr_spec_texts of "NAME=TEXT"
+    GR_SPEC_FILES,     // names and paths; the same
+    GR_SPEC_KIND,      // a text or a list of names; const char *
+    GR_SPEC_WHOLE,     // a whole number from low to high; uint32_t
+    GR_SPEC_THOUSAND,  // a decimal number with three places; uint32_t, in thousandths
+    GR_SPEC_DEVICES,   // a whole number, or a fraction of one; devices and milli
+    GR_SPEC_MEMORY,    // a size; uint32_t, in MiB
+    GR_SPEC_TIME,      // a duration; int64_t, in milliseconds
+    GR_SPEC_SIGNAL,    // a signal's name or number; uint32_t
+    GR_SPEC_WORD,      // one of words; uint32_t, its index
+    GR_SPEC_BITS,      // a list of words; uint32_t, bit i for word i
+    GR_SPEC_OCTAL,     // octal digits in a text; uint32_t
+    GR_SPEC_AFTER,     // jobs and how they must end; struct gr_spec_after
+    GR_SPEC_ARRAY,     // fields of its own, or a text such as 1-100:2%5
+    GR_SPEC_LAST,      // the last index of an array; with first and step makes the count
+    GR_SPEC_GROUP,     // a mapping with fields of its own
 };
 
 // One field. Static memory.

@@ -207,6 +207,10 @@ static int set_field(json_t *object, const struct gr_spec_field *field, const st
         const char *value = *(const char *const *)place_in(spec, field);
         return value[0] == '\0' ? 0 : set_text(object, field->name, value);
     }
+    case GR_SPEC_DIRECTORY: {
+        const char *value = spec->directory == gr_spec_new ? "new" : spec->directory;
+        return value[0] == '\0' ? 0 : set_text(object, field->name, value);
+    }
     case GR_SPEC_COMMAND:
     case GR_SPEC_MAP:
     case GR_SPEC_FILES:

@@ -35,6 +35,10 @@ int gr_spec_from_json_bytes(struct gr_spec_input *input, const char *bytes, size
 int gr_spec_from_json(struct gr_spec_input *input, const json_t *object, struct gr_spec *ret_spec,
                       struct gr_err *err);
 
+// The directory of a spec that was read from `directory: new`: "", and this very pointer, so that
+// gr_spec_to_json says `new` again where somebody else (granary submit) has another default.
+extern const char gr_spec_new[];
+
 // What gr_spec_to_json leaves out unless asked; bits.
 enum gr_spec_show {
     GR_SPEC_SHOW_ENV = 1u << 0,     // the environment

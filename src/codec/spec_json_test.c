@@ -373,6 +373,13 @@ static void relative_paths_begin_at_the_base(void **state)
     assert_string_equal(spec.secrets.items[0], "T=/srv/a/t");
     assert_string_equal(spec.output, "o");
     assert_string_equal(good("\"directory\":\"/x\"").directory, "/x");
+    assert_string_equal(good("\"directory\":\"new\"").directory, "");
+    assert_ptr_equal(good("\"directory\":\"new\"").directory, gr_spec_new);
+    spec = good("\"directory\":\"new\"");
+    json_t *json = gr_spec_to_json(&spec, 0);
+    assert_string_equal(json_string_value(json_object_get(json, "directory")), "new");
+    json_decref(json);
+    assert_string_equal(good("\"directory\":\"./new\"").directory, "/srv/a/new");
     input.base = "/";
     assert_string_equal(good("\"directory\":\"x\"").directory, "/x");
     input.base = NULL;

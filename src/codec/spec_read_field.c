@@ -232,6 +232,7 @@ int gr_spec_read_field(struct gr_spec_reader *reader, const struct gr_spec_field
     switch (field->type) {
     case GR_SPEC_TEXT:
     case GR_SPEC_PATH:
+    case GR_SPEC_DIRECTORY:
     case GR_SPEC_COMMAND:
     case GR_SPEC_SCRIPT:
     case GR_SPEC_MAP:

@@ -74,6 +74,15 @@ static int read_path(struct gr_spec_reader *reader, const struct gr_value *value
     return keep(reader, base, between, path, ret_text);
 }
 
+static int read_directory(struct gr_spec_reader *reader, const struct gr_value *value)
+{
+    if (gr_value_is_text(value) && gr_slice_is(value->text, "new")) {
+        reader->spec.directory = gr_spec_new;
+        return 0;
+    }
+    return read_path(reader, value, &reader->spec.directory);
+}
+
 // Room for `count` texts and one more, or NULL.
 static const char **new_texts(struct gr_spec_reader *reader, size_t count)
 {
@@ -304,6 +313,8 @@ int gr_spec_read_text(struct gr_spec_reader *reader, const struct gr_spec_field 
         return read_text(reader, value, "a text", place_of(reader, field));
     case GR_SPEC_PATH:
         return read_path(reader, value, place_of(reader, field));
+    case GR_SPEC_DIRECTORY:
+        return read_directory(reader, value);
     case GR_SPEC_COMMAND:
         return read_command(reader, value);
     case GR_SPEC_SCRIPT:

@@ -96,6 +96,7 @@ static int set_type(json_t *schema, const struct gr_spec_field *field)
     switch (field->type) {
     case GR_SPEC_TEXT:
     case GR_SPEC_PATH:
+    case GR_SPEC_DIRECTORY:
     case GR_SPEC_SCRIPT:
     case GR_SPEC_MEMORY:
     case GR_SPEC_TIME:
