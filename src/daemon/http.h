@@ -54,6 +54,7 @@ struct gr_http_config {
     // the reason in `err`. May attach an identity by gr_http_request_user_set.
     int (*admit)(void *context, struct gr_http_request *request, struct gr_err *err);
     size_t body_max;          // bytes; 4 MiB. NDJSON bodies are not bounded, their lines are
+    size_t bodies_max;        // bytes of all bodies and lines that are coming in; 256 MiB
     unsigned connections_max; // 4,096
     unsigned waiting_max;     // requests that wait for a reply; connections_max
     unsigned per_address_max; // connections of one unix uid or TCP address; 1,024

@@ -9,7 +9,7 @@
 // Room that a body begins with.
 #define ROOM_MIN 1024
 
-// Appends to the gathered bytes. False: no memory.
+// Appends to the gathered bytes. False: no memory, or the bodies of all requests have their share.
 static bool gather(struct gr_http_request *request, const char *bytes, size_t size)
 {
     if (request->body_room - request->body_size < size) {
@@ -17,10 +17,14 @@ static bool gather(struct gr_http_request *request, const char *bytes, size_t si
         while (room - request->body_size < size) {
             room *= 2;
         }
-        char *grown = realloc(request->body, room);
+        struct gr_http *http = request->connection->http;
+        size_t more = room - request->body_room;
+        bool has_share = http->config.bodies_max - http->bodies_size >= more;
+        char *grown = has_share ? realloc(request->body, room) : NULL;
         if (grown == NULL) {
             return false;
         }
+        http->bodies_size += more;
         request->body = grown;
         request->body_room = room;
     }

@@ -134,6 +134,7 @@ static void request_free(struct gr_http_request *request)
     }
     free(request->decoded);
     free(request->body);
+    http->bodies_size -= request->body_room;
     free(request);
 }
 

@@ -166,6 +166,7 @@ struct gr_http {
     struct http_connection *connections; // list
     unsigned connection_count;           // of it
     unsigned waiting_count;              // requests that were put off and have no reply
+    size_t bodies_size;                  // room that the bodies of all requests take
     struct http_connection *arriving;    // while the library is told of it
     struct http_linger *lingers;         // list
     unsigned linger_count;               // of it

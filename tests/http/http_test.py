@@ -385,6 +385,29 @@ def a_huge_body_is_refused_before_it_has_come():
         assert server.rss_kib() < 200 * 1024
 
 
+def all_bodies_together_have_a_limit():
+    with Server(bodies=1 << 20) as server:
+        halves = []
+        for _ in range(4):  # 256 KiB each, and not all of it comes
+            client = server.unix()
+            client.send(b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 262144\r\n\r\n"
+                        + b"x" * 262000)
+            halves.append(client)
+        server.wait(lambda counts: counts["connections"] == 5)
+        with server.unix() as client:
+            while (reply := client.ask("POST", "/echo", "", b"y" * 2000)).status == 200:
+                pass
+            assert reply.status == 503 and reply.code() == "overloaded"
+            assert client.ask("POST", "/lines", ND, b"line\n" * 1000).status == 200  # needs none
+        for client in halves:
+            client.send(b"x" * 144)
+            assert len(client.reply().body) == 262144
+            assert client.ask("POST", "/echo", "", b"y" * 2000).status in (200, 503)
+            client.sock.close()
+        with server.unix() as client:
+            assert client.ask("POST", "/echo", "", b"y" * 262144).status == 200
+
+
 def a_client_that_asks_whether_to_go_on_is_told():
     with Server(body=1000) as server, server.unix() as client:
         client.send("POST /echo HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n"

@@ -326,6 +326,8 @@ static bool options_read(int argc, char **argv, struct gr_http_config *config)
             config->address = argv[i + 1];
         } else if (strcmp(argv[i], "--body") == 0) {
             config->body_max = number;
+        } else if (strcmp(argv[i], "--bodies") == 0) {
+            config->bodies_max = number;
         } else if (strcmp(argv[i], "--connections") == 0) {
             config->connections_max = number;
         } else if (strcmp(argv[i], "--waiting") == 0) {
