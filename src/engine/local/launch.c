@@ -3,6 +3,7 @@
 
 #include "engine/local.h"
 #include "engine/local/launcher.h"
+#include "engine/shipped.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,14 +13,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 // How long a launcher may take to begin, to answer, to end.
 #define WAIT_MS 10000
+
+// MFD_EXEC, which older headers do not have.
+#define MEMORY_MAY_EXECUTE 0x10U
 
 extern char **environ;
 
@@ -62,25 +68,65 @@ int gr_launch_await(int socket, struct gr_wire_buffer *in, enum gr_wire_type typ
     }
 }
 
-pid_t gr_launch_spawn(const char *dir, struct gr_err *err)
+// Puts the launcher's program into a file in memory. Returns it open, close-on-exec, or -errno.
+static int program_open(void)
+{
+    struct gr_slice program = gr_shipped_launcher();
+    int fd = (int)syscall(SYS_memfd_create, "granary-launcher", MFD_CLOEXEC | MEMORY_MAY_EXECUTE);
+    if (fd < 0 && errno == EINVAL) { // a kernel before 6.3 knows no such permission
+        fd = (int)syscall(SYS_memfd_create, "granary-launcher", MFD_CLOEXEC);
+    }
+    size_t at = 0;
+    while (fd >= 0 && at < program.size) {
+        ssize_t size = write(fd, program.text + at, program.size - at);
+        if (size < 0 && errno != EINTR) {
+            int code = -errno;
+            (void)close(fd);
+            return code;
+        }
+        at += size > 0 ? (size_t)size : 0;
+    }
+    return fd < 0 ? -errno : fd;
+}
+
+static int spawn(const char *path, char *const *argv, pid_t *ret_pid)
 {
     posix_spawnattr_t attributes;
     sigset_t none;
-    pid_t pid = -1;
-    char *argv[] = {(char[]){"granary"}, (char[]){"engine"}, (char[]){"launcher"}, strdup(dir),
-                    NULL};
-    if (argv[3] == NULL || posix_spawnattr_init(&attributes) != 0) {
-        free(argv[3]);
-        return gr_fail(err, -ENOMEM, "no memory to start a launcher");
+    int code = posix_spawnattr_init(&attributes);
+    if (code != 0) {
+        return -code;
     }
     (void)sigemptyset(&none);
     (void)posix_spawnattr_setsigmask(&attributes, &none);
     (void)posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK);
-    errno = posix_spawn(&pid, "/proc/self/exe", NULL, &attributes, argv, environ);
-    int code = errno == 0 ? 0 : gr_fail_errno(err, "start a launcher");
+    code = posix_spawn(ret_pid, path, NULL, &attributes, argv, environ);
     (void)posix_spawnattr_destroy(&attributes);
-    free(argv[3]);
-    return code == 0 ? pid : code;
+    return -code;
+}
+
+pid_t gr_launch_spawn(const char *dir, struct gr_err *err)
+{
+    char path[64];
+    pid_t pid = -1;
+    char *copy = strdup(dir);
+    if (copy == NULL) {
+        return gr_fail(err, -ENOMEM, "no memory to start a launcher");
+    }
+    char *own[] = {(char[]){"granary-launcher"}, copy, NULL};
+    char *self[] = {(char[]){"granary"}, (char[]){"engine"}, (char[]){"launcher"}, copy, NULL};
+    int fd = program_open();
+    (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    int code = fd < 0 ? fd : spawn(path, own, &pid);
+    if (code != 0) {
+        code = spawn("/proc/self/exe", self, &pid); // nothing in memory may be executed here
+    }
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    free(copy);
+    errno = -code;
+    return code == 0 ? pid : gr_fail_errno(err, "start a launcher");
 }
 
 // ---- asking who is there ------------------------------------------------------------------------
@@ -164,6 +210,18 @@ int gr_local_launcher_stop(const char *dir, struct gr_err *err)
 
 // ---- forking one --------------------------------------------------------------------------------
 
+// Executes the launcher's program. Returns only if that cannot be done here.
+static void program_execute(const char *dir, int ready)
+{
+    char number[16];
+    (void)snprintf(number, sizeof number, "%d", ready);
+    char *argv[] = {(char[]){"granary-launcher"}, (char *)(uintptr_t)dir, number, NULL};
+    int fd = program_open();
+    if (fd >= 0 && fcntl(ready, F_SETFD, 0) == 0) {
+        (void)fexecve(fd, argv, environ);
+    }
+}
+
 // The first child: leaves a process of a session of its own that is nobody's child, and ends.
 static _Noreturn void child_main(const char *dir, int ready)
 {
@@ -174,7 +232,8 @@ static _Noreturn void child_main(const char *dir, int ready)
     if (pid != 0) {
         _exit(pid < 0);
     }
-    _exit(gr_launcher_serve(dir, ready, &err) == 0 ? 0 : 1);
+    program_execute(dir, ready);
+    _exit(gr_launcher_serve(dir, ready, &err) == 0 ? 0 : 1); // larger, and slower, but as good
 }
 
 // Waits for what the launcher says of its beginning.

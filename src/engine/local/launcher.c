@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/keyctl.h>
 #include <pwd.h>
 #include <signal.h>
@@ -443,7 +444,11 @@ static void process_set(struct launcher *launcher)
         (void)close(fd);
     }
     (void)syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
-    (void)getpwuid(geteuid()); // loads the name service once, for all keepers
+    // Loads the name services once, for all keepers.
+    gid_t groups[1];
+    int count = 1;
+    const struct passwd *self = getpwuid(geteuid());
+    (void)getgrouplist(self != NULL ? self->pw_name : "nobody", getegid(), groups, &count);
 }
 
 static int watch(const struct launcher *launcher, int fd, enum watched watched, struct gr_err *err)
