@@ -5,11 +5,13 @@ BUILD ?= build
 SETUP ?= tools/setup
 ONLY ?=
 
-.PHONY: help setup configure build run test test-slow bench clean
+.PHONY: help setup configure build run stop replay test test-slow bench clean
 .DEFAULT_GOAL := help
 
 help:
-	@echo 'make run               build, then replay the sample pool in examples/ and write a report'
+	@echo 'make run               build, serve a pool of this machine, and show jobs at work in it'
+	@echo 'make stop              end that pool'
+	@echo 'make replay            replay the sample pool in examples/ and write a report'
 	@echo 'make test              everything that must hold, in every build (about five minutes)'
 	@echo 'make test-slow         long simulations and fuzzing'
 	@echo 'make build             the program: $(BUILD)/granary'
@@ -28,7 +30,15 @@ configure: setup
 build: configure
 	@ninja -C $(BUILD) granary
 
+# Starts the pool with this machine in it, or finds the one that serves already, and shows it work.
 run: build
+	@tools/first-day --build $(BUILD)
+
+# Ends what `make run` started, jobs and all. What it wrote stays in $(BUILD)/pool.
+stop:
+	@test ! -x $(BUILD)/granary || $(BUILD)/granary serve --end --stop-jobs --state $(BUILD)/pool
+
+replay: build
 	$(BUILD)/granary replay --nodes examples/pool/nodes.csv --jobs examples/pool/jobs.csv \
 	    --policy all --queue backfill --report $(BUILD)/report.html
 	@echo 'the report is in $(BUILD)/report.html'
@@ -43,5 +53,5 @@ bench: configure
 	@ninja -C $(BUILD)
 	@tools/bench --build $(BUILD) --only '$(ONLY)'
 
-clean:
+clean: stop
 	rm -rf $(BUILD) $(BUILD)-clang $(BUILD)-asan $(BUILD)-fuzz

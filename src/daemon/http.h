@@ -35,8 +35,8 @@ struct gr_http_route {
     void (*handle)(void *context, struct gr_http_request *request);
     // For bodies of lines (application/x-ndjson): if not NULL and the content type says so, called
     // for each line as it arrives (without its line end; at most GR_HTTP_LINE_MAX bytes; borrowed),
-    // then `handle` at the end. Empty lines are left out. Returns false to take no more lines
-    // (handle is called then, unless a reply was given).
+    // then `handle` at the end. Empty lines too, but nothing after the last line end. Returns false
+    // to take no more lines (handle is called then, unless a reply was given).
     bool (*line)(void *context, struct gr_http_request *request, struct gr_slice line);
     bool is_open; // no identity needed (health)
 };
@@ -158,8 +158,9 @@ struct gr_http_source {
     // The stream is over, by its end or because the client went away. Called exactly once.
     void (*done)(void *context);
 };
-// Replies with a stream of this content type.
+// Replies with a stream of this content type. `read` and `done` are called later, never from here.
+// Returns NULL if there is no memory; then the reply is 503 and `done` is called all the same.
 struct gr_http_stream *gr_http_reply_stream(struct gr_http_request *request, unsigned status,
                                             const char *type, const struct gr_http_source *source);
-// There is something to read. From the loop's thread only.
+// There is something to read. From the loop's thread only. NULL is allowed.
 void gr_http_stream_wake(struct gr_http_stream *stream);

@@ -83,9 +83,6 @@ static bool line_give(struct gr_http_request *request, const char *text, size_t 
         size--;
     }
     request->line_count++;
-    if (size == 0) {
-        return true;
-    }
     bool goes_on = request->route->line(context, request, (struct gr_slice){text, size});
     if (!goes_on && request->reply.status == 0) {
         request->is_handled = true;

@@ -99,6 +99,7 @@ struct http_reply {
     char *body;                            // owned
     size_t size;                           // of the body, bytes
     struct gr_http_stream *stream;         // instead of a body, owned
+    struct gr_http_source orphan;          // of a stream that could not be made; done NULL: none
     char *headers[HTTP_REPLY_HEADERS_MAX]; // names, owned
     char *values[HTTP_REPLY_HEADERS_MAX];  // their values, owned
     size_t header_count;                   // of both

@@ -24,6 +24,10 @@ void http_reply_done(struct http_reply *reply)
         http_stream_drop(reply->stream);
         reply->stream = NULL;
     }
+    if (reply->orphan.done != NULL) {
+        reply->orphan.done(reply->orphan.context);
+        reply->orphan.done = NULL;
+    }
     for (size_t i = 0; i < reply->header_count; i++) {
         free(reply->headers[i]);
         free(reply->values[i]);

@@ -21,7 +21,7 @@ struct gr_http_stream *gr_http_reply_stream(struct gr_http_request *request, uns
 {
     struct gr_http_stream *stream = calloc(1, sizeof(*stream));
     if (stream == NULL) {
-        source->done(source->context);
+        request->reply.orphan = *source;
         gr_http_reply_error(request, 503, "overloaded", "no memory for the stream",
                             "try again in a moment", NULL);
         return NULL;
@@ -84,6 +84,9 @@ void http_stream_drop(struct gr_http_stream *stream)
 
 void gr_http_stream_wake(struct gr_http_stream *stream)
 {
+    if (stream == NULL) {
+        return;
+    }
     stream->is_woken = true;
     if (stream->connection != NULL && stream->connection->is_streaming) {
         http_connection_resume(stream->connection);

@@ -10,9 +10,14 @@
 
 int64_t gr_pool_now(const struct gr_pool *pool)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    int64_t now_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    int64_t now_ms;
+    if (pool->config.clock_ms != NULL) {
+        now_ms = pool->config.clock_ms(pool->config.clock_context);
+    } else {
+        struct timespec now;
+        clock_gettime(CLOCK_REALTIME, &now);
+        now_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    }
     int64_t last_ms = gr_core_now(pool->core);
     return now_ms > last_ms ? now_ms : last_ms; // a clock that was set back stands still
 }
@@ -183,6 +188,10 @@ static int open_engine(struct gr_pool *pool, struct gr_err *err)
     if (!pool->config.has_engine) {
         return 0;
     }
+    if (pool->config.engine != NULL) {
+        pool->engine = pool->config.engine;
+        return pool->engine->ops->list(pool->engine, err);
+    }
     char path[GR_STATE_PATH_SIZE];
     int rc = gr_state_path(pool->dir.path, "engine", path, err);
     struct gr_local_config config = {.dir = path,
@@ -244,13 +253,18 @@ int gr_pool_open(const struct gr_pool_config *config, const struct gr_state_dir 
 
 void gr_pool_close(struct gr_pool *pool)
 {
+    if (pool != NULL && pool->commit != NULL) {
+        (void)gr_commit_flush(pool->commit, NULL);
+    }
+    gr_pool_free(pool);
+}
+
+void gr_pool_free(struct gr_pool *pool)
+{
     if (pool == NULL) {
         return;
     }
-    if (pool->commit != NULL) {
-        (void)gr_commit_flush(pool->commit, NULL);
-    }
-    if (pool->engine != NULL) {
+    if (pool->engine != NULL && pool->engine != pool->config.engine) {
         pool->engine->ops->close(pool->engine);
     }
     gr_commit_close(pool->commit);

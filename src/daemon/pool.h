@@ -40,7 +40,10 @@ struct gr_pool_config {
     int64_t idle_ms;              // held-idle is shown after so long; 0: never
     int64_t idle_stop_ms;         // and the job stopped after so long; 0: never
     uint32_t drain_percent;       // of the nodes at most drain by themselves
-    bool has_engine;              // false: nothing is started here (benchmarks, restored copies)
+    struct gr_engine *engine; // instead of this machine's own, for simulations; borrowed; or NULL
+    int64_t (*clock_ms)(void *context); // instead of the system's clock, for simulations; or NULL
+    void *clock_context;                // handed to it
+    bool has_engine; // false: nothing is started here (benchmarks, restored copies)
 };
 
 // A node of this machine, by its number in the core.
@@ -123,6 +126,9 @@ int gr_pool_open(const struct gr_pool_config *config, const struct gr_state_dir 
                  struct gr_pool **ret_pool, struct gr_err *err);
 // Makes what was decided durable, lets go of engine and journal. Jobs go on. NULL is allowed.
 void gr_pool_close(struct gr_pool *pool);
+// The same without the first: what was gathered and not handed to the journal is lost, and nothing
+// that waited for it happens, as when the process is killed. NULL is allowed.
+void gr_pool_free(struct gr_pool *pool);
 
 // Does what is to be done: journal, engine, timers, starts. Called after every turn of the loop.
 // Returns 0 with the milliseconds after which it must be called again (-1: no need) or a final

@@ -1,5 +1,6 @@
 // The nodes of this machine: enrolment, states, devices that come and go. See pool.h.
 #include "daemon/pool.h"
+#include "daemon/seats.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -176,26 +177,21 @@ static void set_found(struct gr_pool *pool)
     }
 }
 
-static void name_bunch(struct bunch *bunch, const char *host, uint32_t number)
+// Named after the host and, if it has devices, by what users call them: "gpu7/h20", "gpu7/h20-2".
+static void name_bunch(const struct gr_pool *pool, struct bunch *bunch, const char *host,
+                       uint32_t number)
 {
     char suffix[16] = "";
+    int row = gr_catalogue_find(&pool->catalogue, gr_slice_of(bunch->variant));
+    struct gr_slice kind =
+        row < 0 ? gr_slice_of(bunch->variant) : gr_variant_name(&pool->catalogue.variants[row]);
+    int most = kind.size > 17 ? 17 : (int)kind.size;
     if (number > 0) {
         snprintf(suffix, sizeof suffix, "-%u", (number + 1) % 10000);
     }
     // Hosts have at most 23 characters here; the variant gives way.
-    snprintf(bunch->name, sizeof bunch->name, "%.23s%s%.17s%.6s", host,
-             bunch->variant[0] == '\0' ? "" : "/", bunch->variant, suffix);
-}
-
-static int compare_devices(const void *a, const void *b)
-{
-    const struct gr_device *left = a;
-    const struct gr_device *right = b;
-    if (left->is_pretend != right->is_pretend) {
-        return left->is_pretend ? 1 : -1;
-    }
-    int order = strcmp(left->variant, right->variant);
-    return order != 0 ? order : strcmp(left->address, right->address);
+    snprintf(bunch->name, sizeof bunch->name, "%.23s%s%.*s%.6s", host, most == 0 ? "" : "/", most,
+             kind.text, suffix);
 }
 
 // The machine's own cpus and memory go to its node without devices, or are divided among the nodes
@@ -218,22 +214,33 @@ static void size_bunch(struct bunch *bunch, uint32_t real_devices)
     bunch->memory_mib = (uint32_t)(memory_mib * share / all);
 }
 
-static int enrol_devices(struct gr_pool *pool, const char *host, struct gr_err *err)
+// A node for each run of seats that name it; then new nodes for devices that have no seat yet.
+static int enrol_seated(struct gr_pool *pool, const struct gr_seats *seats, uint32_t real,
+                        struct gr_err *err)
+{
+    for (size_t at = 0; at < seats->count;) {
+        const struct gr_seat *first = &seats->items[at];
+        struct bunch bunch = {
+            .variant = first->variant, .is_pretend = first->is_pretend, .first = (uint32_t)at};
+        memcpy(bunch.name, first->node, sizeof bunch.name);
+        while (at < seats->count && strcmp(seats->items[at].node, first->node) == 0) {
+            bunch.count++;
+            at++;
+        }
+        size_bunch(&bunch, real);
+        int rc = enrol_bunch(pool, &bunch, err);
+        if (rc != 0) {
+            return rc;
+        }
+    }
+    return 0;
+}
+
+static int enrol_new(struct gr_pool *pool, const char *host, uint32_t real, struct gr_seats *seats,
+                     struct gr_err *err)
 {
     const struct gr_device_list *list = &pool->devices;
-    uint32_t real = 0;
-    for (size_t i = 0; i < list->count; i++) {
-        real += !list->devices[i].is_pretend && list->devices[i].variant[0] != '\0';
-    }
-    struct bunch none = {.variant = ""};
-    int rc = 0;
-    if (real == 0) {
-        name_bunch(&none, host, 0);
-        size_bunch(&none, 0);
-        rc = enrol_bunch(pool, &none, err);
-    }
-    uint32_t number = 0;
-    for (size_t at = 0; at < list->count && rc == 0;) {
+    for (size_t at = seats->count; at < list->count;) {
         const struct gr_device *first = &list->devices[at];
         struct bunch bunch = {
             .variant = first->variant, .is_pretend = first->is_pretend, .first = (uint32_t)at};
@@ -246,14 +253,47 @@ static int enrol_devices(struct gr_pool *pool, const char *host, struct gr_err *
         if (first->variant[0] == '\0') {
             continue; // nothing is known about it: shown, never given
         }
-        bool is_next = bunch.first > 0 &&
-                       strcmp(list->devices[bunch.first - 1].variant, first->variant) == 0 &&
-                       list->devices[bunch.first - 1].is_pretend == first->is_pretend;
-        number = is_next ? number + 1 : 0;
-        name_bunch(&bunch, host, number);
+        uint32_t number = 0;
+        do { // the first name that no node has
+            name_bunch(pool, &bunch, host, number++);
+        } while (gr_pool_node_find(pool, gr_slice_of(bunch.name)) != UINT32_MAX);
         size_bunch(&bunch, real);
-        rc = enrol_bunch(pool, &bunch, err);
+        int rc = enrol_bunch(pool, &bunch, err);
+        for (uint32_t d = 0; d < bunch.count && rc == 0; d++) {
+            rc = gr_seats_add(seats, bunch.name, d, &list->devices[bunch.first + d], err);
+        }
+        if (rc != 0) {
+            return rc;
+        }
     }
+    return 0;
+}
+
+static int enrol_devices(struct gr_pool *pool, const char *host, struct gr_err *err)
+{
+    struct gr_seats seats = {0};
+    int rc = gr_seats_read(pool->dir.path, &seats, err);
+    rc = rc != 0 ? rc : gr_seats_order(&seats, &pool->devices, err);
+    uint32_t real = 0;
+    for (size_t i = 0; i < pool->devices.count; i++) {
+        const struct gr_device *device = &pool->devices.devices[i];
+        real += !device->is_pretend && device->variant[0] != '\0';
+    }
+    struct bunch none = {.variant = ""};
+    if (rc == 0 && real == 0) {
+        name_bunch(pool, &none, host, 0);
+        size_bunch(&none, 0);
+        rc = enrol_bunch(pool, &none, err);
+    }
+    size_t before = seats.count;
+    rc = rc != 0 ? rc : enrol_seated(pool, &seats, real, err);
+    rc = rc != 0 ? rc : enrol_new(pool, host, real, &seats, err);
+    // Written before the facts about new nodes are durable: a seat without its node is made good at
+    // the next start, a node without seats would not be.
+    if (rc == 0 && seats.count > before) {
+        rc = gr_seats_write(pool->dir.path, &seats, err);
+    }
+    gr_seats_done(&seats);
     return rc;
 }
 
@@ -281,10 +321,6 @@ int gr_pool_enrol(struct gr_pool *pool, struct gr_err *err)
     rc = rc != 0 ? rc : take_site(pool, "pretend", &pool->site_pretend, err);
     if (rc != 0) {
         return rc;
-    }
-    if (pool->devices.count > 0) {
-        qsort(pool->devices.devices, pool->devices.count, sizeof *pool->devices.devices,
-              compare_devices);
     }
     rc = enrol_devices(pool, host, err);
     if (rc == 0) {

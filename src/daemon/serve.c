@@ -205,14 +205,11 @@ static void snapshot_begin(struct serve *serve)
 
 static void reap(struct serve *serve)
 {
-    int status;
-    pid_t pid;
-    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-        if (pid == serve->snapshot_pid) {
-            serve->snapshot_pid = 0;
-            // One that failed is tried again only after as many facts more: it said why itself.
-            serve->daemon.pool->snapshot_at = serve->snapshot_of;
-        }
+    // Only this child: others of this process are waited for by whoever made them.
+    if (serve->snapshot_pid != 0 && waitpid(serve->snapshot_pid, NULL, WNOHANG) > 0) {
+        serve->snapshot_pid = 0;
+        // One that failed is tried again only after as many facts more: it said why itself.
+        serve->daemon.pool->snapshot_at = serve->snapshot_of;
     }
 }
 
