@@ -429,9 +429,9 @@ def lines_are_handed_out_as_they_come():
         lines = 0
         for client, who in both(server):
             with client:
-                lines += 4
+                lines += 5
                 reply = client.ask("POST", "/lines", who + ND, b"a\n\nbb\r\nccc")
-                assert reply.body == b"lines=3\n"
+                assert reply.body == b"lines=4\n"
                 client.send(f"POST /lines HTTP/1.1\r\nHost: localhost\r\n{who}{ND}"
                             "Transfer-Encoding: chunked\r\n\r\n4\r\none\n\r\n")
                 server.wait(lambda counts: counts["lines"] == lines)
@@ -439,7 +439,7 @@ def lines_are_handed_out_as_they_come():
                 client.send("2\r\ntw\r\n2\r\no\n\r\n0\r\n\r\n")
                 assert client.reply().body == b"lines=2\n"
         counts = server.counts()
-        assert counts["lines"] == 10 and counts["line_bytes"] == 2 * (1 + 2 + 3 + 3 + 3)
+        assert counts["lines"] == 12 and counts["line_bytes"] == 2 * (1 + 2 + 3 + 3 + 3)
         with server.unix() as client:  # no lines without the type
             assert client.ask("POST", "/lines", "", b"a\nb\n").body == b"lines=0\n"
 
