@@ -31,6 +31,7 @@ struct gr_shim_plan {
     bool for_ever;    // and all after it, of this kind
     int code;         // errno: EIO or ENOSPC
     bool is_power;    // a power cut at the nth of GR_SHIM_ANY: nothing works from then on
+    bool is_idle;     // nothing fails and nothing is noted; syncs are left out, for speed
     const char *only; // part of the path that the operation must have; NULL: any
 };
 

@@ -271,6 +271,9 @@ bool shim_exists(const char *path)
 
 void shim_note_create(const char *path)
 {
+    if (plan.is_idle) {
+        return;
+    }
     pthread_mutex_lock(&mutex);
     name_change(MADE, path, "", inode_new());
     pthread_mutex_unlock(&mutex);
@@ -278,6 +281,9 @@ void shim_note_create(const char *path)
 
 void shim_note_make_dir(const char *path)
 {
+    if (plan.is_idle) {
+        return;
+    }
     pthread_mutex_lock(&mutex);
     name_change(MADE, path, "", -1);
     pthread_mutex_unlock(&mutex);
@@ -285,6 +291,9 @@ void shim_note_make_dir(const char *path)
 
 void shim_note_write(const char *path, const void *bytes, size_t size, uint64_t offset)
 {
+    if (plan.is_idle) {
+        return;
+    }
     pthread_mutex_lock(&mutex);
     struct inode *inode = path == NULL ? NULL : inode_of(path);
     if (inode != NULL) {
@@ -295,6 +304,9 @@ void shim_note_write(const char *path, const void *bytes, size_t size, uint64_t 
 
 void shim_note_truncate(const char *path, uint64_t size)
 {
+    if (plan.is_idle) {
+        return;
+    }
     pthread_mutex_lock(&mutex);
     struct inode *inode = path == NULL ? NULL : inode_of(path);
     if (inode != NULL) {
@@ -305,6 +317,9 @@ void shim_note_truncate(const char *path, uint64_t size)
 
 void shim_note_sync(const char *path)
 {
+    if (plan.is_idle) {
+        return;
+    }
     pthread_mutex_lock(&mutex);
     struct inode *inode = path == NULL ? NULL : inode_of(path);
     for (size_t i = 0; inode != NULL && i < inode->change_count; i++) {
@@ -326,6 +341,9 @@ static size_t folder_length(const char *path)
 
 void shim_note_sync_dir(const char *path)
 {
+    if (plan.is_idle) {
+        return;
+    }
     size_t kept = 0;
     pthread_mutex_lock(&mutex);
     for (size_t i = 0; i < change_count; i++) {
@@ -351,6 +369,9 @@ void shim_note_sync_dir_of(const char *path)
 
 void shim_note_rename(const char *from, const char *to)
 {
+    if (plan.is_idle) {
+        return;
+    }
     pthread_mutex_lock(&mutex);
     name_change(RENAMED, from, to, 0);
     pthread_mutex_unlock(&mutex);
@@ -358,6 +379,9 @@ void shim_note_rename(const char *from, const char *to)
 
 void shim_note_remove(const char *path)
 {
+    if (plan.is_idle) {
+        return;
+    }
     pthread_mutex_lock(&mutex);
     name_change(REMOVED, path, "", 0);
     pthread_mutex_unlock(&mutex);
@@ -415,7 +439,9 @@ static void load(const char *folder, int depth)
 void gr_shim_begin(const char *folder, const struct gr_shim_plan *new_plan)
 {
     forget();
-    load(folder, 2);
+    if (!new_plan->is_idle) {
+        load(folder, 2);
+    }
     plan = *new_plan;
     memset(counts, 0, sizeof counts);
     is_reached = is_dead = false;
