@@ -249,7 +249,7 @@ static bool asker_check(struct gr_http_request *request, const struct http_head 
     }
     gr_http_reply_error(request, (unsigned)status,
                         status == 401   ? "not-known"
-                        : status == 403 ? "not-allowed"
+                        : status == 403 ? "forbidden"
                                         : "not-admitted",
                         err.text, NULL, NULL);
     return false;

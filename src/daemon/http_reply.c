@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 // For browsers, so on TCP only: nothing here is for keeping, guessing at, or showing inside a page.
 static const char *const fixed_headers[][2] = {
@@ -35,6 +36,16 @@ void http_reply_done(struct http_reply *reply)
     reply->header_count = 0;
 }
 
+static bool has_header(const struct http_reply *reply, const char *name)
+{
+    for (size_t i = 0; i < reply->header_count; i++) {
+        if (strcasecmp(reply->headers[i], name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 // The library's response; takes the body or stream out of the reply.
 static struct MHD_Response *response_make(struct gr_http_request *request)
 {
@@ -56,7 +67,9 @@ static struct MHD_Response *response_make(struct gr_http_request *request)
     }
     size_t fixed_count = sizeof(fixed_headers) / sizeof(fixed_headers[0]);
     for (size_t i = 0; i < fixed_count && !request->connection->peer.is_unix; i++) {
-        MHD_add_response_header(response, fixed_headers[i][0], fixed_headers[i][1]);
+        if (!has_header(reply, fixed_headers[i][0])) {
+            MHD_add_response_header(response, fixed_headers[i][0], fixed_headers[i][1]);
+        }
     }
     for (size_t i = 0; i < reply->header_count; i++) {
         MHD_add_response_header(response, reply->headers[i], reply->values[i]);

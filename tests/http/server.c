@@ -101,6 +101,7 @@ static void hello(void *context, struct gr_http_request *request)
     counts.requests++;
     data_give(request);
     gr_http_reply_header(request, "X-Test", "hello");
+    gr_http_reply_header(request, "cache-control", "no-store");
     assert(gr_http_reply_header(request, "X-Bad", "a\r\nb: c") == -22);
     gr_http_reply(request, 200, "application/json", gr_slice_of("{\"hello\": true}\n"));
 }
