@@ -246,7 +246,7 @@ static int digest(struct journal_options *options, struct gr_err *err)
 static int snapshot(struct journal_options *options, struct gr_err *err)
 {
     struct gr_core_config config;
-    struct gr_recovery recovery = {0};
+    struct gr_recovery recovery = {.until = options->to == INT64_MAX ? 0 : (uint64_t)options->to};
     int rc = gr_limits_read(options->dir, &config, err);
     rc = rc != 0 ? rc : gr_recover_and_save(options->dir, &config, &recovery, err);
     if (rc != 0) {
@@ -316,7 +316,7 @@ static int run(int argc, char **argv)
          .low = 1,
          .high = INT64_MAX,
          .store = &options.to,
-         .help = "show, digest: the last fact. The default is the end."},
+         .help = "show, digest, snapshot: nothing after this fact. The default is the end."},
         {.name = "before",
          .type = GR_OPTION_INT,
          .value = "N",

@@ -114,6 +114,7 @@ void gr_ended_from(const struct gr_core *core, const struct gr_event *event,
     struct gr_job_more more;
     gr_core_job_more(core, id, &more);
     *ret_ended = (struct gr_ended){.id = id,
+                                   .sequence = event->sequence,
                                    .array = more.array,
                                    .array_index = more.array_index,
                                    .submitted_ms = job->submitted_ms,

@@ -12,6 +12,7 @@
 // How a job ended, and what it was.
 struct gr_ended {
     uint64_t id;                               // of the job
+    uint64_t sequence;                         // of the fact that ended it
     uint64_t array;                            // id of the array's first element; 0: none
     int64_t submitted_ms, placed_ms, ended_ms; // placed_ms 0: it never was
     int64_t limit_ms;

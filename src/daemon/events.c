@@ -131,15 +131,18 @@ unsigned gr_events_streams(const struct gr_events *events)
 // --- one stream
 
 // The organisation that a fact is about; UINT32_MAX: of nobody's job, or not known any more.
-static uint32_t org_of(const struct gr_pool *pool, const json_t *view, const struct gr_event *event)
+static uint32_t org_of(struct gr_pool *pool, const json_t *view, const struct gr_event *event)
 {
     if (event->type == GR_JOB_SUBMITTED) {
         return event->submitted.org;
     }
     uint64_t id = (uint64_t)json_integer_value(json_object_get(view, "job"));
     const struct gr_job *job = id == 0 ? NULL : gr_core_job_find(pool->core, id);
-    const struct gr_ended *ended = id == 0 ? NULL : gr_ended_ring_find(pool->ended, id);
-    return job != NULL ? job->org : ended != NULL ? ended->org : UINT32_MAX;
+    struct gr_ended ended;
+    if (job != NULL || id == 0) {
+        return job != NULL ? job->org : UINT32_MAX;
+    }
+    return gr_pool_ended_find(pool, id, &ended) ? ended.org : UINT32_MAX;
 }
 
 static bool is_for_all(const struct gr_event *event)

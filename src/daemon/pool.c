@@ -58,6 +58,7 @@ static void remember_end(struct gr_pool *pool, const struct gr_event *event)
         }
     }
     gr_ended_ring_add(pool->ended, &ended);
+    pool->untold++;
     unsigned outcome = event->type == GR_JOB_DROPPED ? 15 : event->finished.ending.outcome;
     pool->ended_total[outcome < 15 ? outcome : 15]++;
 }
@@ -93,6 +94,12 @@ static void tail_fact(void *context, const struct gr_core *core, const struct gr
         struct gr_ended ended;
         gr_ended_from(core, event, &ended);
         gr_ended_ring_add(pool->ended, &ended);
+        // Nobody waits for an answer yet: the history may take its time.
+        const struct timespec pause = {.tv_nsec = 1000000};
+        while (gr_history_waiting_percent(pool->history) > 90) {
+            nanosleep(&pause, NULL);
+        }
+        (void)gr_history_add(pool->history, event->sequence, &ended);
     }
 }
 
@@ -140,7 +147,9 @@ static int open_parts(struct gr_pool *pool, struct gr_err *err)
 static int open_journal(struct gr_pool *pool, struct start_progress *start, struct gr_err *err)
 {
     char path[GR_STATE_PATH_SIZE];
-    int rc = gr_state_path(pool->dir.path, "journal", path, err);
+    int rc = gr_state_path(pool->dir.path, "history", path, err);
+    rc = rc != 0 ? rc : gr_history_open(path, pool->config.history_days, &pool->history, err);
+    rc = rc != 0 ? rc : gr_state_path(pool->dir.path, "journal", path, err);
     struct gr_journal_config config = {.dir = path,
                                        .limit_bytes = pool->config.journal_limit_bytes};
     rc = rc != 0 ? rc : gr_journal_open(&config, &pool->journal, err);
@@ -162,13 +171,30 @@ static int open_journal(struct gr_pool *pool, struct start_progress *start, stru
                        (unsigned long long)tip.sequence,
                        (unsigned long long)pool->recovery.sequence);
     }
-    rc = gr_specs_open(path, pool->config.spec_bytes_most, &pool->specs, err);
-    return rc;
+    gr_history_told(pool->history, tip.sequence);
+    return gr_specs_open(path, pool->config.spec_bytes_most, &pool->specs, err);
+}
+
+// Jobs whose ends are durable now go to the history.
+static void tell_history(struct gr_pool *pool, uint64_t durable_sequence)
+{
+    while (pool->untold > 0) {
+        const struct gr_ended *ended = gr_ended_ring_back(pool->ended, pool->untold - 1);
+        if (ended != NULL && ended->sequence > durable_sequence) {
+            break;
+        }
+        if (ended != NULL) {
+            (void)gr_history_add(pool->history, ended->sequence, ended);
+        }
+        pool->untold--;
+    }
+    gr_history_told(pool->history, durable_sequence);
 }
 
 static void durable(void *context, const struct gr_journal_group *group)
 {
     struct gr_pool *pool = context;
+    tell_history(pool, group->last);
     if (pool->on_durable != NULL) {
         pool->on_durable(pool->on_durable_context, group);
     }
@@ -268,6 +294,7 @@ void gr_pool_free(struct gr_pool *pool)
         pool->engine->ops->close(pool->engine);
     }
     gr_commit_close(pool->commit);
+    gr_history_close(pool->history);
     gr_specs_close(pool->specs);
     gr_journal_close(pool->journal);
     gr_core_free(pool->core);
@@ -295,7 +322,8 @@ unsigned gr_pool_refuses(const struct gr_pool *pool, const char **ret_code, cons
         *ret_text = "the disk of the journal is full: nothing can be written until there is room";
         return 507;
     }
-    if (gr_commit_bytes(pool->commit) > pool->config.waiting_bytes_most) {
+    if (gr_commit_bytes(pool->commit) > pool->config.waiting_bytes_most ||
+        gr_history_waiting_percent(pool->history) > 75) {
         *ret_code = "too-many";
         *ret_text = "more requests wait for the disk than may wait; try again in a second";
         return 503;

@@ -9,6 +9,7 @@
 #include "core/core.h"
 #include "daemon/commit.h"
 #include "daemon/ended.h"
+#include "daemon/history.h"
 #include "daemon/recover.h"
 #include "daemon/specs.h"
 #include "daemon/state_dir.h"
@@ -32,6 +33,7 @@ struct gr_pool_config {
     const char *checks;  // directory of node checks; NULL: none
     struct gr_core_config core;
     uint64_t snapshot_every;      // facts between snapshots; 0: none are made
+    uint32_t history_days;        // how long jobs that ended are kept; 0: for ever
     uint32_t ended_most;          // jobs that ended, kept in memory
     size_t spec_bytes_most;       // specs kept in memory
     size_t waiting_bytes_most;    // bytes that may wait to be durable before requests are refused
@@ -87,6 +89,8 @@ struct gr_pool {
     struct gr_commit *commit;
     struct gr_specs *specs;
     struct gr_ended_ring *ended;
+    uint32_t untold; // of the ring: newest ones that the history was not told of yet
+    struct gr_history *history;
     struct gr_timers timers;
     struct gr_catalogue catalogue;
     struct gr_kinds kinds;
@@ -191,6 +195,9 @@ bool gr_pool_stop(struct gr_pool *pool, uint64_t job, enum gr_stop_why why, uint
                   int64_t grace_ms);
 // The spec of a live or ended job. Borrowed until the next question about any spec.
 int gr_pool_spec(struct gr_pool *pool, uint64_t job, struct gr_spec *ret_spec, struct gr_err *err);
+// A job that ended, from memory or from the history. True: a copy is in *ret_ended. May read from
+// the disk.
+bool gr_pool_ended_find(struct gr_pool *pool, uint64_t job, struct gr_ended *ret_ended);
 // What is known of a live job beside the core, or NULL.
 const struct gr_live *gr_pool_live_find(const struct gr_pool *pool, uint64_t job);
 

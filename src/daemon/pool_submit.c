@@ -176,22 +176,20 @@ static bool array_is_live(const struct gr_pool *pool, uint64_t array)
 
 // Whether a job ended well; of an array, named by its first element, whether all of them did. They
 // have ids in a row.
-static bool ended_well(const struct gr_pool *pool, const struct gr_ended *ended)
+static bool ended_well(struct gr_pool *pool, const struct gr_ended *first)
 {
-    uint64_t array = ended->array == ended->id ? ended->id : 0;
-    uint64_t id = ended->id;
-    while (ended != NULL) {
-        if (ended->dropped != 0 || ended->ending.outcome != GR_OUTCOME_DONE) {
+    uint64_t array = first->array == first->id ? first->id : 0;
+    struct gr_ended ended = *first;
+    do {
+        if (ended.dropped != 0 || ended.ending.outcome != GR_OUTCOME_DONE) {
             return false;
         }
-        ended = array == 0 ? NULL : gr_ended_ring_find(pool->ended, ++id);
-        ended = ended == NULL || ended->array != array ? NULL : ended;
-    }
+    } while (array != 0 && gr_pool_ended_find(pool, ended.id + 1, &ended) && ended.array == array);
     return true;
 }
 
 // The jobs that a spec waits for: live ones become edges, ended ones are looked at now.
-static bool edges_of(const struct gr_pool *pool, const struct gr_spec *spec,
+static bool edges_of(struct gr_pool *pool, const struct gr_spec *spec,
                      struct gr_edge ret_edges[GR_SPEC_AFTER_MAX], uint32_t *ret_count,
                      struct gr_pool_refusal *ret)
 {
@@ -199,18 +197,19 @@ static bool edges_of(const struct gr_pool *pool, const struct gr_spec *spec,
     for (uint32_t i = 0; i < spec->after_count; i++) {
         const struct gr_spec_after *after = &spec->after[i];
         struct gr_edge edge = {.job = after->job, .how = after->how};
-        const struct gr_ended *ended = gr_ended_ring_find(pool->ended, after->job);
+        struct gr_ended ended;
+        bool has_ended = gr_pool_ended_find(pool, after->job, &ended);
         if (gr_core_job_find(pool->core, after->job) != NULL ||
-            (ended != NULL && ended->array == ended->id && array_is_live(pool, ended->id))) {
+            (has_ended && ended.array == ended.id && array_is_live(pool, ended.id))) {
             ret_edges[(*ret_count)++] = edge;
             continue;
         }
-        if (ended == NULL) {
+        if (!has_ended) {
             return refuse(ret, 422, gr_refusal_name(GR_REFUSED_AFTER), "after",
                           "`granary ps --all` lists jobs", "there is no job %llu to wait for",
                           (unsigned long long)after->job);
         }
-        bool is_ok = ended_well(pool, ended);
+        bool is_ok = ended_well(pool, &ended);
         if (after->how != GR_AFTER_ANY && is_ok != (after->how == GR_AFTER_OK)) {
             return refuse(ret, 409, gr_refusal_name(GR_REFUSED_AFTER), "after",
                           "`granary show ID` tells how it ended",
@@ -264,7 +263,7 @@ static bool demand_of(const struct gr_pool *pool, const struct gr_spec *spec,
 }
 
 // Everything that can be said about a submission before the first fact.
-static bool prepare(const struct gr_pool *pool, const struct gr_spec *spec, uint32_t org,
+static bool prepare(struct gr_pool *pool, const struct gr_spec *spec, uint32_t org,
                     struct gr_submission *ret_submission,
                     struct gr_edge ret_edges[GR_SPEC_AFTER_MAX], struct gr_pool_refusal *ret)
 {
@@ -485,13 +484,23 @@ int gr_pool_spec(struct gr_pool *pool, uint64_t job, struct gr_spec *ret_spec, s
     if (gr_core_job_find(pool->core, job) != NULL) {
         gr_core_job_more(pool->core, job, &more);
     } else {
-        const struct gr_ended *ended = gr_ended_ring_find(pool->ended, job);
-        more.array = ended == NULL ? 0 : ended->array;
+        struct gr_ended ended;
+        more.array = gr_pool_ended_find(pool, job, &ended) ? ended.array : 0;
     }
     const uint8_t *bytes;
     size_t size;
     int rc = gr_specs_get(pool->specs, more.array != 0 ? more.array : job, &bytes, &size, err);
     return rc != 0 ? rc : gr_spec_decode(bytes, size, pool->room, ret_spec, err);
+}
+
+bool gr_pool_ended_find(struct gr_pool *pool, uint64_t job, struct gr_ended *ret_ended)
+{
+    const struct gr_ended *ended = gr_ended_ring_find(pool->ended, job);
+    if (ended != NULL) {
+        *ret_ended = *ended;
+        return true;
+    }
+    return gr_history_find(pool->history, job, ret_ended, NULL) == 1;
 }
 
 bool gr_pool_stop(struct gr_pool *pool, uint64_t job, enum gr_stop_why why, uint32_t signal,

@@ -63,10 +63,12 @@ static int apply_tail(struct gr_core *core, struct gr_journal_reader *reader, ui
         return gr_fail(err, -ENOMEM, "no memory to read the journal");
     }
     int rc = 0;
-    while (recovery->until == 0 || recovery->sequence < recovery->until) {
+    gr_journal_reader_hash(reader, recovery->hash);
+    for (;;) {
         struct gr_journal_group group;
         rc = gr_journal_reader_next(reader, &group, err);
-        if (rc <= 0) {
+        if (rc <= 0 || (recovery->until != 0 && group.last > recovery->until)) {
+            rc = rc < 0 ? rc : 0;
             break;
         }
         rc = apply_group(core, &group, room, recovery, err);
@@ -74,12 +76,12 @@ static int apply_tail(struct gr_core *core, struct gr_journal_reader *reader, ui
             break;
         }
         recovery->sequence = group.last;
+        gr_journal_reader_hash(reader, recovery->hash);
         if (recovery->progress != NULL) {
             recovery->progress(recovery->context, group.last, last);
         }
     }
     free(room);
-    gr_journal_reader_hash(reader, recovery->hash);
     return rc;
 }
 

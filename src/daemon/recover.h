@@ -15,16 +15,16 @@ struct gr_recovery {
     // Told now and then how far it is; may be NULL.
     void (*progress)(void *context, uint64_t at, uint64_t last);
     void *context;              // handed to both
-    uint64_t until;             // stop after the group that holds this sequence; 0: at the end
+    uint64_t until;             // apply no group that ends after this sequence; 0: all
     uint64_t snapshot;          // out: sequence of the snapshot it began with; 0: none
     uint64_t sequence;          // out: of the last fact
     uint8_t hash[GR_HASH_SIZE]; // out: of the last group
     char passed[512];           // out: snapshots that were passed over, one a line
 };
 
-// Makes a core and brings it to the journal's end (or `until`). A journal that is not there or
-// empty gives an empty core. -EBADMSG with the sequence and what to do if a group does not chain, a
-// fact cannot be read or the core refuses it. Blocks.
+// Makes a core and brings it to the journal's end (or as far as `until` says). A journal that is
+// not there or empty gives an empty core. -EBADMSG with the sequence and what to do if a group does
+// not chain, a fact cannot be read or the core refuses it. Blocks.
 int gr_recover(const char *state_dir, const struct gr_core_config *config,
                struct gr_recovery *recovery, struct gr_core **ret_core, struct gr_err *err);
 // As gr_recover, then writes a snapshot of what it found, unless there is one of that sequence.

@@ -196,13 +196,13 @@ void gr_route_job(void *context, struct gr_http_request *request)
     struct gr_pool *pool = daemon->pool;
     const struct gr_identity *who = gr_daemon_who(request);
     const struct gr_job *job = gr_core_job_find(pool->core, id);
-    const struct gr_ended *ended = job == NULL ? gr_ended_ring_find(pool->ended, id) : NULL;
-    if ((job == NULL && ended == NULL) ||
-        !may_see(daemon, who, job != NULL ? job->org : ended->org)) {
+    struct gr_ended ended;
+    bool has_ended = job == NULL && gr_pool_ended_find(pool, id, &ended);
+    if ((job == NULL && !has_ended) || !may_see(daemon, who, job != NULL ? job->org : ended.org)) {
         reply_no_job(request, id);
         return;
     }
-    json_t *object = job != NULL ? gr_view_job(pool, job, true) : gr_view_ended(pool, ended, true);
+    json_t *object = job != NULL ? gr_view_job(pool, job, true) : gr_view_ended(pool, &ended, true);
     struct gr_spec spec;
     struct gr_err err;
     int rc = 0;
@@ -290,9 +290,10 @@ void gr_route_stop(void *context, struct gr_http_request *request)
     }
     const struct gr_identity *who = gr_daemon_who(request);
     const struct gr_job *job = gr_core_job_find(pool->core, id);
-    const struct gr_ended *ended = gr_ended_ring_find(pool->ended, id);
-    uint32_t org = job != NULL ? job->org : ended != NULL ? ended->org : 0;
-    if ((job == NULL && ended == NULL) || !may_see(daemon, who, org)) {
+    struct gr_ended ended;
+    bool has_ended = job == NULL && gr_pool_ended_find(pool, id, &ended);
+    uint32_t org = job != NULL ? job->org : has_ended ? ended.org : 0;
+    if ((job == NULL && !has_ended) || !may_see(daemon, who, org)) {
         reply_no_job(request, id);
         return;
     }
@@ -313,15 +314,17 @@ void gr_route_stop(void *context, struct gr_http_request *request)
         (void)gr_pool_stop(pool, id, GR_STOP_BY_USER, signal, grace_ms);
     }
     job = gr_core_job_find(pool->core, id);
-    ended = gr_ended_ring_find(pool->ended, id);
-    assert(job != NULL || ended != NULL);
+    has_ended = job == NULL && gr_pool_ended_find(pool, id, &ended);
+    assert(job != NULL || has_ended);
     gr_daemon_reply(daemon, request, is_dry ? 200 : 202,
-                    job != NULL ? gr_view_job(pool, job, true) : gr_view_ended(pool, ended, true));
+                    job != NULL ? gr_view_job(pool, job, true) : gr_view_ended(pool, &ended, true));
 }
 
 // --- the list
 
 #define LIST_MOST 1000
+// held, waiting, starting, running, stopping
+#define LIVE_STATES 0x1fu
 
 struct list {
     uint32_t states; // bits of gr_view_states that are wanted
@@ -392,22 +395,51 @@ static bool list_wants(struct gr_pool *pool, const struct list *list, uint64_t i
             (gr_pool_spec(pool, id, &spec, NULL) == 0 && gr_slice_is(list->name, spec.name)));
 }
 
+// Rows of the history that a list looks at, at most: a filter that fits few of them ends earlier.
+#define HISTORY_ROWS_MAX 20000u
+
+struct list_pool {
+    struct gr_pool *pool;
+    struct list *list;
+};
+
+static bool list_old(void *context, const struct gr_ended *ended)
+{
+    struct list_pool *both = context;
+    if (list_wants(both->pool, both->list, ended->id, ended->user, ended->org,
+                   gr_view_ended_state(ended))) {
+        list_add(both->list, ended->id);
+    }
+    // They come with falling ids: once the heap is full, none that follows can enter it.
+    return both->list->count <= both->list->most || ended->id > both->list->ids[0];
+}
+
 static void list_fill(struct gr_pool *pool, struct list *list)
 {
     uint32_t cursor = 0;
     const struct gr_job *job;
-    while ((job = gr_core_job_next(pool->core, &cursor)) != NULL) {
+    while ((list->states & LIVE_STATES) != 0 &&
+           (job = gr_core_job_next(pool->core, &cursor)) != NULL) {
         if (list_wants(pool, list, job->id, job->user, job->org, gr_view_job_state(pool, job))) {
             list_add(list, job->id);
         }
     }
+    if ((list->states & ~LIVE_STATES) == 0) {
+        return;
+    }
+    // Those that ended: the newest from memory, the others from the history.
+    uint64_t upto = gr_history_upto(pool->history);
     const struct gr_ended *ended;
     for (uint32_t back = 0; (ended = gr_ended_ring_back(pool->ended, back)) != NULL; back++) {
-        if (list_wants(pool, list, ended->id, ended->user, ended->org,
-                       gr_view_ended_state(ended))) {
+        if (ended->sequence > upto && list_wants(pool, list, ended->id, ended->user, ended->org,
+                                                 gr_view_ended_state(ended))) {
             list_add(list, ended->id);
         }
     }
+    struct list_pool both = {.pool = pool, .list = list};
+    struct gr_history_query query = {
+        .below = list->below, .user = list->user, .org = list->org, .most = HISTORY_ROWS_MAX};
+    (void)gr_history_list(pool->history, &query, list_old, &both, NULL);
 }
 
 // Reads "running,waiting". False: a reply was made.
@@ -419,7 +451,7 @@ static bool read_states(struct gr_http_request *request, uint32_t *ret_states)
     if (!is_good) {
         return false;
     }
-    *ret_states = all ? UINT32_MAX : 0x1f; // held, waiting, starting, running, stopping
+    *ret_states = all ? UINT32_MAX : LIVE_STATES;
     if (!gr_http_request_query(request, "state", &text)) {
         return true;
     }
@@ -509,9 +541,12 @@ void gr_route_jobs(void *context, struct gr_http_request *request)
     uint32_t shown = list.count > list.most ? list.most : list.count;
     for (uint32_t i = 0; i < shown; i++) {
         const struct gr_job *job = gr_core_job_find(pool->core, list.ids[i]);
-        const struct gr_ended *ended = gr_ended_ring_find(pool->ended, list.ids[i]);
-        rc |= gr_json_append(jobs, job != NULL ? gr_view_job(pool, job, false)
-                                               : gr_view_ended(pool, ended, false));
+        struct gr_ended ended;
+        if (job != NULL) {
+            rc |= gr_json_append(jobs, gr_view_job(pool, job, false));
+        } else if (gr_pool_ended_find(pool, list.ids[i], &ended)) {
+            rc |= gr_json_append(jobs, gr_view_ended(pool, &ended, false));
+        }
     }
     json_t *object = json_object();
     rc |= gr_json_set(object, "jobs", jobs);

@@ -106,19 +106,22 @@ static void begin_stream(void *context, uint64_t value)
 }
 
 // The last attempt of a job that ran; 0: it never did.
-static uint32_t last_attempt(const struct gr_pool *pool, uint64_t id)
+static uint32_t last_attempt(struct gr_pool *pool, uint64_t id)
 {
     const struct gr_job *job = gr_core_job_find(pool->core, id);
-    const struct gr_ended *ended = gr_ended_ring_find(pool->ended, id);
-    return job != NULL ? job->attempt : ended != NULL ? ended->attempt : 0;
+    struct gr_ended ended;
+    if (job != NULL) {
+        return job->attempt;
+    }
+    return gr_pool_ended_find(pool, id, &ended) ? ended.attempt : 0;
 }
 
 static bool may_read(struct gr_daemon *daemon, struct gr_http_request *request, uint64_t id)
 {
     struct gr_spec spec;
-    const struct gr_pool *pool = daemon->pool;
-    bool is_there =
-        gr_core_job_find(pool->core, id) != NULL || gr_ended_ring_find(pool->ended, id) != NULL;
+    struct gr_ended ended;
+    bool is_there = gr_core_job_find(daemon->pool->core, id) != NULL ||
+                    gr_pool_ended_find(daemon->pool, id, &ended);
     if (!is_there || gr_pool_spec(daemon->pool, id, &spec, NULL) != 0) {
         gr_http_reply_error(request, 404, "not-found", "there is no such job",
                             "`granary ps --all` lists jobs", "id");

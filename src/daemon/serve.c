@@ -60,6 +60,7 @@ struct gr_serve_config gr_serve_default(void)
     return (struct gr_serve_config){.listen = "127.0.0.1:7070",
                                     .pool = {.core = gr_limits_default(),
                                              .snapshot_every = 500000,
+                                             .history_days = 90,
                                              .ended_most = 1u << 16,
                                              .spec_bytes_most = (size_t)128 << 20,
                                              .waiting_bytes_most = (size_t)64 << 20,
@@ -177,8 +178,9 @@ static void snapshot_begin(struct serve *serve)
 {
     struct gr_pool *pool = serve->daemon.pool;
     uint64_t every = serve->config->pool.snapshot_every;
-    uint64_t durable = gr_commit_durable(pool->commit);
-    if (every == 0 || serve->snapshot_pid != 0 || durable < pool->snapshot_at + every) {
+    // Not beyond what the history holds: a start tells it again what comes after the snapshot.
+    uint64_t upto = gr_history_upto(pool->history);
+    if (every == 0 || serve->snapshot_pid != 0 || upto < pool->snapshot_at + every) {
         return;
     }
     char program[] = "/proc/self/exe";
@@ -186,7 +188,10 @@ static void snapshot_begin(struct serve *serve)
     char command[] = "journal";
     char verb[] = "snapshot";
     char option[] = "--state";
-    char *argv[] = {name, command, verb, option, serve->dir.path, NULL};
+    char to[] = "--to";
+    char number[24];
+    snprintf(number, sizeof number, "%llu", (unsigned long long)upto);
+    char *argv[] = {name, command, verb, option, serve->dir.path, to, number, NULL};
     posix_spawnattr_t attributes;
     sigset_t none;
     sigemptyset(&none);
@@ -198,7 +203,7 @@ static void snapshot_begin(struct serve *serve)
     pid_t pid;
     if (posix_spawn(&pid, program, NULL, &attributes, argv, environ) == 0) {
         serve->snapshot_pid = pid;
-        serve->snapshot_of = durable;
+        serve->snapshot_of = upto;
     }
     posix_spawnattr_destroy(&attributes);
 }
