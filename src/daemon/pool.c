@@ -251,6 +251,9 @@ int gr_pool_open(const struct gr_pool_config *config, const struct gr_state_dir 
     }
     pool->config = *config;
     pool->dir = *dir;
+    for (unsigned i = 0; i < GR_POOL_CACHED; i++) {
+        pool->users[i].user = UINT32_MAX;
+    }
     struct start_progress start = {.pool = pool, .progress = progress, .context = context};
     struct gr_commit_watcher watcher = {.context = pool, .durable = durable};
     struct gr_device_config devices = {.pretend = config->pretend};

@@ -80,6 +80,21 @@ struct gr_pool_order {
     uint64_t job; // id
 };
 
+// Answers that are asked for again and again, by what was asked.
+#define GR_POOL_CACHED 256u
+
+// The user of a uid; UINT32_MAX while unknown.
+struct gr_pool_cached_user {
+    uint32_t uid, user;
+};
+
+// Which of the pool's variants a kind means, while there are `variants` of them.
+struct gr_pool_cached_kind {
+    char kind[GR_NAME_SIZE]; // "" : nothing is cached
+    uint32_t variants;
+    uint64_t bits[GR_POOL_VARIANTS_MAX / 64];
+};
+
 // See the head of this file. Fields are for src/daemon to read; pool*.c change them.
 struct gr_pool {
     struct gr_pool_config config;
@@ -111,6 +126,8 @@ struct gr_pool {
     // Orders for the engine, in order, until it takes them.
     struct gr_pool_order *orders;
     size_t order_count, order_done, order_room;
+    struct gr_pool_cached_user users[GR_POOL_CACHED];
+    struct gr_pool_cached_kind kind_bits[GR_POOL_CACHED];
     uint8_t salts[4096]; // random bytes for asides, used up from salts_left down
     size_t salts_left;
     const char *ending_text; // what the engine said of the job that the next fact ends; or NULL
@@ -153,7 +170,7 @@ void gr_pool_fact(struct gr_pool *pool, const struct gr_event *event);
 // UINT32_MAX when the core holds no more users.
 uint32_t gr_pool_user_take(struct gr_pool *pool, uid_t uid);
 // The same without adding; UINT32_MAX: not known.
-uint32_t gr_pool_user_find(const struct gr_pool *pool, uid_t uid);
+uint32_t gr_pool_user_find(struct gr_pool *pool, uid_t uid);
 // Moves a user to an organisation (adding it if need be). False when the core holds no more users.
 bool gr_pool_user_move(struct gr_pool *pool, uid_t uid, uint32_t org);
 

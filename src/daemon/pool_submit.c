@@ -24,14 +24,20 @@ static void pseudonym_of(const struct gr_pool *pool, uid_t uid, uint8_t ret_comm
     gr_hash_end(&hash, ret_commitment);
 }
 
-uint32_t gr_pool_user_find(const struct gr_pool *pool, uid_t uid)
+uint32_t gr_pool_user_find(struct gr_pool *pool, uid_t uid)
 {
+    const struct gr_pool_cached_user *cached = &pool->users[uid % GR_POOL_CACHED];
+    if (cached->uid == uid && cached->user != UINT32_MAX) {
+        return cached->user;
+    }
     uint8_t commitment[32];
     pseudonym_of(pool, uid, commitment);
     // The newest first: who was moved to another organisation was added again.
     for (uint32_t i = gr_core_user_count(pool->core); i > 0; i--) {
         if (memcmp(gr_core_user_get(pool->core, i - 1)->commitment, commitment,
                    sizeof commitment) == 0) {
+            pool->users[uid % GR_POOL_CACHED] =
+                (struct gr_pool_cached_user){.uid = (uint32_t)uid, .user = i - 1};
             return i - 1;
         }
     }
@@ -51,6 +57,7 @@ bool gr_pool_user_move(struct gr_pool *pool, uid_t uid, uint32_t org)
         return false;
     }
     gr_pool_fact(pool, &event);
+    pool->users[uid % GR_POOL_CACHED].user = UINT32_MAX;
     return true;
 }
 
@@ -121,9 +128,46 @@ static bool refuse_by_core(struct gr_pool_refusal *ret, enum gr_refusal refusal)
     return false;
 }
 
+// Which of the pool's variants a kind means.
+static int kind_bits(struct gr_pool *pool, const char *text,
+                     uint64_t ret_bits[GR_POOL_VARIANTS_MAX / 64], struct gr_err *err)
+{
+    size_t size = strlen(text);
+    uint32_t count = gr_core_variant_count(pool->core);
+    unsigned at = 0;
+    for (size_t i = 0; i < size; i++) {
+        at = at * 31 + (unsigned char)text[i];
+    }
+    struct gr_pool_cached_kind *cached = &pool->kind_bits[at % GR_POOL_CACHED];
+    if (cached->variants == count && size < sizeof cached->kind &&
+        strcmp(cached->kind, text) == 0) {
+        memcpy(ret_bits, cached->bits, sizeof cached->bits);
+        return 0;
+    }
+    struct gr_kind kind;
+    struct gr_pool_cached_kind found = {.variants = count};
+    int rc = gr_kind_resolve(&pool->catalogue, &pool->kinds, gr_slice_of(text), &kind, err);
+    if (rc != 0) {
+        return rc;
+    }
+    for (uint32_t v = 0; v < count; v++) {
+        int row =
+            gr_catalogue_find(&pool->catalogue, gr_slice_of(gr_core_variant_get(pool->core, v)));
+        if (row >= 0 && gr_kind_has(&kind, (size_t)row)) {
+            found.bits[v / 64] |= UINT64_C(1) << (v % 64);
+        }
+    }
+    if (size < sizeof found.kind) {
+        memcpy(found.kind, text, size);
+        *cached = found;
+    }
+    memcpy(ret_bits, found.bits, sizeof found.bits);
+    return 0;
+}
+
 // Where a spec may go: its kind's variants, at sites whose devices are of the sort it asks for.
-static bool mask_of(const struct gr_pool *pool, const struct gr_spec *spec,
-                    struct gr_mask *ret_mask, struct gr_pool_refusal *ret)
+static bool mask_of(struct gr_pool *pool, const struct gr_spec *spec, struct gr_mask *ret_mask,
+                    struct gr_pool_refusal *ret)
 {
     gr_mask_fill(ret_mask);
     if (spec->devices == 0) {
@@ -135,28 +179,20 @@ static bool mask_of(const struct gr_pool *pool, const struct gr_spec *spec,
     if (spec->kind[0] == '\0') {
         return true;
     }
-    struct gr_kind kind;
+    uint64_t bits[GR_POOL_VARIANTS_MAX / 64];
     struct gr_err err;
-    if (gr_kind_resolve(&pool->catalogue, &pool->kinds, gr_slice_of(spec->kind), &kind, &err) !=
-        0) {
+    if (kind_bits(pool, spec->kind, bits, &err) != 0) {
         return refuse(ret, 422, "bad-spec", "kind", "`granary catalogue list` shows all kinds",
                       "%s", err.text);
     }
-    uint64_t bits[GR_POOL_VARIANTS_MAX / 64] = {0};
-    bool is_here = false;
-    uint32_t count = gr_core_variant_count(pool->core);
-    for (uint32_t v = 0; v < count; v++) {
-        int row =
-            gr_catalogue_find(&pool->catalogue, gr_slice_of(gr_core_variant_get(pool->core, v)));
-        if (row >= 0 && gr_kind_has(&kind, (size_t)row)) {
-            bits[v / 64] |= UINT64_C(1) << (v % 64);
-            is_here = true;
-        }
-    }
     gr_mask_keep_variants(ret_mask, bits);
-    return is_here || refuse(ret, 422, gr_refusal_name(GR_REFUSED_NOWHERE), "kind",
-                             "`granary nodes` shows which kinds are here",
-                             "this pool has no accelerator of kind '%s'", spec->kind);
+    uint64_t any = 0;
+    for (unsigned i = 0; i < GR_POOL_VARIANTS_MAX / 64; i++) {
+        any |= bits[i];
+    }
+    return any != 0 || refuse(ret, 422, gr_refusal_name(GR_REFUSED_NOWHERE), "kind",
+                              "`granary nodes` shows which kinds are here",
+                              "this pool has no accelerator of kind '%s'", spec->kind);
 }
 
 // Whether an element of the array is still to end. Asked only when its first one has ended.
@@ -245,7 +281,7 @@ static struct gr_submission submission_of(const struct gr_spec *spec)
         .requeue_on = (uint8_t)spec->requeue_on};
 }
 
-static bool demand_of(const struct gr_pool *pool, const struct gr_spec *spec,
+static bool demand_of(struct gr_pool *pool, const struct gr_spec *spec,
                       struct gr_submission *ret_submission, struct gr_pool_refusal *ret)
 {
     if (spec->devices > GR_NODE_DEVICES_MAX) {
