@@ -33,6 +33,7 @@
 #include "codec/event_bytes.h"
 
 #include <assert.h>
+#include <endian.h>
 #include <errno.h>
 #include <string.h>
 
@@ -44,13 +45,15 @@ struct wire {
     const char *wrong; // what failed, or NULL
 };
 
+static const char too_early[] = "the fact ends too early";
+
 static void bytes_pass(struct wire *wire, void *bytes, size_t count)
 {
     if (wire->wrong != NULL) {
         return;
     }
     if (wire->size - wire->at < count) {
-        wire->wrong = "the fact ends too early";
+        wire->wrong = too_early;
         return;
     }
     if (wire->out != NULL) {
@@ -61,18 +64,24 @@ static void bytes_pass(struct wire *wire, void *bytes, size_t count)
     wire->at += count;
 }
 
-// An integer of `count` bytes, the lowest first.
-static uint64_t integer_pass(struct wire *wire, uint64_t value, size_t count)
+// An integer of `count` bytes, the lowest first. Each fact has dozens of these, so the compiler is
+// to know `count` everywhere.
+__attribute__((always_inline)) static inline uint64_t integer_pass(struct wire *wire,
+                                                                   uint64_t value, size_t count)
 {
-    uint8_t bytes[8] = {0};
-    for (size_t i = 0; i < count; i++) {
-        bytes[i] = (uint8_t)(value >> (8 * i));
+    uint64_t bytes = htole64(value);
+    if (wire->wrong != NULL || wire->size - wire->at < count) {
+        wire->wrong = wire->wrong != NULL ? wire->wrong : too_early;
+        return value;
     }
-    bytes_pass(wire, bytes, count);
-    value = 0;
-    for (size_t i = 0; i < count; i++) {
-        value |= (uint64_t)bytes[i] << (8 * i);
+    if (wire->out != NULL) {
+        memcpy(wire->out + wire->at, &bytes, count);
+    } else {
+        bytes = 0;
+        memcpy(&bytes, wire->in + wire->at, count);
+        value = le64toh(bytes);
     }
+    wire->at += count;
     return value;
 }
 
@@ -130,6 +139,9 @@ static void piece_pass(struct wire *wire, struct gr_piece *piece)
     u32_pass(wire, &piece->memory_mib);
 }
 
+// What is wrong with a fact whose arrays find no room behind those of others.
+static const char no_room[] = "there is no room left for its arrays";
+
 // A count that must not pass `most`.
 static uint32_t count_pass(struct wire *wire, uint32_t count, uint32_t most)
 {
@@ -143,6 +155,11 @@ static uint32_t count_pass(struct wire *wire, uint32_t count, uint32_t most)
 static void pieces_pass(struct wire *wire, struct gr_event *event, struct gr_event_room *room)
 {
     event->piece_count = count_pass(wire, event->piece_count, GR_TASKS_MAX);
+    struct gr_piece *pieces = room == NULL ? NULL : room->pieces + room->piece_count;
+    if (room != NULL && event->piece_count > GR_TASKS_MAX - room->piece_count) {
+        wire->wrong = no_room;
+        return;
+    }
     for (uint32_t i = 0; i < event->piece_count; i++) {
         struct gr_piece piece = {0};
         if (room == NULL) {
@@ -150,17 +167,23 @@ static void pieces_pass(struct wire *wire, struct gr_event *event, struct gr_eve
         }
         piece_pass(wire, &piece);
         if (room != NULL) {
-            room->pieces[i] = piece;
+            pieces[i] = piece;
         }
     }
     if (room != NULL) {
-        event->pieces = event->piece_count > 0 ? room->pieces : NULL;
+        event->pieces = event->piece_count > 0 ? pieces : NULL;
+        room->piece_count += event->piece_count;
     }
 }
 
 static void items_pass(struct wire *wire, struct gr_event *event, struct gr_event_room *room)
 {
     event->item_count = count_pass(wire, event->item_count, GR_MIX_MAX);
+    struct gr_mix_item *items = room == NULL ? NULL : room->items + room->item_count;
+    if (room != NULL && event->item_count > GR_MIX_MAX - room->item_count) {
+        wire->wrong = no_room;
+        return;
+    }
     for (uint32_t i = 0; i < event->item_count; i++) {
         struct gr_mix_item item = {0};
         if (room == NULL) {
@@ -170,11 +193,12 @@ static void items_pass(struct wire *wire, struct gr_event *event, struct gr_even
         u64_pass(wire, &item.count);
         u64_pass(wire, &item.label);
         if (room != NULL) {
-            room->items[i] = item;
+            items[i] = item;
         }
     }
     if (room != NULL) {
-        event->items = event->item_count > 0 ? room->items : NULL;
+        event->items = event->item_count > 0 ? items : NULL;
+        room->item_count += event->item_count;
     }
 }
 
@@ -183,6 +207,9 @@ static void mask_pass(struct wire *wire, struct gr_event *event, struct gr_event
     struct gr_mask mask = {0};
     if (room == NULL) {
         mask = *event->mask;
+    } else if (room->mask_count != 0) {
+        wire->wrong = no_room;
+        return;
     }
     for (unsigned s = 0; s < GR_SITES_MAX; s++) {
         for (unsigned w = 0; w < GR_POOL_VARIANTS_MAX / 64; w++) {
@@ -191,6 +218,7 @@ static void mask_pass(struct wire *wire, struct gr_event *event, struct gr_event
     }
     if (room != NULL) {
         room->mask = mask;
+        room->mask_count = 1;
         event->mask = &room->mask;
     }
 }
@@ -226,6 +254,11 @@ static void node_pass(struct wire *wire, struct gr_event *event)
 static void edges_pass(struct wire *wire, struct gr_event *event, struct gr_event_room *room)
 {
     event->edge_count = count_pass(wire, event->edge_count, GR_SPEC_AFTER_MAX);
+    struct gr_edge *edges = room == NULL ? NULL : room->edges + room->edge_count;
+    if (room != NULL && event->edge_count > GR_SPEC_AFTER_MAX - room->edge_count) {
+        wire->wrong = no_room;
+        return;
+    }
     for (uint32_t i = 0; i < event->edge_count; i++) {
         struct gr_edge edge = {0};
         if (room == NULL) {
@@ -234,11 +267,12 @@ static void edges_pass(struct wire *wire, struct gr_event *event, struct gr_even
         u64_pass(wire, &edge.job);
         u32_pass(wire, &edge.how);
         if (room != NULL) {
-            room->edges[i] = edge;
+            edges[i] = edge;
         }
     }
     if (room != NULL) {
-        event->edges = event->edge_count > 0 ? room->edges : NULL;
+        event->edges = event->edge_count > 0 ? edges : NULL;
+        room->edge_count += event->edge_count;
     }
 }
 
@@ -415,11 +449,10 @@ long gr_event_encode(const struct gr_event *event, uint8_t *bytes, size_t size)
     return (long)wire.at;
 }
 
-long gr_event_decode(const uint8_t *bytes, size_t size, struct gr_event_room *room,
-                     struct gr_event *ret_event, struct gr_err *err)
+// One fact behind those that are in the room already. *ret_full: its arrays find no room there.
+static long decode(const uint8_t *bytes, size_t size, struct gr_event_room *room,
+                   struct gr_event *ret_event, bool *ret_full, struct gr_err *err)
 {
-    assert(bytes != NULL || size == 0);
-    assert(room != NULL && ret_event != NULL);
     struct wire head = {.in = bytes, .size = size};
     uint32_t rest = 0;
     u32_pass(&head, &rest);
@@ -443,10 +476,52 @@ long gr_event_decode(const uint8_t *bytes, size_t size, struct gr_event_room *ro
     if (wire.wrong == NULL && wire.at != wire.size) {
         wire.wrong = "the fact has bytes left over";
     }
+    *ret_full = wire.wrong == no_room;
     if (wire.wrong != NULL) {
         return gr_fail(err, -EINVAL, "byte %zu: %s (type %u, version %u)", wire.at, wire.wrong,
                        event.type, event.version);
     }
     *ret_event = event;
     return (long)wire.at;
+}
+
+static void room_empty(struct gr_event_room *room)
+{
+    room->piece_count = room->item_count = room->edge_count = room->mask_count = 0;
+}
+
+long gr_event_decode(const uint8_t *bytes, size_t size, struct gr_event_room *room,
+                     struct gr_event *ret_event, struct gr_err *err)
+{
+    assert(bytes != NULL || size == 0);
+    assert(room != NULL && ret_event != NULL);
+    bool full;
+    room_empty(room);
+    return decode(bytes, size, room, ret_event, &full, err);
+}
+
+long gr_event_decode_many(const uint8_t *bytes, size_t size, struct gr_event_room *room,
+                          struct gr_event *ret_events, uint32_t most, uint32_t *ret_count,
+                          struct gr_err *err)
+{
+    assert(bytes != NULL || size == 0);
+    assert(room != NULL && ret_events != NULL && most > 0 && ret_count != NULL);
+    size_t at = 0;
+    uint32_t count = 0;
+    room_empty(room);
+    while (count < most) {
+        bool full = false;
+        struct gr_err wrong;
+        long used = decode(bytes + at, size - at, room, &ret_events[count], &full, &wrong);
+        if (used < 0 && count == 0) {
+            return gr_fail(err, (int)used, "%s", wrong.text);
+        }
+        if (used <= 0) {
+            break;
+        }
+        at += (size_t)used;
+        count++;
+    }
+    *ret_count = count;
+    return (long)at;
 }

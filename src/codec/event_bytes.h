@@ -16,8 +16,9 @@
 // Bytes of the largest fact (a gang of GR_TASKS_MAX pieces).
 #define GR_EVENT_BYTES_MAX (64u + 16u * GR_TASKS_MAX + 64u)
 
-// Where the arrays of a decoded fact go; about 1.1 MB, the caller's.
+// Where the arrays of decoded facts go; about 1.1 MB, the caller's.
 struct gr_event_room {
+    uint32_t piece_count, item_count, edge_count, mask_count; // used so far
     struct gr_piece pieces[GR_TASKS_MAX];
     struct gr_mix_item items[GR_MIX_MAX];
     struct gr_mask mask;
@@ -30,6 +31,15 @@ long gr_event_encode(const struct gr_event *event, uint8_t *bytes, size_t size);
 
 // Reads one fact from the beginning of `bytes`. Its arrays are put into `room` and borrowed from
 // it. Returns how many bytes it took; 0 if `size` bytes are not a whole fact yet; -EINVAL with a
-// text that says at which byte what is wrong; then *ret_event is untouched.
+// text that says at which byte what is wrong; then *ret_event is untouched. What was in the room
+// before is gone.
 long gr_event_decode(const uint8_t *bytes, size_t size, struct gr_event_room *room,
                      struct gr_event *ret_event, struct gr_err *err);
+
+// As gr_event_decode for several facts whose arrays share the room: as many as are whole and have
+// room for their arrays, at most `most` (>= 1). *ret_count: how many. Returns how many bytes they
+// took; 0 and no facts if `size` bytes are not a whole one; -EINVAL if there is something wrong
+// with the first one (a wrong one behind good ones ends these and is told at the next call).
+long gr_event_decode_many(const uint8_t *bytes, size_t size, struct gr_event_room *room,
+                          struct gr_event *ret_events, uint32_t most, uint32_t *ret_count,
+                          struct gr_err *err);

@@ -174,6 +174,50 @@ static void every_type_survives_the_way_there_and_back(void **state)
     }
 }
 
+static void many_facts_are_read_as_far_as_they_go(void **state)
+{
+    (void)state;
+    static uint8_t many[64 * 4096];
+    static struct gr_event events[64];
+    struct gr_err err = {0};
+    size_t size = 0;
+    uint32_t count = 99;
+    for (unsigned i = 0; i < 3 * (GR_EVENT_TYPES - 1); i++) { // the masks and mixes end a turn
+        struct gr_event event = example((enum gr_event_type)(1 + i % (GR_EVENT_TYPES - 1)));
+        event.sequence = i + 1;
+        size += (size_t)gr_event_encode(&event, many + size, sizeof many - size);
+    }
+    size_t at = 0;
+    uint64_t seen = 0;
+    unsigned turns = 0;
+    while (at < size) {
+        long used = gr_event_decode_many(many + at, size - at, &room, events, 64, &count, &err);
+        assert_true(used > 0 && count > 0);
+        size_t again_at = at;
+        for (uint32_t i = 0; i < count; i++) {
+            assert_int_equal(events[i].sequence, ++seen);
+            long one = gr_event_encode(&events[i], again, sizeof again);
+            assert_memory_equal(again, many + again_at, (size_t)one);
+            again_at += (size_t)one;
+        }
+        assert_int_equal(again_at, at + (size_t)used);
+        at = again_at;
+        turns++;
+    }
+    assert_int_equal(turns, 3);
+    assert_int_equal(gr_event_decode_many(many, 10, &room, events, 64, &count, &err), 0);
+    assert_int_equal(count, 0);
+    long first = gr_event_decode_many(many, size, &room, events, 1, &count, &err);
+    assert_int_equal(count, 1);
+    many[first + 4] = 200; // a wrong one behind a good one
+    assert_int_equal(gr_event_decode_many(many, size, &room, events, 64, &count, &err), first);
+    assert_int_equal(count, 1);
+    assert_int_equal(
+        gr_event_decode_many(many + first, size - (size_t)first, &room, events, 64, &count, &err),
+        -EINVAL);
+    assert_non_null(strstr(err.text, "type 200"));
+}
+
 static void a_cut_fact_is_not_whole_yet(void **state)
 {
     (void)state;
@@ -235,6 +279,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_type_survives_the_way_there_and_back),
+        cmocka_unit_test(many_facts_are_read_as_far_as_they_go),
         cmocka_unit_test(a_cut_fact_is_not_whole_yet),
         cmocka_unit_test(too_little_room_is_told),
         cmocka_unit_test(an_unknown_type_or_version_is_named),

@@ -92,6 +92,11 @@ static const char *queue_count(const struct gr_core *core)
 {
     uint32_t seen = 0;
     int priority = 256;
+    for (unsigned p = 0; p < 256; p++) {
+        if ((core->filled[p / 64] >> p % 64 & 1) != (core->head[p] != NONE)) {
+            return "a priority is taken for empty, or for filled";
+        }
+    }
     for (uint32_t s = gr_jobs_first(core); s != NONE; s = gr_jobs_after(core, s)) {
         const struct gr_job *job = gr_job_at(core, s);
         if (job->state != GR_JOB_WAITING || seen++ >= core->waiting) {

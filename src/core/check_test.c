@@ -296,6 +296,149 @@ static void jobs_are_checked(void **state)
     fixture_done(&pool.f);
 }
 
+// The event becomes the next element of an array of three whose first two are there.
+static void element(struct pool *pool, struct gr_event *event)
+{
+    for (uint32_t i = 0; i < 2; i++) {
+        event->sequence = gr_core_next_sequence(pool->f.core);
+        event->submitted.array.array = i == 0 ? event->sequence : event->submitted.array.array;
+        event->submitted.array.count = 3;
+        event->submitted.array.index = 4 + i;
+        (void)fixture_apply(&pool->f, event, NULL);
+    }
+    event->sequence++;
+    event->submitted.array.index++;
+}
+
+static void users_attempts_and_arrays_are_checked(void **state)
+{
+    (void)state;
+    REFUSED(GR_USER_ADDED, e.user_added.org = 1, GR_REFUSED_ORG);
+    REFUSED(GR_USER_ADDED, e.user_added.reserved = 1, GR_REFUSED_FIELD);
+    REFUSED(GR_USER_ADDED, pool.f.core->user_count = 2, GR_REFUSED_LIMIT_OTHER);
+    REFUSED(GR_JOB_SUBMITTED, e.submitted.user = 0, GR_REFUSED_USER);
+    REFUSED(
+        GR_JOB_SUBMITTED,
+        (e.submitted.user = 0, pool.f.core->user_count = 1, gr_user_at(pool.f.core, 0)->org = 1),
+        GR_REFUSED_USER);
+    REFUSED(GR_JOB_SUBMITTED, e.submitted.attempts = 0, GR_REFUSED_FIELD);
+    REFUSED(GR_JOB_SUBMITTED, e.submitted.attempts = GR_SPEC_ATTEMPTS_MAX + 1, GR_REFUSED_FIELD);
+    REFUSED(GR_JOB_SUBMITTED, e.submitted.requeue_on = 8, GR_REFUSED_FIELD);
+    REFUSED(GR_JOB_SUBMITTED, e.submitted.array.count = 1, GR_REFUSED_FIELD);
+    REFUSED(GR_JOB_SUBMITTED, e.submitted.array.index = 1, GR_REFUSED_FIELD);
+    REFUSED(GR_JOB_SUBMITTED, e.submitted.array.parallel = 1, GR_REFUSED_FIELD);
+    REFUSED(GR_JOB_SUBMITTED, e.submitted.array.reserved = 1, GR_REFUSED_FIELD);
+    REFUSED(GR_JOB_SUBMITTED, e.submitted.array.array = e.sequence, GR_REFUSED_FIELD);
+    REFUSED(GR_JOB_SUBMITTED,
+            e.submitted.array = ((struct gr_array_of){e.sequence, 0, GR_SPEC_ARRAY_MAX + 1, 0, 0}),
+            GR_REFUSED_FIELD);
+    REFUSED(GR_JOB_SUBMITTED,
+            (e.submitted.array = (struct gr_array_of){e.sequence, 0, 1, 0, 0},
+             pool.f.core->limits.arrays = 0),
+            GR_REFUSED_LIMIT_OTHER);
+    REFUSED(GR_JOB_SUBMITTED, e.submitted.array = ((struct gr_array_of){1, 0, 3, 0, 0}),
+            GR_REFUSED_JOB);
+    REFUSED(GR_JOB_SUBMITTED, element(&pool, &e), GR_REFUSED_NOTHING);
+    REFUSED(GR_JOB_SUBMITTED, (element(&pool, &e), e.submitted.array.index--), GR_REFUSED_FIELD);
+    REFUSED(GR_JOB_SUBMITTED, (element(&pool, &e), e.submitted.array.count++), GR_REFUSED_FIELD);
+    REFUSED(GR_JOB_SUBMITTED, (element(&pool, &e), e.submitted.array.parallel++), GR_REFUSED_FIELD);
+    REFUSED(GR_JOB_SUBMITTED,
+            (element(&pool, &e), (void)fixture_apply(&pool.f, &e, NULL), e.sequence++),
+            GR_REFUSED_STATE);
+}
+
+static void edges_are_checked(void **state)
+{
+    (void)state;
+    static struct gr_edge edges[GR_SPEC_AFTER_MAX + 1];
+    memset(edges, 0, sizeof edges);
+#define EDGE(target, change, refusal)                                                              \
+    REFUSED(GR_JOB_SUBMITTED,                                                                      \
+            (e.edges = edges, e.edge_count = 1, edges[0] = (struct gr_edge){.job = pool.target},   \
+             change),                                                                              \
+            refusal)
+    EDGE(running, (void)0, GR_REFUSED_NOTHING);
+    EDGE(waiting, edges[0].how = GR_AFTER_ANY, GR_REFUSED_NOTHING);
+    EDGE(running, edges[0].how = GR_AFTERS, GR_REFUSED_FIELD);
+    EDGE(running, edges[0].reserved = 1, GR_REFUSED_FIELD);
+    EDGE(running, edges[0].job = e.sequence, GR_REFUSED_AFTER);
+    EDGE(running, edges[0].job = 1, GR_REFUSED_AFTER);
+    EDGE(running, e.edges = NULL, GR_REFUSED_FIELD);
+    EDGE(running, e.edge_count = GR_SPEC_AFTER_MAX + 1, GR_REFUSED_FIELD);
+    EDGE(running, e.edge_count = 7, GR_REFUSED_LIMIT_OTHER);
+    EDGE(running,
+         (e.edge_count = 0, element(&pool, &e), e.edge_count = 1, edges[0].job++,
+          edges[0].job = e.sequence - 1),
+         GR_REFUSED_FIELD); // of its own array
+}
+
+static void attempts_are_checked(void **state)
+{
+    (void)state;
+    REFUSED(GR_JOB_STARTED, e.started.job = 1, GR_REFUSED_JOB);
+    REFUSED(GR_JOB_STARTED, e.started.job = pool.waiting, GR_REFUSED_STATE);
+    REFUSED(GR_JOB_STARTED, e.started.attempt = 2, GR_REFUSED_FIELD);
+    REFUSED(GR_JOB_STARTED, e.started.reserved = 1, GR_REFUSED_FIELD);
+    REFUSED(GR_JOB_STARTED, ((void)fixture_apply(&pool.f, &e, NULL), e.sequence++),
+            GR_REFUSED_STATE); // twice
+    REFUSED(GR_JOB_FINISHED, e.finished.reserved = 1, GR_REFUSED_FIELD);
+    REFUSED(GR_JOB_FINISHED, e.finished.ending.began_ms = -1, GR_REFUSED_FIELD);
+    REFUSED(GR_JOB_FINISHED, e.finished.ending.signal = GR_SIGNALS, GR_REFUSED_FIELD);
+    REFUSED(GR_JOB_FINISHED, e.finished.ending.task = 1, GR_REFUSED_FIELD);
+    REFUSED(GR_JOB_REQUEUED, e.requeued.job = 1, GR_REFUSED_JOB);
+    REFUSED(GR_JOB_REQUEUED, e.requeued.attempt = 0, GR_REFUSED_FIELD);
+    REFUSED(GR_JOB_REQUEUED, e.requeued.ending.outcome = GR_OUTCOMES, GR_REFUSED_FIELD);
+    REFUSED(GR_JOB_REQUEUED, gr_job_at(pool.f.core, 0)->attempts = 1, GR_REFUSED_FIELD);
+    REFUSED(GR_STOP_ASKED, e.stop_asked.job = pool.waiting, GR_REFUSED_STATE);
+    REFUSED(GR_STOP_ASKED, e.stop_asked.why = GR_STOP_NOT, GR_REFUSED_FIELD);
+    REFUSED(GR_STOP_ASKED, e.stop_asked.why = GR_STOP_WHYS, GR_REFUSED_FIELD);
+    REFUSED(GR_STOP_ASKED, e.stop_asked.signal = GR_SIGNALS, GR_REFUSED_FIELD);
+    REFUSED(GR_STOP_ASKED, e.stop_asked.grace_ms = -1, GR_REFUSED_FIELD);
+    REFUSED(GR_STOP_ASKED, e.stop_asked.reserved = 1, GR_REFUSED_FIELD);
+    REFUSED(GR_STOP_ASKED, ((void)fixture_apply(&pool.f, &e, NULL), e.sequence++),
+            GR_REFUSED_NOTHING); // may come again
+}
+
+// Fills the table of keys: three of organisation 0.
+static void keys_fill(struct pool *pool, struct gr_event *event, uint8_t count)
+{
+    for (uint8_t k = 1; k <= count; k++) {
+        event->sequence = gr_core_next_sequence(pool->f.core);
+        event->key_used.key[0] = k;
+        (void)fixture_apply(&pool->f, event, NULL);
+    }
+    event->sequence++;
+    event->key_used.key[0] = 99;
+}
+
+static void devices_keys_and_epochs_are_checked(void **state)
+{
+    (void)state;
+    REFUSED(GR_DEVICES_SET, e.devices_set.node = 2, GR_REFUSED_NODE);
+    REFUSED(GR_DEVICES_SET, e.devices_set.devices = 0, GR_REFUSED_DEVICE);
+    REFUSED(GR_DEVICES_SET, e.devices_set.devices = 0x100, GR_REFUSED_DEVICE);
+    REFUSED(GR_DEVICES_SET, e.devices_set.is_out = 2, GR_REFUSED_FIELD);
+    REFUSED(GR_DEVICES_SET, e.devices_set.health = GR_DEVICE_HEALTHS, GR_REFUSED_FIELD);
+    REFUSED(GR_KEY_USED, e.key_used.org = 1, GR_REFUSED_ORG);
+    REFUSED(GR_KEY_USED, e.key_used.first = 4, GR_REFUSED_FIELD);
+    REFUSED(GR_KEY_USED, e.key_used.at_ms = 1, GR_REFUSED_FIELD);
+    REFUSED(GR_KEY_USED, keys_fill(&pool, &e, 2), GR_REFUSED_NOTHING);
+    REFUSED(GR_KEY_USED, (keys_fill(&pool, &e, 2), e.key_used.key[0] = 1), GR_REFUSED_KEY);
+    REFUSED(GR_KEY_USED, keys_fill(&pool, &e, 3), GR_REFUSED_LIMIT_KEYS); // of the organisation
+    REFUSED(GR_KEY_USED,
+            (keys_fill(&pool, &e, 3), pool.f.core->limits.keys_per_org = 9,
+             pool.f.core->limits.keys = 3),
+            GR_REFUSED_LIMIT_KEYS);
+    REFUSED(GR_KEY_USED, (keys_fill(&pool, &e, 3), e.at_ms += GR_KEY_MS - 1),
+            GR_REFUSED_LIMIT_KEYS);
+    REFUSED(GR_KEY_USED, (keys_fill(&pool, &e, 3), e.at_ms += GR_KEY_MS), GR_REFUSED_NOTHING);
+    REFUSED(GR_EPOCH_BEGUN, e.epoch = 0, GR_REFUSED_EPOCH);
+    REFUSED(GR_EPOCH_BEGUN, memset(e.epoch_begun.version, 'x', 16), GR_REFUSED_FIELD);
+    REFUSED(GR_EPOCH_BEGUN, e.epoch_begun.version[0] = ' ', GR_REFUSED_FIELD);
+    REFUSED(GR_EPOCH_BEGUN, e.epoch_begun.version[9] = 'x', GR_REFUSED_FIELD);
+    REFUSED(GR_NODE_ADDED, e.epoch = 1, GR_REFUSED_EPOCH); // nobody has begun it
+}
+
 static void a_start_takes_what_was_asked_for_and_is_free(void **state)
 {
     (void)state;
@@ -344,6 +487,10 @@ int main(void)
         cmocka_unit_test(nodes_are_checked),
         cmocka_unit_test(domains_must_nest),
         cmocka_unit_test(jobs_are_checked),
+        cmocka_unit_test(users_attempts_and_arrays_are_checked),
+        cmocka_unit_test(edges_are_checked),
+        cmocka_unit_test(attempts_are_checked),
+        cmocka_unit_test(devices_keys_and_epochs_are_checked),
         cmocka_unit_test(a_start_takes_what_was_asked_for_and_is_free),
         cmocka_unit_test(reserved_room_need_not_be_free),
     };

@@ -119,6 +119,53 @@ static int touch(struct gr_core *core, uint64_t at, uint64_t bytes, struct gr_er
     return 0;
 }
 
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+// A table of the pool, as gr_place_rows_touch names it.
+struct touching {
+    struct gr_core *core;
+    struct gr_err *err;
+    int code;
+};
+
+static void place_touch(void *context, uint64_t at, uint64_t bytes)
+{
+    struct touching *touching = context;
+    if (touching->code == 0) {
+        touching->code = touch(touching->core, touching->core->place_at + at, bytes, touching->err);
+    }
+}
+
+// Makes the working size real. Of an index all of it: its entries are scattered.
+static int tables_touch(struct gr_core *core, const struct gr_core_config *config,
+                        struct gr_err *err)
+{
+    uint64_t jobs = least(config->touch_jobs, config->limits.jobs);
+    uint64_t pieces = least(config->touch_pieces, config->limits.pieces);
+    uint64_t index = (uint64_t)core->index_size * sizeof(struct gr_ids_entry);
+    const struct {
+        uint64_t at, bytes;
+    } tables[] = {{core->jobs_at, jobs * sizeof(struct gr_job)},
+                  {core->allocations_at, jobs * sizeof(struct gr_allocation)},
+                  {core->scratch_at, jobs * sizeof(uint32_t)},
+                  {core->index_at, jobs > 0 ? index : 0},
+                  {core->more_at, pieces * sizeof(struct gr_more)}};
+    for (size_t t = 0; t < sizeof tables / sizeof *tables; t++) {
+        int rc = touch(core, tables[t].at, tables[t].bytes, err);
+        if (rc != 0) {
+            return rc;
+        }
+    }
+    struct touching touching = {core, err, 0};
+    gr_place_rows(&config->limits.place,
+                  (uint32_t)least(config->touch_nodes, config->limits.place.nodes), place_touch,
+                  &touching);
+    return touching.code;
+}
+
 static void state_init(struct gr_core *core, const struct gr_core_config *config)
 {
     core->format = FORMAT;
@@ -154,13 +201,7 @@ int gr_core_new(const struct gr_core_config *config, struct gr_core **ret_core, 
     }
     *core = shape;
     state_init(core, config);
-    uint64_t jobs =
-        config->touch_jobs < config->limits.jobs ? config->touch_jobs : config->limits.jobs;
-    uint64_t pieces =
-        config->touch_pieces < config->limits.pieces ? config->touch_pieces : config->limits.pieces;
-    rc = touch(core, core->jobs_at, jobs * sizeof(struct gr_job), err);
-    rc = rc != 0 ? rc : touch(core, core->allocations_at, jobs * sizeof(struct gr_allocation), err);
-    rc = rc != 0 ? rc : touch(core, core->more_at, pieces * sizeof(struct gr_more), err);
+    rc = tables_touch(core, config, err);
     if (rc != 0) {
         gr_core_free(core);
         return rc;

@@ -43,9 +43,9 @@ struct gr_core_config {
     const char *policy; // name of a placement policy; borrowed until gr_core_new returns
     uint64_t seed;      // for the random policy
     enum gr_order order;
-    uint32_t touch_jobs;   // working size: rows made real at the start, so that service never waits
-    uint32_t touch_pieces; // for the system to find memory; 0: none
-    uint32_t touch_nodes;  // see touch_jobs
+    uint32_t touch_jobs;   // working size: rows, with what is indexed about them, made real at the
+    uint32_t touch_pieces; // start, so that service never waits for the system to find memory; 0:
+    uint32_t touch_nodes;  // none
     bool learn_mix;        // count what is submitted, for gr_decide_mix
 };
 

@@ -51,6 +51,7 @@ static void queue_add(struct gr_core *core, uint32_t slot)
         gr_job_at(core, core->tail[p])->next = slot;
     }
     core->tail[p] = slot;
+    core->filled[p / 64] |= UINT64_C(1) << p % 64;
     core->waiting++;
     tried_pass(core, job, false);
 }
@@ -68,6 +69,7 @@ static void queue_add_front(struct gr_core *core, uint32_t slot)
         gr_job_at(core, core->head[p])->prev = slot;
     }
     core->head[p] = slot;
+    core->filled[p / 64] |= UINT64_C(1) << p % 64;
     core->waiting++;
     tried_pass(core, job, true);
 }
@@ -87,6 +89,9 @@ static void queue_remove(struct gr_core *core, uint32_t slot)
         gr_job_at(core, job->next)->prev = job->prev;
     }
     job->next = job->prev = NONE;
+    if (core->head[p] == NONE) {
+        core->filled[p / 64] &= ~(UINT64_C(1) << p % 64);
+    }
     core->tried = core->tried == slot ? NONE : core->tried;
     assert(core->waiting > 0);
     core->waiting--;
@@ -94,12 +99,20 @@ static void queue_remove(struct gr_core *core, uint32_t slot)
 
 static uint32_t first_below(const struct gr_core *core, unsigned priority)
 {
-    while (priority-- > 0) {
-        if (core->head[priority] != NONE) {
-            return core->head[priority];
-        }
+    unsigned word = priority / 64;
+    uint64_t bits = word < 4 ? core->filled[word] & ((UINT64_C(1) << priority % 64) - 1) : 0;
+    while (bits == 0 && word > 0) {
+        bits = core->filled[--word];
     }
-    return NONE;
+    return bits == 0 ? NONE : core->head[64 * word + 63u - (unsigned)__builtin_clzll(bits)];
+}
+
+void gr_jobs_filled(struct gr_core *core)
+{
+    for (unsigned p = 0; p < 256; p++) {
+        uint64_t bit = UINT64_C(1) << p % 64;
+        core->filled[p / 64] = (core->filled[p / 64] & ~bit) | (core->head[p] != NONE ? bit : 0);
+    }
 }
 
 uint32_t gr_jobs_first(const struct gr_core *core)

@@ -20,7 +20,7 @@ static uint32_t key_low(const uint8_t key[16])
 {
     uint64_t words[2];
     memcpy(words, key, sizeof words);
-    return (uint32_t)((words[0] ^ words[1] * 0x9e3779b97f4a7c15u) >> 32);
+    return (uint32_t)((words[0] * 0xd6e8feb86659fd93u ^ words[1] * 0x9e3779b97f4a7c15u) >> 32);
 }
 
 // Place of a key in the ring, or NONE.

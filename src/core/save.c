@@ -355,6 +355,7 @@ static void derived_make(struct gr_core *core)
 {
     struct gr_ids arrays = {gr_core_at(core, core->array_index_at), core->array_index_size};
     jobs_index(core);
+    gr_jobs_filled(core);
     for (uint32_t row = 0; row < core->array_top; row++) {
         if (gr_array_at(core, row)->id != 0) {
             gr_ids_add(arrays, (uint32_t)gr_array_at(core, row)->id, row);

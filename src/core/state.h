@@ -134,7 +134,8 @@ struct gr_core {
     // --- how it decides: another release or policy may differ, and history stays the same
     uint32_t order, learn_mix;
     // --- what follows from the facts, or only makes it fast
-    uint64_t room; // grows whenever room may have grown
+    uint64_t room;      // grows whenever room may have grown
+    uint64_t filled[4]; // bit p: jobs of priority p wait
     // Backfill tried all waiting jobs up to slot `tried` in vain behind the first job
     // `tried_first`, when room was `tried_room`; UINT32_MAX: nothing is known.
     uint64_t tried_room, tried_first;
@@ -256,6 +257,8 @@ void gr_jobs_remove(struct gr_core *core, uint32_t slot, bool done);
 // Calls `each` for every piece of an allocation, in order.
 void gr_jobs_pieces(const struct gr_core *core, const struct gr_allocation *allocation,
                     void (*each)(void *context, const struct gr_piece *piece), void *context);
+// Notes anew which priorities have jobs that wait.
+void gr_jobs_filled(struct gr_core *core);
 // First waiting slot, and the one after `slot`, in queue order; UINT32_MAX at the end.
 uint32_t gr_jobs_first(const struct gr_core *core);
 // See gr_jobs_first.

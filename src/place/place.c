@@ -75,6 +75,32 @@ size_t gr_place_size(const struct gr_place_limits *limits)
     return shape.size;
 }
 
+void gr_place_rows(const struct gr_place_limits *limits, uint32_t nodes,
+                   void (*each)(void *context, uint64_t at, uint64_t bytes), void *context)
+{
+    limits_assert(limits);
+    assert(nodes <= limits->nodes && each != NULL);
+    static const struct gr_place zero;
+    struct gr_place shape = zero;
+    layout(&shape, limits);
+    if (nodes == 0) {
+        return;
+    }
+    each(context, shape.nodes_at, nodes * sizeof(struct gr_node));
+    each(context, shape.cold_at, nodes * sizeof(struct gr_node_cold));
+    each(context, shape.next_at, (uint64_t)nodes * GR_DOMAIN_LEVELS * sizeof(uint32_t));
+    each(context, shape.tables_at, GR_POLICY_TABLES_SIZE);
+    each(context, shape.frag_at, GR_FRAG_SIZE);
+    each(context, shape.dirty_at, nodes * sizeof(uint32_t));
+    each(context, shape.flags_at, nodes);
+    uint64_t rows = nodes;
+    for (unsigned l = 0; l < shape.levels; l++) {
+        rows = (rows + GR_FAN - 1) / GR_FAN * GR_FAN;
+        each(context, shape.rows_at[l], rows * limits->slots);
+        rows /= GR_FAN;
+    }
+}
+
 struct gr_place *gr_place_init(void *memory, const struct gr_place_limits *limits,
                                const char *policy, uint64_t seed)
 {

@@ -58,6 +58,11 @@ size_t gr_place_size(const struct gr_place_limits *limits);
 struct gr_place *gr_place_init(void *memory, const struct gr_place_limits *limits,
                                const char *policy, uint64_t seed);
 
+// Calls `each` with offset and size of what `nodes` nodes use of a pool's memory: for making it
+// real before it is needed.
+void gr_place_rows(const struct gr_place_limits *limits, uint32_t nodes,
+                   void (*each)(void *context, uint64_t at, uint64_t bytes), void *context);
+
 // The limits the pool was made with. Borrowed.
 const struct gr_place_limits *gr_place_limits_get(const struct gr_place *place);
 // The name of its policy. Static text.

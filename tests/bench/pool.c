@@ -121,24 +121,35 @@ static int mix_build(struct gr_crowd *crowd, struct gr_err *err)
     return 0;
 }
 
-int gr_crowd_begin(const struct gr_crowd_config *config, struct gr_crowd *ret_crowd,
-                   struct gr_err *err)
+struct gr_core_config gr_crowd_core(const struct gr_crowd_config *config)
 {
-    struct gr_crowd crowd = {.random = 42, .live_max = config->jobs};
-    struct gr_core_config core = {
+    return (struct gr_core_config){
         .limits = {.place = {.nodes = config->nodes,
                              .masks = 16,
                              .slots = 160,
                              .domains = {0, (config->nodes + RACK - 1) / RACK, 0, 0}},
                    .jobs = config->jobs,
                    .pieces = config->pieces,
-                   .orgs = 16,
+                   .orgs = 128,
                    .sites = SITES,
-                   .variants = KINDS},
+                   .variants = KINDS,
+                   .users = 128,
+                   .arrays = 16,
+                   .edges = 16,
+                   .keys = 16,
+                   .keys_per_org = 16},
         .policy = config->policy,
         .touch_jobs = config->jobs,
         .touch_pieces = config->pieces,
+        .touch_nodes = config->nodes,
     };
+}
+
+int gr_crowd_begin(const struct gr_crowd_config *config, struct gr_crowd *ret_crowd,
+                   struct gr_err *err)
+{
+    struct gr_crowd crowd = {.random = 42, .live_max = config->jobs};
+    struct gr_core_config core = gr_crowd_core(config);
     int rc = gr_core_new(&core, &crowd.core, err);
     if (rc != 0) {
         return rc;

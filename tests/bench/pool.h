@@ -35,6 +35,8 @@ struct gr_crowd {
 // with gr_crowd_end on success.
 int gr_crowd_begin(const struct gr_crowd_config *config, struct gr_crowd *ret_crowd,
                    struct gr_err *err);
+// The configuration of its core, for another of the same size.
+struct gr_core_config gr_crowd_core(const struct gr_crowd_config *config);
 // Gives everything back. Safe on a zeroed crowd.
 void gr_crowd_end(struct gr_crowd *crowd);
 

@@ -4,7 +4,8 @@
 //
 // The first byte chooses the policy, the order of the queue and whether the mix is learned; encoded
 // facts follow. So that a changed byte does not cost all facts behind it, a fact that cannot be
-// decoded is skipped, and sequence and time are set to what comes next (a time ahead is kept).
+// decoded is skipped, and sequence, epoch and time are set to what comes next (a time ahead is
+// kept).
 #include "fuzz.h"
 
 #include "codec/event_bytes.h"
@@ -32,7 +33,12 @@ static struct gr_core *core_make(uint8_t choice)
                    .pieces = 10,
                    .orgs = 3,
                    .sites = 3,
-                   .variants = 3},
+                   .variants = 3,
+                   .users = 2,
+                   .arrays = 2,
+                   .edges = 5,
+                   .keys = 3,
+                   .keys_per_org = 2},
         .policy = gr_policies[choice / 4 % policies]->name,
         .order = (choice & 1) != 0 ? GR_ORDER_BACKFILL : GR_ORDER_FIFO,
         .learn_mix = (choice & 2) != 0,
@@ -54,6 +60,12 @@ static void decide(struct gr_core *core)
     if (gr_decide_start(core, NULL, gr_core_now(core), pieces, &event)) {
         assert(gr_core_check(core, &event) == GR_REFUSED_NOTHING);
     }
+    if (gr_decide_doomed(core, gr_core_now(core), &event)) {
+        assert(gr_core_check(core, &event) == GR_REFUSED_NOTHING);
+    }
+    if (gr_decide_mix(core, gr_core_now(core), &event)) {
+        assert(gr_core_check(core, &event) == GR_REFUSED_NOTHING);
+    }
     gr_core_digest(core, after);
     assert(memcmp(before, after, sizeof before) == 0);
 }
@@ -62,6 +74,7 @@ static void take_fact(struct gr_core *core, struct gr_event *event)
 {
     event->sequence = gr_core_next_sequence(core);
     event->at_ms = event->at_ms < gr_core_now(core) ? gr_core_now(core) : event->at_ms;
+    event->epoch = gr_core_epoch(core) + (event->type == GR_EPOCH_BEGUN);
     enum gr_refusal refusal = gr_core_check(core, event);
     assert((unsigned)refusal < GR_REFUSALS);
     if (refusal != GR_REFUSED_NOTHING) {
