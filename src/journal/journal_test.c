@@ -2,6 +2,7 @@
 #include "journal/fixture.h"
 
 #include <poll.h>
+#include <sys/stat.h>
 
 static int setup(void **state)
 {
@@ -153,6 +154,52 @@ static void a_reader_may_begin_in_the_middle_of_a_group_but_not_beyond_the_end(v
     gr_journal_close(journal);
 }
 
+static void a_journal_at_its_limit_refuses_and_goes_on_when_it_is_raised(void **state)
+{
+    struct fixture *f = *state;
+    struct gr_journal_config config = {.dir = f->dir, .limit_bytes = 512 * 1024};
+    struct gr_journal *journal;
+    unsigned groups = 0;
+    int rc;
+    assert_int_equal(gr_journal_open(&config, &journal, &f->err), 0);
+    while ((rc = fixture_append(f, journal, 1, 30000, 1000)) == 1) {
+        groups++;
+        assert_true(groups < 17); // 17 x 31000 is more than the limit
+    }
+    assert_int_equal(rc, -ENOSPC);
+    assert_true(groups > 10);
+    assert_int_equal(gr_journal_tip_get(journal).sequence, groups);
+    assert_int_equal(fixture_append(f, journal, 1, 30000, 1000), -ENOSPC);
+    assert_int_equal(gr_journal_poll(journal, &f->err), 0);
+    gr_journal_close(journal);
+    config.limit_bytes = 1024 * 1024;
+    assert_int_equal(gr_journal_open(&config, &journal, &f->err), 0);
+    assert_int_equal(fixture_append(f, journal, 1, 30000, 1000), 1);
+    gr_journal_close(journal);
+    assert_int_equal(fixture_read(f, f->dir, 1, NULL), groups + 1);
+}
+
+static void large_groups_come_back_and_the_log_stays_bounded(void **state)
+{
+    struct fixture *f = *state;
+    char path[120];
+    struct stat st;
+    const struct gr_journal_config config = {.dir = f->dir, .checkpoint_mib = 1};
+    struct gr_journal *journal;
+    uint64_t groups;
+    assert_int_equal(gr_journal_open(&config, &journal, &f->err), 0);
+    assert_int_equal(fixture_append(f, journal, 1, (size_t)24 << 20, (size_t)9 << 20), 1);
+    for (unsigned i = 0; i < 60; i++) {
+        assert_int_equal(fixture_append(f, journal, 1, (size_t)1 << 20, 100), 1);
+    }
+    snprintf(path, sizeof path, "%s/journal.db-wal", f->dir);
+    assert_int_equal(stat(path, &st), 0);
+    assert_true(st.st_size < 60 << 20); // not all that was written
+    assert_int_equal(fixture_read(f, f->dir, 1, &groups), 61);
+    gr_journal_close(journal);
+    assert_int_equal(stat(path, &st), -1);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -164,6 +211,8 @@ int main(void)
         CASE(a_group_that_does_not_continue_is_refused),
         CASE(a_second_writer_is_refused),
         CASE(a_reader_that_reached_the_end_goes_on_when_there_is_more),
+        CASE(a_journal_at_its_limit_refuses_and_goes_on_when_it_is_raised),
+        CASE(large_groups_come_back_and_the_log_stays_bounded),
         CASE(a_reader_may_begin_in_the_middle_of_a_group_but_not_beyond_the_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

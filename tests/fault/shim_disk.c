@@ -9,6 +9,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,7 +48,8 @@ struct name_change {
 };
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-static const char *watched; // folder; NULL: none
+static const char *_Atomic watched; // folder; NULL: none
+static atomic_bool is_idle;         // of the plan
 static struct gr_shim_plan plan;
 static uint64_t counts[GR_SHIM_KINDS];
 static bool is_reached, is_dead;
@@ -226,8 +228,9 @@ static void apply(const struct change *change, uint8_t **bytes, size_t *size, ui
 
 bool shim_watches(const char *path)
 {
-    size_t length = watched == NULL ? 0 : strlen(watched);
-    return length > 0 && path != NULL && strncmp(path, watched, length) == 0 && path[length] == '/';
+    const char *folder = watched;
+    size_t length = folder == NULL ? 0 : strlen(folder);
+    return length > 0 && path != NULL && strncmp(path, folder, length) == 0 && path[length] == '/';
 }
 
 static bool is_change(enum gr_shim_kind kind)
@@ -271,7 +274,7 @@ bool shim_exists(const char *path)
 
 void shim_note_create(const char *path)
 {
-    if (plan.is_idle) {
+    if (is_idle) {
         return;
     }
     pthread_mutex_lock(&mutex);
@@ -281,7 +284,7 @@ void shim_note_create(const char *path)
 
 void shim_note_make_dir(const char *path)
 {
-    if (plan.is_idle) {
+    if (is_idle) {
         return;
     }
     pthread_mutex_lock(&mutex);
@@ -291,7 +294,7 @@ void shim_note_make_dir(const char *path)
 
 void shim_note_write(const char *path, const void *bytes, size_t size, uint64_t offset)
 {
-    if (plan.is_idle) {
+    if (is_idle) {
         return;
     }
     pthread_mutex_lock(&mutex);
@@ -304,7 +307,7 @@ void shim_note_write(const char *path, const void *bytes, size_t size, uint64_t 
 
 void shim_note_truncate(const char *path, uint64_t size)
 {
-    if (plan.is_idle) {
+    if (is_idle) {
         return;
     }
     pthread_mutex_lock(&mutex);
@@ -317,7 +320,7 @@ void shim_note_truncate(const char *path, uint64_t size)
 
 void shim_note_sync(const char *path)
 {
-    if (plan.is_idle) {
+    if (is_idle) {
         return;
     }
     pthread_mutex_lock(&mutex);
@@ -341,7 +344,7 @@ static size_t folder_length(const char *path)
 
 void shim_note_sync_dir(const char *path)
 {
-    if (plan.is_idle) {
+    if (is_idle) {
         return;
     }
     size_t kept = 0;
@@ -369,7 +372,7 @@ void shim_note_sync_dir_of(const char *path)
 
 void shim_note_rename(const char *from, const char *to)
 {
-    if (plan.is_idle) {
+    if (is_idle) {
         return;
     }
     pthread_mutex_lock(&mutex);
@@ -379,7 +382,7 @@ void shim_note_rename(const char *from, const char *to)
 
 void shim_note_remove(const char *path)
 {
-    if (plan.is_idle) {
+    if (is_idle) {
         return;
     }
     pthread_mutex_lock(&mutex);
@@ -438,21 +441,27 @@ static void load(const char *folder, int depth)
 
 void gr_shim_begin(const char *folder, const struct gr_shim_plan *new_plan)
 {
+    pthread_mutex_lock(&mutex);
     forget();
     if (!new_plan->is_idle) {
         load(folder, 2);
     }
     plan = *new_plan;
+    is_idle = plan.is_idle;
     memset(counts, 0, sizeof counts);
     is_reached = is_dead = false;
     watched = folder;
+    pthread_mutex_unlock(&mutex);
 }
 
 bool gr_shim_end(void)
 {
+    pthread_mutex_lock(&mutex);
     watched = NULL;
     is_dead = false;
-    return is_reached;
+    bool was_reached = is_reached;
+    pthread_mutex_unlock(&mutex);
+    return was_reached;
 }
 
 static void leave_file(const char *path, const struct inode *inode, uint64_t how, uint64_t *seed)
