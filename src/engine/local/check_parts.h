@@ -1,0 +1,32 @@
+// What check.c and check_container.c share; nobody else includes it.
+#pragma once
+
+#include "engine/local.h"
+#include "engine/local/cgroup.h"
+
+#include <limits.h>
+
+// What trials say besides 0: no, and "could not be tried".
+#define GR_CHECK_NO 1
+#define GR_CHECK_UNTRIED 2
+
+// The list as it grows, and what all trials need.
+struct gr_check {
+    struct gr_local_check *lines;         // the caller's
+    unsigned most;                        // of lines
+    unsigned count;                       // of lines
+    const struct gr_local_config *config; // the caller's
+    struct gr_cgroup_means means;         // of this trial
+    char dir[PATH_MAX];                   // a folder for trials
+};
+
+// Adds a line; `fmt` says how. `without` and `remedy` are dropped if it is there.
+void gr_check_add(struct gr_check *check, const char *name, bool is_there, const char *without,
+                  const char *remedy, const char *fmt, ...) __attribute__((format(printf, 6, 7)));
+// Runs `work` in a process of its own, in the group if there is one, and waits for it. What it
+// writes to `say` is put into ret_said. Returns its exit code, -1 if it was killed.
+int gr_check_run(const struct gr_cgroup *group, int (*work)(void *context, int say), void *context,
+                 char *ret_said, size_t size);
+// Tries a runtime ("crun", "runc") with a real container. `given`: its path, NULL: looked up in
+// PATH, "": none.
+void gr_check_runtime(struct gr_check *check, const char *name, const char *given);
