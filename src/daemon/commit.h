@@ -18,7 +18,7 @@ struct gr_commit; // opaque
 
 // What is told when a group became durable, before its thens run.
 struct gr_commit_watcher {
-    void *context;
+    void *context; // handed to it
     void (*durable)(void *context, const struct gr_journal_group *group);
 };
 

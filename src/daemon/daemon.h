@@ -17,14 +17,16 @@ struct gr_bulk;       // a submission of many lines; route_bulk.c
 
 // See the head of this file.
 struct gr_daemon {
+    // Its parts, owned.
     struct gr_pool *pool;
     struct gr_http *http;
     struct gr_identities *identities;
     struct gr_events *events;
-    struct gr_arena *arena;          // for specs that come in; reset for each
-    struct gr_log_stream *logs;      // those that follow
-    struct gr_http_request **paused; // bulk submissions that wait for the disk
-    size_t paused_count, paused_room;
+
+    struct gr_arena *arena;           // for specs that come in; reset for each
+    struct gr_log_stream *logs;       // those that follow
+    struct gr_http_request **paused;  // bulk submissions that wait for the disk
+    size_t paused_count, paused_room; // of paused
     struct gr_local_check checks[32]; // what the engine can do here, found out at the start
     int check_count;
     bool is_ending;    // asked to end
@@ -78,11 +80,17 @@ bool gr_daemon_may(const struct gr_identity *who, uint32_t uid);
 
 // --- routes by file
 
-// route_jobs.c
+// --- route_jobs.c
+
+// POST /v1/jobs
 void gr_route_submit(void *context, struct gr_http_request *request);
+// A line of POST /v1/jobs with many: gr_http_route.line.
 bool gr_route_submit_line(void *context, struct gr_http_request *request, struct gr_slice line);
+// GET /v1/jobs
 void gr_route_jobs(void *context, struct gr_http_request *request);
+// GET /v1/jobs/{id}
 void gr_route_job(void *context, struct gr_http_request *request);
+// POST /v1/jobs/{id}/stop
 void gr_route_stop(void *context, struct gr_http_request *request);
 // Reads a spec that is these bytes, as the caller's. False: *ret_refusal says why not. The spec
 // lies in the daemon's arena.
@@ -90,7 +98,8 @@ bool gr_route_spec_read(struct gr_daemon *daemon, struct gr_http_request *reques
                         struct gr_slice bytes, struct gr_spec *ret_spec,
                         struct gr_pool_refusal *ret_refusal);
 
-// route_bulk.c
+// --- route_bulk.c
+
 bool gr_route_submit_line(void *context, struct gr_http_request *request, struct gr_slice line);
 // The end of a submission of lines: all answers, when all are durable.
 void gr_route_submit_end(struct gr_daemon *daemon, struct gr_http_request *request);
@@ -99,28 +108,48 @@ void gr_route_submit_resume(struct gr_daemon *daemon);
 // Frees what gr_caller.bulk holds. NULL is allowed.
 void gr_bulk_free(struct gr_bulk *bulk);
 
-// route_nodes.c
+// --- route_nodes.c
+
+// GET /v1/nodes
 void gr_route_nodes(void *context, struct gr_http_request *request);
+// GET /v1/nodes/{name}
 void gr_route_node(void *context, struct gr_http_request *request);
+// POST /v1/nodes/{name}/cordon
 void gr_route_cordon(void *context, struct gr_http_request *request);
+// POST /v1/nodes/{name}/uncordon
 void gr_route_uncordon(void *context, struct gr_http_request *request);
+// POST /v1/nodes/{name}/drain
 void gr_route_drain(void *context, struct gr_http_request *request);
+// GET /v1/devices
 void gr_route_devices(void *context, struct gr_http_request *request);
+// POST /v1/apply
 void gr_route_apply(void *context, struct gr_http_request *request);
 
-// route_pool.c
+// --- route_pool.c
+
+// GET /v1/pool
 void gr_route_pool(void *context, struct gr_http_request *request);
+// GET /v1/engines
 void gr_route_engines(void *context, struct gr_http_request *request);
+// GET /v1/health
 void gr_route_health(void *context, struct gr_http_request *request);
+// GET /v1/whoami
 void gr_route_whoami(void *context, struct gr_http_request *request);
+// POST /v1/shutdown
 void gr_route_shutdown(void *context, struct gr_http_request *request);
+// GET /metrics
 void gr_route_metrics(void *context, struct gr_http_request *request);
+// GET /v1/openapi.json
 void gr_route_openapi(void *context, struct gr_http_request *request);
 
-// route_logs.c
+// --- route_logs.c
+
+// GET /v1/jobs/{id}/logs
 void gr_route_logs(void *context, struct gr_http_request *request);
 // Wakes all streams that follow a log. Returns whether there are any.
 bool gr_logs_wake(struct gr_daemon *daemon);
 
-// events.c
+// --- events.c
+
+// GET /v1/events
 void gr_route_events(void *context, struct gr_http_request *request);

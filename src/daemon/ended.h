@@ -15,14 +15,14 @@ struct gr_ended {
     uint64_t sequence;                         // of the fact that ended it
     uint64_t array;                            // id of the array's first element; 0: none
     int64_t submitted_ms, placed_ms, ended_ms; // placed_ms 0: it never was
-    int64_t limit_ms;
+    int64_t limit_ms;                          // 0: none
     struct gr_demand demand;
-    struct gr_ending ending; // of the last attempt; all zero if there was none
-    uint32_t array_index;
-    uint32_t org, user; // indexes
-    uint32_t attempt, attempts;
-    uint32_t dropped; // enum gr_refusal: why it left without a start; 0: it ran
-    char text[160];   // what the engine said, or ""
+    struct gr_ending ending;    // of the last attempt; all zero if there was none
+    uint32_t array_index;       // of this element
+    uint32_t org, user;         // indexes
+    uint32_t attempt, attempts; // the last one; at most
+    uint32_t dropped;           // enum gr_refusal: why it left without a start; 0: it ran
+    char text[160];             // what the engine said, or ""
 };
 
 struct gr_ended_ring; // opaque

@@ -58,17 +58,18 @@ struct gr_pool_node {
 
 // What is known of a live job beside the core; an entry in a hash table.
 struct gr_live {
-    uint64_t job; // 0: a free slot
-    uint32_t attempt;
-    bool is_sent;    // the engine has the order to start
-    bool is_known;   // the engine said that it knows the attempt
-    bool is_idle;    // held-idle, since idle_ms
-    int64_t idle_ms; // Unix time
-    char text[96];   // what the engine said last, ""
+    uint64_t job;     // 0: a free slot
+    uint32_t attempt; // the one that the rest is about
+    bool is_sent;     // the engine has the order to start
+    bool is_known;    // the engine said that it knows the attempt
+    bool is_idle;     // held-idle, since idle_ms
+    int64_t idle_ms;  // Unix time
+    char text[96];    // what the engine said last, ""
 };
 
 // An order for the engine that waits to be handed over.
 struct gr_pool_order {
+    // What the engine is told.
     enum {
         GR_POOL_ORDER_START = 1,
         GR_POOL_ORDER_STOP,
@@ -76,8 +77,8 @@ struct gr_pool_order {
         GR_POOL_ORDER_NOTICE,
         GR_POOL_ORDER_FORGET,
     } type;
-    uint32_t attempt;
-    uint64_t job; // id
+    uint32_t attempt; // of the job
+    uint64_t job;     // id
 };
 
 // Answers that are asked for again and again, by what was asked.
@@ -92,26 +93,28 @@ struct gr_pool_cached_user {
 struct gr_pool_cached_kind {
     char kind[GR_NAME_SIZE]; // "" : nothing is cached
     uint32_t variants;
-    uint64_t bits[GR_POOL_VARIANTS_MAX / 64];
+    uint64_t bits[GR_POOL_VARIANTS_MAX / 64]; // a bit a variant
 };
 
 // See the head of this file. Fields are for src/daemon to read; pool*.c change them.
 struct gr_pool {
     struct gr_pool_config config;
     struct gr_state_dir dir;
+    // Its parts, owned.
     struct gr_core *core;
     struct gr_journal *journal;
     struct gr_commit *commit;
     struct gr_specs *specs;
     struct gr_ended_ring *ended;
-    uint32_t untold; // of the ring: newest ones that the history was not told of yet
     struct gr_history *history;
+    struct gr_device_watch *watch;
+
+    uint32_t untold; // of the ring: newest ones that the history was not told of yet
     struct gr_timers timers;
     struct gr_catalogue catalogue;
     struct gr_kinds kinds;
-    struct gr_engine *engine; // NULL: none
-    bool engine_is_up;        // reached, and its list was heard
-    struct gr_device_watch *watch;
+    struct gr_engine *engine;      // NULL: none
+    bool engine_is_up;             // reached, and its list was heard
     struct gr_device_list devices; // of this machine, as last looked at
     struct gr_pool_node *nodes;    // by number, room for all the core holds
     struct gr_live *live;          // hash table
@@ -186,10 +189,10 @@ struct gr_pool_submitted {
 // A refusal for people. Texts are static or in `text`.
 struct gr_pool_refusal {
     enum gr_refusal refusal;
-    unsigned status;  // HTTP
-    const char *code; // refusal's name, or another of docs/api
-    char text[320];
-    char hint[160];
+    unsigned status;   // HTTP
+    const char *code;  // refusal's name, or another of docs/api
+    char text[320];    // a sentence
+    char hint[160];    // what to do, or ""
     const char *field; // of the spec, or NULL
 };
 

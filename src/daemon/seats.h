@@ -13,16 +13,16 @@
 
 // The place of one device.
 struct gr_seat {
-    char node[GR_NAME_SIZE];
-    uint32_t index; // within the node
-    char address[32];
-    char variant[GR_NAME_SIZE];
-    bool is_pretend;
+    char node[GR_NAME_SIZE];    // by name
+    uint32_t index;             // within the node
+    char address[32];           // as in gr_device
+    char variant[GR_NAME_SIZE]; // id in the catalogue
+    bool is_pretend;            // exists only by name
 };
 
 // All of them, by node, then index. Heap.
 struct gr_seats {
-    struct gr_seat *items;
+    struct gr_seat *items; // [count]
     size_t count;
 };
 

@@ -24,9 +24,9 @@ struct gr_timer {
 
 // Caller's memory; zeroed it is empty.
 struct gr_timers {
-    struct gr_timer *heap;
+    struct gr_timer *heap; // the earliest first
     size_t count;
-    size_t room;
+    size_t room; // of heap
 };
 
 // Adds one. Returns 0 or -ENOMEM.
