@@ -53,20 +53,26 @@ static void show_free(const json_t *device, int64_t now_ms, struct gr_cli_cell *
     }
 }
 
+static void show_mib(const json_t *device, const char *key, struct gr_cli_cell *cell)
+{
+    int64_t mib;
+    if (gr_cli_get_int(device, key, &mib)) {
+        (void)gr_cli_memory(mib, cell->text);
+    } else {
+        faint(cell);
+    }
+}
+
 static void show_memory(const json_t *device, int64_t now_ms, struct gr_cli_cell *cell)
 {
     (void)now_ms;
-    int64_t all, used;
-    char text[GR_CLI_UNIT_SIZE];
-    char part[GR_CLI_UNIT_SIZE];
-    if (!gr_cli_get_int(device, "memory_mib", &all)) {
-        faint(cell);
-    } else if (gr_cli_get_int(device, "memory_used_mib", &used)) {
-        snprintf(cell->text, sizeof cell->text, "%s of %s", gr_cli_memory(used, part),
-                 gr_cli_memory(all, text));
-    } else {
-        snprintf(cell->text, sizeof cell->text, "%s", gr_cli_memory(all, text));
-    }
+    show_mib(device, "memory_mib", cell);
+}
+
+static void show_memory_used(const json_t *device, int64_t now_ms, struct gr_cli_cell *cell)
+{
+    (void)now_ms;
+    show_mib(device, "memory_used_mib", cell);
 }
 
 static void show_unit(const json_t *device, const char *key, int64_t by, const char *unit,
@@ -105,6 +111,7 @@ static const struct gr_cli_column columns[] = {
     {"health", GR_TABLE_LEFT, GR_CLI_IN_BOTH, 0, NULL, show_health},
     {"free", GR_TABLE_RIGHT, GR_CLI_IN_BOTH, 0, NULL, show_free},
     {"memory", GR_TABLE_RIGHT, GR_CLI_IN_BOTH, 0, NULL, show_memory},
+    {"used", GR_TABLE_RIGHT, GR_CLI_IN_WIDE, 0, NULL, show_memory_used},
     {"use", GR_TABLE_RIGHT, GR_CLI_IN_BOTH, 70, NULL, show_use},
     {"heat", GR_TABLE_RIGHT, GR_CLI_IN_BOTH, 80, NULL, show_temperature},
     {"power", GR_TABLE_RIGHT, GR_CLI_IN_BOTH, 80, NULL, show_power},

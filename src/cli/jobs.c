@@ -268,7 +268,7 @@ static const struct gr_cli_column columns[] = {
     {"memory", GR_TABLE_RIGHT, GR_CLI_IN_WIDE, 0, NULL, show_memory},
     {"where", GR_TABLE_FILL, GR_CLI_IN_BOTH, 72, NULL, show_where},
     {"time", GR_TABLE_RIGHT, GR_CLI_IN_BOTH, 0, NULL, show_time},
-    {"age", GR_TABLE_RIGHT, GR_CLI_IN_BOTH, 100, NULL, show_age},
+    {"age", GR_TABLE_RIGHT, GR_CLI_IN_WIDE, 0, NULL, show_age},
     {"attempt", GR_TABLE_RIGHT, GR_CLI_IN_WIDE, 0, NULL, show_attempt},
     {"priority", GR_TABLE_RIGHT, GR_CLI_IN_WIDE | GR_CLI_IN_CSV, 0, "priority", NULL},
     {"submitted", GR_TABLE_LEFT, GR_CLI_IN_WIDE, 0, NULL, show_submitted},
