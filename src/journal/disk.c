@@ -89,9 +89,9 @@ int gr_disk_sync(int fd, const char *path, struct gr_err *err)
 
 int gr_disk_sync_dir(const char *dir, struct gr_err *err)
 {
-    int fd = gr_disk_open(dir, O_RDONLY | O_DIRECTORY, err);
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC); // a folder's name may be a link
     if (fd < 0) {
-        return fd;
+        return gr_fail_errno(err, "open %s", dir);
     }
     int rc = fsync(fd) < 0 ? gr_fail_errno(err, "sync %s", dir) : 0;
     close(fd);

@@ -1,7 +1,7 @@
 // Files as the journal needs them: whole reads and writes, syncs, folders that survive a power cut.
 //
-// For this folder only. All paths are opened O_CLOEXEC and never through a symbolic link in the
-// last component.
+// For this folder only. All files are opened O_CLOEXEC and never through a symbolic link in the
+// last component; folders may be links.
 #pragma once
 
 #include "base/err.h"

@@ -9,7 +9,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#define RESTORE "restore a backup into a new directory (docs/operate/restore.md)"
+#define RESTORE "restore a backup into a new directory (docs/operate/backup.md)"
 
 // The last group must give its own hash.
 static int check_last(sqlite3 *db, const struct gr_store_state *state,

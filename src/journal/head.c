@@ -107,7 +107,7 @@ int gr_head_open(const char *dir, bool write, struct gr_head *ret_head,
         gr_head_close(&head);
         return gr_fail(err, -EBADMSG,
                        "%s: all its slots are damaged, so nobody knows whether the journal lost "
-                       "its tail; restore a backup into a new directory (docs/operate/restore.md)",
+                       "its tail; restore a backup into a new directory (docs/operate/backup.md)",
                        path);
     }
     (void)snprintf(head.path, sizeof head.path, "%.*s", (int)sizeof head.path - 1, path);

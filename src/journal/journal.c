@@ -209,7 +209,7 @@ static int make_if_new(const char *dir, struct gr_err *err)
     if (gr_disk_exists(path) || has_parts(dir)) {
         return gr_fail(err, -EBADMSG,
                        "%s: there was a journal here and %s is missing; put it back, or restore a "
-                       "backup into a new directory (docs/operate/restore.md)",
+                       "backup into a new directory (docs/operate/backup.md)",
                        dir, GR_STORE_NAME);
     }
     return gr_store_create(dir, &nothing, err);

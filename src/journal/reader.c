@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RESTORE "restore a backup into a new directory (docs/operate/restore.md)"
+#define RESTORE "restore a backup into a new directory (docs/operate/backup.md)"
 
 struct gr_journal_reader {
     char *dir;

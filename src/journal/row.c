@@ -85,7 +85,7 @@ int gr_store_row_read(sqlite3_stmt *stmt, struct gr_journal_group *ret_group,
         return gr_fail(err, -EBADMSG,
                        "the journal's group that ends with sequence %" PRIu64
                        " is damaged (%s); restore a backup into a new directory "
-                       "(docs/operate/restore.md)",
+                       "(docs/operate/backup.md)",
                        (uint64_t)sqlite3_column_int64(stmt, LAST), damaged);
     }
     memcpy(ret_hash, hash, GR_HASH_SIZE);

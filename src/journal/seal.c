@@ -130,7 +130,7 @@ static int remove_groups(sqlite3 *db, const struct gr_store_state *state,
     if (rc < 0) {
         return rc; // closing undoes what was begun
     }
-    rc = gr_store_exec(db, "VACUUM", err);
+    rc = gr_store_exec(db, "PRAGMA temp_store=FILE; VACUUM", err); // what stays may be large
     // Without room for that the file stays as large as it is, and the next groups fill it.
     return rc == -ENOSPC ? 0 : rc;
 }

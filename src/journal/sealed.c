@@ -17,7 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define REPLACE "put a good copy of it in its place (docs/operate/restore.md)"
+#define REPLACE "put a good copy of it in its place (docs/operate/backup.md)"
 
 struct gr_sealed {
     int fd;

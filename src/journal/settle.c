@@ -17,6 +17,8 @@ enum { LOG_TIMES_MAX = 8, LOG_FRAME_HEADER = 24 };
 // While groups follow each other the head is synced at most so often: a sync for each group would
 // contend with the group's own (docs/adr/0008-journal.md has the figures).
 enum { HEAD_APART_MS = 5 };
+// How long a reader is waited for when the log is to be cut: the writer waits too.
+enum { CUT_WAIT_MS = 20 };
 
 struct gr_settler {
     sqlite3 *db; // the thread's own
@@ -182,6 +184,7 @@ int gr_settler_start(const char *dir, struct gr_head *head, uint64_t log_bytes,
         free(settler);
         return rc;
     }
+    sqlite3_busy_timeout(settler->db, CUT_WAIT_MS);
     settler->pages_most = pages_of(settler->db, log_bytes);
     pthread_mutex_init(&settler->mutex, NULL);
     pthread_cond_init(&settler->wake, NULL);

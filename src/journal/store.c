@@ -23,7 +23,7 @@ enum {
     BUSY_MS = 10000,          // how long another connection's short lock is waited for
 };
 
-#define RESTORE "restore a backup into a new directory (docs/operate/restore.md)"
+#define RESTORE "restore a backup into a new directory (docs/operate/backup.md)"
 
 // The tables, as they stand in the file. The order is that of their names.
 static const char *const tables[] = {

@@ -54,7 +54,7 @@ static int broken(const struct walk *walk, uint64_t first, uint64_t last, const 
     return gr_fail(err, -EBADMSG,
                    "%s: the journal is damaged at sequence %" PRIu64 ": %s (group %" PRIu64
                    " to %" PRIu64 "); restore a backup into a new directory "
-                   "(docs/operate/restore.md)",
+                   "(docs/operate/backup.md)",
                    walk->dir, walk->at.sequence + 1, what, first, last);
 }
 
@@ -192,7 +192,7 @@ static int check_structure(const struct walk *walk, sqlite3 *db, struct gr_err *
             rc =
                 gr_fail(err, -EBADMSG,
                         "%s: all groups are good, but the file around them is damaged (%s); make a "
-                        "backup and restore it into a new directory (docs/operate/restore.md)",
+                        "backup and restore it into a new directory (docs/operate/backup.md)",
                         walk->dir, text == NULL ? "no memory to say where" : text);
         }
     }
