@@ -75,6 +75,12 @@ uint32_t gr_core_job_edges(const struct gr_core *core, uint64_t job, struct gr_e
     return count;
 }
 
+bool gr_core_array_is_live(const struct gr_core *core, uint64_t array)
+{
+    assert(core != NULL);
+    return gr_links_array(core, array) != NONE;
+}
+
 uint32_t gr_core_held(const struct gr_core *core)
 {
     return core->held;

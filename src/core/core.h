@@ -131,6 +131,8 @@ void gr_core_job_more(const struct gr_core *core, uint64_t job, struct gr_job_mo
 // Copies a live job's edges that are not met, at most `most`, and returns how many there are.
 uint32_t gr_core_job_edges(const struct gr_core *core, uint64_t job, struct gr_edge *ret_edges,
                            uint32_t most);
+// True if elements of the array with this id (of its first element) are live or still to come.
+bool gr_core_array_is_live(const struct gr_core *core, uint64_t array);
 // Jobs held, waiting, running.
 uint32_t gr_core_held(const struct gr_core *core);
 // See gr_core_held.

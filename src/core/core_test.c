@@ -51,6 +51,7 @@ static void what_was_touched_is_real_memory(void **state)
     config.limits.pieces = 100000;
     config.touch_jobs = 1000000; // more than there can be
     config.touch_pieces = 1000;
+    config.touch_nodes = 1000;
     assert_int_equal(gr_core_new(&config, &core, &err), 0);
     assert_null(gr_core_audit(core));
     gr_core_free(core);
