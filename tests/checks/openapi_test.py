@@ -55,8 +55,8 @@ TYPES = {
     "integer": lambda value: isinstance(value, int) and not isinstance(value, bool),
     "number": lambda value: isinstance(value, (int, float)) and not isinstance(value, bool),
 }
-KNOWN = {"type", "properties", "required", "additionalProperties", "items", "enum", "const", "oneOf",
-         "minimum", "maximum", "minLength", "maxLength", "description", "$schema", "title"}
+KNOWN = {"type", "properties", "required", "additionalProperties", "items", "enum", "const",
+         "oneOf", "minimum", "maximum", "minLength", "maxLength", "description", "$schema", "title"}
 
 
 def faults(schema, value, where=""):
@@ -86,7 +86,8 @@ def faults(schema, value, where=""):
         listed = schema.get("properties", {})
         rest = schema.get("additionalProperties", False)
         is_any = "properties" not in schema and "additionalProperties" not in schema
-        found += [f"{where}: lacks {name}" for name in schema.get("required", []) if name not in value]
+        found += [f"{where}: lacks {name}" for name in schema.get("required", [])
+                  if name not in value]
         for name, one in value.items():
             if name in listed:
                 found += faults(listed[name], one, f"{where}/{name}")
@@ -109,7 +110,8 @@ def fits(schema, value, what):
 
 
 def the_paths_are_the_programs_routes():
-    done = subprocess.run([GRANARY, "serve", "--routes"], capture_output=True, timeout=20, text=True)
+    done = subprocess.run([GRANARY, "serve", "--routes"], capture_output=True, timeout=20,
+                          text=True)
     assert done.returncode == 0, done.stderr
     routes = set(done.stdout.splitlines())
     described = {f"{method} {path}" for method, path, _, _ in operations()}
@@ -327,7 +329,8 @@ def a_job_from_submission_to_its_end_is_as_described():
 
 def lines_are_answered_as_described():
     with Pool() as pool:
-        lines = b'{"command": ["true"]}\n\n{"array": "0-3", "command": ["true"]}\n{"x": 1}\nnothing\n'
+        lines = (b'{"command": ["true"]}\n\n{"array": "0-3", "command": ["true"]}\n'
+                 b'{"x": 1}\nnothing\n')
         for query in ("", "?dry_run=true"):
             got = pool.fits("POST", "/v1/jobs" + query, "/v1/jobs", lines,
                             kind="application/x-ndjson", want=[200])

@@ -110,7 +110,8 @@ def every_reply_has_the_headers_that_keep_browsers_out():
 
 def a_http_1_0_client_is_served_and_closed():
     with Server() as server:
-        for path, body in (("/hello", b'{"hello": true}\n'), ("/stream?count=2", b"x" * 15 + b"\n")):
+        for path, body in (("/hello", b'{"hello": true}\n'),
+                           ("/stream?count=2", b"x" * 15 + b"\n")):
             with server.unix() as client:
                 client.send(f"GET {path} HTTP/1.0\r\n\r\n")
                 while client.more():
@@ -170,7 +171,8 @@ def tcp_needs_the_right_token():
         for header in (TOKEN, "authorization: bearer the-token\r\n",
                        "AUTHORIZATION: BEARER the-token \t\r\n"):
             assert client.ask("GET", "/hello", header).status == 200, header
-        assert client.ask("GET", "/hello", "Authorization: Bearer the-other-token\r\n").status == 403
+        other = "Authorization: Bearer the-other-token\r\n"
+        assert client.ask("GET", "/hello", other).status == 403
         # A token of one request is not the next one's.
         assert client.ask("GET", "/hello").status == 401
 
@@ -185,10 +187,12 @@ def a_body_is_not_read_from_whoever_is_not_let_in():
 
 def a_host_that_is_not_ours_is_refused_on_tcp():
     with Server() as server, server.tcp() as client:
-        for host in ("localhost", "LOCALHOST:7070", "127.0.0.1", f"127.0.0.1:{server.port}", "[::1]",
+        for host in ("localhost", "LOCALHOST:7070", "127.0.0.1", f"127.0.0.1:{server.port}",
+                     "[::1]",
                      "[::1]:1", "pool.example:80"):
             assert client.ask("GET", "/hello", TOKEN, host=host).status == 200, host
-        for host in ("evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "", ":7070",
+        for host in ("evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "",
+                     ":7070",
                      "127.0.0.1:7070@evil.example", "localhost:80:80", "localhost:evil", "[::1]x",
                      "[::1", "127.0.0.2", "evil.example:7070", "localhost/", "[::2]", "a b"):
             reply = client.ask("GET", "/hello", TOKEN, host=host)
@@ -281,12 +285,17 @@ def control_characters_are_refused():
 def lines_that_are_no_request_are_refused_or_cut_off():
     with Server() as server:
         for data in ("GET\r\n\r\n", "GET /hello\r\n\r\n", "GET /hello HTTP/2.0\r\n\r\n",
-                     "GET /hello HTTP/0.9\r\n\r\n", "GET /hello FTP/1.1\r\n\r\n", "\x16\x03\x01\r\n\r\n",
-                     "GET  /hello HTTP/1.1\r\nHost: x\r\n\r\n", "GET hello HTTP/1.1\r\nHost: x\r\n\r\n",
+                     "GET /hello HTTP/0.9\r\n\r\n", "GET /hello FTP/1.1\r\n\r\n",
+                     "\x16\x03\x01\r\n\r\n",
+                     "GET  /hello HTTP/1.1\r\nHost: x\r\n\r\n",
+                     "GET hello HTTP/1.1\r\nHost: x\r\n\r\n",
                      "GET /a b HTTP/1.1\r\nHost: x\r\n\r\n", "GET /hello HTTP/1.1\r\n\r\n",
-                     "GET http://x/hello HTTP/1.1\r\nHost: x\r\n\r\n", "OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n",
-                     "GET /hello#x HTTP/1.1\r\nHost: x\r\n\r\n", "GET /hello HTTP/1.1\r\nnothing\r\n\r\n",
-                     "GET /hello HTTP/1.1\r\n: x\r\nHost: x\r\n\r\n", " GET /hello HTTP/1.1\r\nHost: x\r\n\r\n",
+                     "GET http://x/hello HTTP/1.1\r\nHost: x\r\n\r\n",
+                     "OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n",
+                     "GET /hello#x HTTP/1.1\r\nHost: x\r\n\r\n",
+                     "GET /hello HTTP/1.1\r\nnothing\r\n\r\n",
+                     "GET /hello HTTP/1.1\r\n: x\r\nHost: x\r\n\r\n",
+                     " GET /hello HTTP/1.1\r\nHost: x\r\n\r\n",
                      "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"):
             with server.unix() as client:
                 client.send(data)
@@ -447,7 +456,8 @@ def lines_are_handed_out_as_they_come():
 def a_line_may_be_as_long_as_the_limit_and_no_longer():
     limit = 1 << 20
     with Server() as server:
-        for size, end, status in ((limit - 1, b"\n", 200), (limit, b"\n", 200), (limit, b"\r\n", 200),
+        for size, end, status in ((limit - 1, b"\n", 200), (limit, b"\n", 200),
+                                  (limit, b"\r\n", 200),
                                   (limit, b"", 200), (limit + 1, b"\n", 413), (limit + 1, b"", 413),
                                   (limit + 1, b"\r\n", 413), (limit + 5000, b"\n", 413)):
             with server.unix() as client:
@@ -839,7 +849,8 @@ def a_wrong_address_or_path_says_what_to_do():
         fails_to_open(["--unix", folder + "/file"], "is no socket")
         assert os.path.exists(folder + "/file")
         fails_to_open(["--unix", folder + "/no/s"], "No such file")
-    for address in ("127.0.0.1", "127.0.0.1:", ":7070", "localhost:7070", "127.0.0.1:70000", "::1:7070",
+    for address in ("127.0.0.1", "127.0.0.1:", ":7070", "localhost:7070", "127.0.0.1:70000",
+                    "::1:7070",
                     "[127.0.0.1]:7070", "[::1]", "127.0.0.1:x", ""):
         fails_to_open(["--address", address], "is not like 127.0.0.1:7070")
 

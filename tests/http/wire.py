@@ -1,4 +1,4 @@
-"""A client that says exactly what it is told to, byte by byte, and the server that it says it to."""
+"""A client that says exactly what it is told to, byte by byte, and the server that it talks to."""
 
 import json
 import os
