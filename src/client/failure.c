@@ -76,7 +76,9 @@ int gr_client_fail_status(struct gr_client *client, long status, struct gr_slice
         return gr_fail(err, errno_of(status), "%s: answered %ld and %s", client->where, status,
                        quote);
     }
-    bool is_named = answer->field[0] != '\0' && strstr(message, answer->field) == NULL;
+    // What is wrong about a request is told by its field; what is not there is told by its name.
+    bool is_named = errno_of(status) == -EINVAL && answer->field[0] != '\0' &&
+                    strstr(message, answer->field) == NULL;
     return gr_fail(err, errno_of(status), "%s%s%s", is_named ? answer->field : "",
                    is_named ? ": " : "", message);
 }
