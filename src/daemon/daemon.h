@@ -84,7 +84,6 @@ bool gr_daemon_may(const struct gr_identity *who, uint32_t uid);
 
 // POST /v1/jobs
 void gr_route_submit(void *context, struct gr_http_request *request);
-// A line of POST /v1/jobs with many: gr_http_route.line.
 bool gr_route_submit_line(void *context, struct gr_http_request *request, struct gr_slice line);
 // GET /v1/jobs
 void gr_route_jobs(void *context, struct gr_http_request *request);
@@ -100,6 +99,7 @@ bool gr_route_spec_read(struct gr_daemon *daemon, struct gr_http_request *reques
 
 // --- route_bulk.c
 
+// A line of POST /v1/jobs with many: gr_http_route.line.
 bool gr_route_submit_line(void *context, struct gr_http_request *request, struct gr_slice line);
 // The end of a submission of lines: all answers, when all are durable.
 void gr_route_submit_end(struct gr_daemon *daemon, struct gr_http_request *request);

@@ -209,12 +209,16 @@ static void begin_epoch(struct gr_pool *pool)
     gr_pool_fact(pool, &event);
 }
 
+// How often all devices are looked at.
+#define LOOK_MS 10000
+
 static int open_engine(struct gr_pool *pool, struct gr_err *err)
 {
     if (!pool->config.has_engine) {
         return 0;
     }
     if (pool->config.engine != NULL) {
+        gr_pool_care_begin(pool);
         pool->engine = pool->config.engine;
         return pool->engine->ops->list(pool->engine, err);
     }
@@ -225,6 +229,11 @@ static int open_engine(struct gr_pool *pool, struct gr_err *err)
                                      .epoch = gr_journal_tip_get(pool->journal).epoch,
                                      .idle_warn_ms = pool->config.idle_ms};
     rc = rc != 0 ? rc : gr_local_open(&config, &pool->engine, err);
+    const char *checks = pool->config.checks == NULL ? "" : pool->config.checks;
+    rc = rc != 0 ? rc : gr_care_open(checks, pool->watch, LOOK_MS, &pool->care, err);
+    if (rc == 0) {
+        gr_pool_care_begin(pool);
+    }
     return rc != 0 ? rc : pool->engine->ops->list(pool->engine, err);
 }
 
@@ -296,6 +305,8 @@ void gr_pool_free(struct gr_pool *pool)
     if (pool->engine != NULL && pool->engine != pool->config.engine) {
         pool->engine->ops->close(pool->engine);
     }
+    gr_care_close(pool->care);
+    gr_pool_held_free(pool);
     gr_commit_close(pool->commit);
     gr_history_close(pool->history);
     gr_specs_close(pool->specs);
@@ -307,6 +318,7 @@ void gr_pool_free(struct gr_pool *pool)
     gr_device_watch_close(pool->watch);
     gr_kinds_done(&pool->kinds);
     gr_catalogue_done(&pool->catalogue);
+    free(pool->reported);
     free(pool->orders);
     free(pool->nodes);
     free(pool->live);
@@ -350,6 +362,7 @@ int gr_pool_run(struct gr_pool *pool, int *ret_wait_ms, struct gr_err *err)
         if (rc != 0) {
             return rc;
         }
+        gr_pool_care_run(pool);
         gr_pool_tick(pool);
         gr_pool_schedule(pool);
     }

@@ -7,6 +7,7 @@
 
 #include "base/err.h"
 #include "core/core.h"
+#include "daemon/care.h"
 #include "daemon/commit.h"
 #include "daemon/ended.h"
 #include "daemon/history.h"
@@ -53,7 +54,8 @@ struct gr_pool_node {
     bool is_here;          // the engine of this machine serves it
     uint32_t device_first; // into gr_pool.devices
     uint32_t device_count;
-    char why[128]; // why somebody drained it; ""
+    char why[128];   // why it is out of use; ""
+    bool is_by_care; // node checks or health took it out, nobody's hand
 };
 
 // What is known of a live job beside the core; an entry in a hash table.
@@ -62,9 +64,11 @@ struct gr_live {
     uint32_t attempt; // the one that the rest is about
     bool is_sent;     // the engine has the order to start
     bool is_known;    // the engine said that it knows the attempt
-    bool is_idle;     // held-idle, since idle_ms
-    int64_t idle_ms;  // Unix time
-    char text[96];    // what the engine said last, ""
+    // Node checks before the start of the attempt.
+    enum { GR_LIVE_CARE_NONE = 0, GR_LIVE_CARE_BEFORE, GR_LIVE_CARE_DONE } care;
+    bool is_idle;    // held-idle, since idle_ms
+    int64_t idle_ms; // Unix time
+    char text[96];   // what the engine said last, ""
 };
 
 // An order for the engine that waits to be handed over.
@@ -96,6 +100,14 @@ struct gr_pool_cached_kind {
     uint64_t bits[GR_POOL_VARIANTS_MAX / 64]; // a bit a variant
 };
 
+// What node checks or drivers hold against a device until somebody looked after it.
+struct gr_pool_reported {
+    enum gr_health health;
+    char text[GR_DEVICE_TEXT_SIZE]; // why
+};
+
+struct gr_pool_held; // pool_care.c
+
 // See the head of this file. Fields are for src/daemon to read; pool*.c change them.
 struct gr_pool {
     struct gr_pool_config config;
@@ -113,11 +125,14 @@ struct gr_pool {
     struct gr_timers timers;
     struct gr_catalogue catalogue;
     struct gr_kinds kinds;
-    struct gr_engine *engine;      // NULL: none
-    bool engine_is_up;             // reached, and its list was heard
-    struct gr_device_list devices; // of this machine, as last looked at
-    struct gr_pool_node *nodes;    // by number, room for all the core holds
-    struct gr_live *live;          // hash table
+    struct gr_engine *engine;          // NULL: none
+    bool engine_is_up;                 // reached, and its list was heard
+    struct gr_device_list devices;     // of this machine, as last looked at
+    struct gr_pool_reported *reported; // of each device
+    struct gr_care *care;              // NULL: no engine of this machine
+    struct gr_pool_held *held;         // ends that wait for their devices to be looked after
+    struct gr_pool_node *nodes;        // by number, room for all the core holds
+    struct gr_live *live;              // hash table
     uint32_t live_size, live_count;
     struct gr_piece *pieces;          // room for one gang
     struct gr_spec_room *room;        // for decoding specs
@@ -230,13 +245,33 @@ void gr_pool_node_set(struct gr_pool *pool, uint32_t node, enum gr_node_state st
                       int64_t grace_ms, const char *why);
 // Takes in what a new look at the devices found; owns `devices` from then on.
 void gr_pool_devices_take(struct gr_pool *pool, struct gr_device_list *devices);
+// Takes a node back into use: what was held against its devices is forgotten, and if there are node
+// checks for that moment they come first.
+void gr_pool_node_return(struct gr_pool *pool, uint32_t node);
 
 // --- inside: pool_run.c and pool_nodes.c, for pool.c
 
 // Adds facts for organisation, sites, variants and nodes of this machine that are not there yet.
 int gr_pool_enrol(struct gr_pool *pool, struct gr_err *err);
-// Effects of facts that are durable.
-void gr_pool_effect(struct gr_pool *pool, const struct gr_effect *effect);
+// Facts that follow from how the devices are: out of use, back, what runs on them stopped.
+void gr_pool_devices_apply(struct gr_pool *pool);
+// Node checks before an attempt. 0: it may start; 1: not yet; -errno: it cannot.
+int gr_pool_care_before(struct gr_pool *pool, const struct gr_job *job, struct gr_err *err);
+// Whether the end that was reported must wait until its devices were looked after; then it is kept.
+bool gr_pool_care_after(struct gr_pool *pool, const struct gr_job *job,
+                        const struct gr_engine_report *report);
+// Hears what became of checks and looks.
+void gr_pool_care_run(struct gr_pool *pool);
+// At a start: nodes wait for their checks, or take work at once.
+void gr_pool_care_begin(struct gr_pool *pool);
+// Takes a node out of use by itself, within the limit.
+void gr_pool_care_drain(struct gr_pool *pool, uint32_t node, const char *why);
+// Frees ends that wait.
+void gr_pool_held_free(struct gr_pool *pool);
+// Ends an attempt as the engine reported it, its devices looked after.
+void gr_pool_end_reported(struct gr_pool *pool, const struct gr_engine_report *report);
+// Ends an attempt that could not start because its node or device is unfit.
+void gr_pool_end_unfit(struct gr_pool *pool, const struct gr_job *job, const char *text);
 // Hears from the engine. Returns 0 or a final error.
 int gr_pool_hear(struct gr_pool *pool, struct gr_err *err);
 // Sets the timers of a running job.

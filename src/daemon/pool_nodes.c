@@ -1,4 +1,5 @@
 // The nodes of this machine: enrolment, states, devices that come and go. See pool.h.
+#include "daemon/notes.h"
 #include "daemon/pool.h"
 #include "daemon/seats.h"
 
@@ -323,6 +324,14 @@ int gr_pool_enrol(struct gr_pool *pool, struct gr_err *err)
         return rc;
     }
     rc = enrol_devices(pool, host, err);
+    if (rc != 0) {
+        return rc;
+    }
+    pool->reported = calloc(pool->devices.count + 1, sizeof *pool->reported);
+    if (pool->reported == NULL) {
+        return gr_fail(err, -ENOMEM, "no memory for the devices");
+    }
+    rc = gr_notes_read(pool, err);
     if (rc == 0) {
         set_found(pool);
     }
@@ -360,8 +369,51 @@ void gr_pool_node_set(struct gr_pool *pool, uint32_t node, enum gr_node_state st
         gr_pool_fact(pool, &event);
     }
     snprintf(pool->nodes[node].why, sizeof pool->nodes[node].why, "%s", why);
+    pool->nodes[node].is_by_care = false;
+    (void)gr_notes_write(pool, NULL); // only for people: the fact says what counts
     if (drain) {
         stop_on_node(pool, node, 0, grace_ms);
+    }
+}
+
+// What scripts reported counts beside what the driver says: the worse of the two.
+static void merge_reported(struct gr_pool *pool)
+{
+    for (size_t i = 0; i < pool->devices.count; i++) {
+        struct gr_device *device = &pool->devices.devices[i];
+        const struct gr_pool_reported *reported = &pool->reported[i];
+        if (reported->health > device->health) {
+            device->health = reported->health;
+            memcpy(device->problem, reported->text, sizeof device->problem);
+            snprintf(device->code, sizeof device->code, "node-check");
+        }
+    }
+}
+
+void gr_pool_devices_apply(struct gr_pool *pool)
+{
+    merge_reported(pool);
+    const struct gr_place *place = gr_core_place(pool->core);
+    uint32_t count = gr_place_node_count(place);
+    for (uint32_t n = 0; n < count; n++) {
+        const struct gr_pool_node *node = &pool->nodes[n];
+        if (node->device_count == 0) {
+            continue;
+        }
+        set_devices_out(pool, n);
+        for (uint32_t d = 0; d < node->device_count; d++) {
+            const struct gr_device *device = &pool->devices.devices[node->device_first + d];
+            struct gr_health_effect effect = gr_health_effect_of(device->health);
+            if (effect.stops_running) {
+                stop_on_node(pool, n, 1u << d, -1);
+            }
+            if (effect.drains_node) {
+                char why[128];
+                snprintf(why, sizeof why, "device %s: %s %.60s", device->address,
+                         gr_health_name(device->health), device->problem);
+                gr_pool_care_drain(pool, n, why);
+            }
+        }
     }
 }
 
@@ -385,19 +437,5 @@ void gr_pool_devices_take(struct gr_pool *pool, struct gr_device_list *devices)
         }
     }
     gr_device_list_done(devices);
-    const struct gr_place *place = gr_core_place(pool->core);
-    uint32_t count = gr_place_node_count(place);
-    for (uint32_t n = 0; n < count; n++) {
-        const struct gr_pool_node *node = &pool->nodes[n];
-        if (node->device_count == 0) {
-            continue;
-        }
-        set_devices_out(pool, n);
-        for (uint32_t d = 0; d < node->device_count; d++) {
-            enum gr_health health = pool->devices.devices[node->device_first + d].health;
-            if (gr_health_effect_of(health).stops_running) {
-                stop_on_node(pool, n, 1u << d, -1);
-            }
-        }
-    }
+    gr_pool_devices_apply(pool);
 }

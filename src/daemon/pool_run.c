@@ -133,8 +133,16 @@ static int send_start(struct gr_pool *pool, const struct gr_pool_order *which)
                                     .user = "",
                                     .tasks = start->tasks,
                                     .nodes = start->nodes};
-    int rc = gr_specs_get(pool->specs, more.array != 0 ? more.array : job->id, &order.spec,
-                          &order.spec_size, &err);
+    int rc = gr_pool_care_before(pool, job, &err);
+    if (rc == 1) {
+        free(start);
+        return 0; // its node is looked at first; the order comes again
+    }
+    rc = rc != 0 ? rc
+                 : gr_specs_get(pool->specs, more.array != 0 ? more.array : job->id, &order.spec,
+                                &order.spec_size, &err);
+    // Looking at the node has used the room for pieces.
+    count = gr_core_job_pieces(pool->core, job->id, pool->pieces, job->demand.tasks);
     rc = rc != 0 ? rc : fill_tasks(pool, count, start, &order, &err);
     order.devices = start->devices;
     if (rc == 0 && order.task_count > 0) {
@@ -249,6 +257,7 @@ static void hear_started(struct gr_pool *pool, const struct gr_engine_report *re
     struct gr_live *live = gr_pool_live_take(pool, job->id);
     if (live != NULL) {
         live->attempt = report->attempt;
+        live->care = GR_LIVE_CARE_DONE;
         live->is_sent = live->is_known = true;
         live->is_idle = false;
     }
@@ -267,6 +276,21 @@ static void hear_started(struct gr_pool *pool, const struct gr_engine_report *re
 }
 
 static void hear_ended(struct gr_pool *pool, const struct gr_engine_report *report)
+{
+    const struct gr_job *job = running_job(pool, report);
+    if (job != NULL && gr_pool_care_after(pool, job, report)) {
+        return;
+    }
+    gr_pool_end_reported(pool, report);
+}
+
+void gr_pool_end_unfit(struct gr_pool *pool, const struct gr_job *job, const char *text)
+{
+    struct gr_ending ending = {.outcome = GR_OUTCOME_NODE};
+    end_attempt(pool, job, gr_pool_now(pool), &ending, text);
+}
+
+void gr_pool_end_reported(struct gr_pool *pool, const struct gr_engine_report *report)
 {
     const struct gr_job *job = running_job(pool, report);
     if (job == NULL) {

@@ -250,7 +250,9 @@ static bool apply_node(struct apply *apply, const json_t *object)
         apply->unchanged++;
         return true;
     }
-    if (apply->is_real) {
+    if (apply->is_real && is_up) {
+        gr_pool_node_return(pool, node);
+    } else if (apply->is_real) {
         gr_pool_node_set(pool, node, wanted, false, -1, why);
     }
     return changed(apply, "node %s is %s", name, state);

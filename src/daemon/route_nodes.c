@@ -112,7 +112,9 @@ static void set_state(struct gr_daemon *daemon, struct gr_http_request *request,
                                         : "why must be a text",
                             NULL, why_is_good ? "grace_ms" : "why");
     } else {
-        if (!is_dry) {
+        if (!is_dry && state == GR_NODE_UP) {
+            gr_pool_node_return(daemon->pool, node);
+        } else if (!is_dry) {
             gr_pool_node_set(daemon->pool, node, state, drain,
                              json_is_integer(grace) ? json_integer_value(grace) : -1,
                              json_is_string(why) ? json_string_value(why) : "");

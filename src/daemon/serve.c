@@ -7,14 +7,12 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -23,31 +21,16 @@
 
 extern char **environ;
 
-// How often devices are looked at, in seconds; how often followed logs are looked at, in
-// milliseconds.
-#define LOOK_SECONDS 10
+// How often followed logs are looked at, in milliseconds.
 #define LOG_MS 50
 // How long the daemon waits at its end for jobs that were asked to stop, beyond their grace.
 #define END_SECONDS 90
-
-// The thread that looks at the devices: drivers may hang.
-struct looker {
-    pthread_t thread;
-    bool runs;
-    struct gr_device_watch *watch; // its own from the start of the thread on
-    pthread_mutex_t mutex;
-    pthread_cond_t wake;
-    bool ends;
-    struct gr_device_list found; // handed over; devices NULL: none
-    int event_fd;                // something was found
-};
 
 struct serve {
     const struct gr_serve_config *config;
     struct gr_state_dir dir;
     struct gr_daemon daemon;
     struct gr_arena arena;
-    struct looker looker;
     char socket[GR_STATE_PATH_SIZE];
     int epoll_fd, signal_fd;
     pid_t snapshot_pid; // the child that makes one; 0: none
@@ -94,82 +77,6 @@ static int64_t clock_ms(void)
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-// --- looking at devices
-
-static void *look(void *context)
-{
-    struct looker *looker = context;
-    pthread_mutex_lock(&looker->mutex);
-    while (!looker->ends) {
-        struct timespec until;
-        clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_sec += LOOK_SECONDS;
-        (void)pthread_cond_timedwait(&looker->wake, &looker->mutex, &until);
-        if (looker->ends || looker->found.devices != NULL) {
-            continue;
-        }
-        pthread_mutex_unlock(&looker->mutex);
-        struct gr_device_list found = {0};
-        int rc = gr_device_watch_look(looker->watch, &found, NULL);
-        pthread_mutex_lock(&looker->mutex);
-        if (rc == 0) {
-            uint64_t one = 1;
-            looker->found = found;
-            ssize_t written = write(looker->event_fd, &one, sizeof one);
-            (void)written; // a counter that is full has been heard of
-        }
-    }
-    pthread_mutex_unlock(&looker->mutex);
-    return NULL;
-}
-
-static int looker_begin(struct looker *looker, struct gr_device_watch *watch, struct gr_err *err)
-{
-    looker->watch = watch;
-    looker->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (looker->event_fd < 0) {
-        return gr_fail_errno(err, "make an event descriptor");
-    }
-    pthread_mutex_init(&looker->mutex, NULL);
-    pthread_cond_init(&looker->wake, NULL);
-    int code = pthread_create(&looker->thread, NULL, look, looker);
-    if (code != 0) {
-        return gr_fail(err, -code, "start the thread that looks at devices");
-    }
-    looker->runs = true;
-    return 0;
-}
-
-static void looker_end(struct looker *looker)
-{
-    if (looker->runs) {
-        pthread_mutex_lock(&looker->mutex);
-        looker->ends = true;
-        pthread_cond_signal(&looker->wake);
-        pthread_mutex_unlock(&looker->mutex);
-        pthread_join(looker->thread, NULL);
-        gr_device_list_done(&looker->found);
-    }
-    if (looker->event_fd >= 0) {
-        close(looker->event_fd);
-    }
-}
-
-static void take_found(struct serve *serve)
-{
-    struct looker *looker = &serve->looker;
-    uint64_t count;
-    ssize_t got = read(looker->event_fd, &count, sizeof count);
-    (void)got;
-    pthread_mutex_lock(&looker->mutex);
-    struct gr_device_list found = looker->found;
-    looker->found = (struct gr_device_list){0};
-    pthread_mutex_unlock(&looker->mutex);
-    if (found.devices != NULL) {
-        gr_pool_devices_take(serve->daemon.pool, &found);
-    }
 }
 
 // --- snapshots: by a child, so that nothing here waits
@@ -294,8 +201,6 @@ static int run(struct serve *serve, struct gr_err *err)
         for (int i = 0; i < count; i++) {
             if (events[i].data.fd == serve->signal_fd) {
                 take_signals(serve);
-            } else if (events[i].data.fd == serve->looker.event_fd) {
-                take_found(serve);
             }
         }
         int http_ms = gr_http_run(daemon->http);
@@ -404,9 +309,8 @@ static int open_all(struct serve *serve, struct gr_err *err)
     if (rc == 0 && (serve->epoll_fd < 0 || serve->signal_fd < 0)) {
         rc = gr_fail_errno(err, "make descriptors to wait on");
     }
-    if (rc == 0 && config->pool.has_engine) {
-        rc = looker_begin(&serve->looker, daemon->pool->watch, err);
-        rc = rc != 0 ? rc : watch_fd(serve, serve->looker.event_fd, err);
+    if (rc == 0 && daemon->pool->care != NULL) {
+        rc = watch_fd(serve, gr_care_fd(daemon->pool->care), err);
     }
     rc = rc != 0 ? rc : watch_fd(serve, serve->signal_fd, err);
     rc = rc != 0 ? rc : watch_fd(serve, gr_http_fd(daemon->http), err);
@@ -421,7 +325,6 @@ static void close_all(struct serve *serve)
 {
     struct gr_daemon *daemon = &serve->daemon;
     gr_http_close(daemon->http); // ends streams and requests: their data goes first
-    looker_end(&serve->looker);
     gr_events_close(daemon->events);
     gr_identities_close(daemon->identities);
     gr_pool_close(daemon->pool);
@@ -493,7 +396,7 @@ static int serve_here(const struct gr_serve_config *config, int ready_fd, struct
         return gr_fail(err, -ENOMEM, "no memory");
     }
     serve->config = config;
-    serve->epoll_fd = serve->signal_fd = serve->looker.event_fd = serve->dir.lock_fd = -1;
+    serve->epoll_fd = serve->signal_fd = serve->dir.lock_fd = -1;
     int rc = config->state_dir == NULL ? gr_state_default(path, err) : 0;
     rc = rc != 0 ? rc
                  : gr_state_dir_open(config->state_dir == NULL ? path : config->state_dir,

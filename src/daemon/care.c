@@ -1,0 +1,399 @@
+// Care between holders: see care.h.
+#include "daemon/care.h"
+
+#include <assert.h>
+#include <dirent.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+// All scripts of one visit together may take so long.
+#define SCRIPTS_MS 60000
+
+// A visit under way: scripts first, then the drivers.
+struct visit {
+    struct visit *next;
+    struct gr_node_checks *scripts; // NULL: over, or there were none
+    struct gr_care_answer answer;
+    struct gr_device *devices; // a copy, for the thread
+    uint32_t device_count;
+    bool checks_devices;
+    bool is_with_thread; // in the thread's hands
+    bool is_over;
+};
+
+struct gr_care {
+    char *checks;
+    struct gr_device_watch *watch; // the thread's
+    int64_t look_ms;
+    int epoll_fd, event_fd;
+    struct visit *visits; // all of them; the caller's side
+    pthread_t thread;
+    bool has_thread;
+    // Between the two sides, under the mutex.
+    pthread_mutex_t mutex;
+    pthread_cond_t wake;
+    struct visit *asked; // one at a time is with the thread
+    char forget[16][32]; // addresses
+    unsigned forget_count;
+    struct gr_device_list found;
+    bool ends;
+};
+
+// --- the thread
+
+// Asks the drivers about each device of a visit.
+static void ask_drivers(struct gr_care *care, struct visit *visit)
+{
+    struct gr_care_answer *answer = &visit->answer;
+    for (uint32_t i = 0; i < visit->device_count; i++) {
+        const struct gr_device *device = &visit->devices[i];
+        struct gr_err err;
+        gr_err_init(&err);
+        int rc = gr_device_check(care->watch, device, &err);
+        enum gr_health health = GR_HEALTH_REPAIR;
+        if (rc == -EIO && device->health == GR_HEALTH_RESET) {
+            rc = gr_device_reset(care->watch, device, &err);
+            health = GR_HEALTH_RESET;
+        }
+        // Where nobody can be asked there is nothing to hold against it.
+        if (rc == 0 || rc == -ENOTSUP || answer->device_count == GR_NODE_CHECKS_DEVICES) {
+            continue;
+        }
+        struct gr_node_checks_device *unwell = &answer->devices[answer->device_count++];
+        *unwell = (struct gr_node_checks_device){.health = rc == -EBUSY ? GR_HEALTH_RESET : health};
+        memcpy(unwell->address, device->address, sizeof unwell->address);
+        snprintf(unwell->text, sizeof unwell->text, "%.250s", err.text);
+    }
+}
+
+static void tell(struct gr_care *care)
+{
+    uint64_t one = 1;
+    ssize_t written = write(care->event_fd, &one, sizeof one);
+    (void)written; // a counter that is full has been heard of
+}
+
+// What is to be done first: forget, ask, look. Called with the mutex held; gives it up meanwhile.
+static void work(struct gr_care *care, bool looks)
+{
+    while (care->forget_count > 0) {
+        char address[32];
+        memcpy(address, care->forget[--care->forget_count], sizeof address);
+        pthread_mutex_unlock(&care->mutex);
+        (void)gr_device_forget(care->watch, address, NULL);
+        pthread_mutex_lock(&care->mutex);
+        looks = true;
+    }
+    struct visit *visit = care->asked;
+    if (visit != NULL && !visit->is_over) {
+        pthread_mutex_unlock(&care->mutex);
+        ask_drivers(care, visit);
+        pthread_mutex_lock(&care->mutex);
+        visit->is_over = true;
+        tell(care);
+    }
+    if (looks && care->found.devices == NULL) {
+        struct gr_device_list found = {0};
+        pthread_mutex_unlock(&care->mutex);
+        int rc = gr_device_watch_look(care->watch, &found, NULL);
+        pthread_mutex_lock(&care->mutex);
+        if (rc == 0) {
+            care->found = found;
+            tell(care);
+        }
+    }
+}
+
+static void *run(void *context)
+{
+    struct gr_care *care = context;
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    pthread_mutex_lock(&care->mutex);
+    while (!care->ends) {
+        int rc = 0;
+        bool has_work = care->forget_count > 0 || (care->asked != NULL && !care->asked->is_over);
+        if (!has_work) {
+            rc = pthread_cond_timedwait(&care->wake, &care->mutex, &until);
+        }
+        bool looks = rc == ETIMEDOUT;
+        if (!care->ends) {
+            work(care, looks);
+        }
+        if (looks) {
+            clock_gettime(CLOCK_REALTIME, &until);
+            until.tv_sec += care->look_ms / 1000;
+            until.tv_nsec += care->look_ms % 1000 * 1000000;
+            until.tv_sec += until.tv_nsec / 1000000000;
+            until.tv_nsec %= 1000000000;
+        }
+    }
+    pthread_mutex_unlock(&care->mutex);
+    return NULL;
+}
+
+// --- opening
+
+static int open_fds(struct gr_care *care, struct gr_err *err)
+{
+    care->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    care->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    struct epoll_event event = {.events = EPOLLIN};
+    if (care->epoll_fd < 0 || care->event_fd < 0 ||
+        epoll_ctl(care->epoll_fd, EPOLL_CTL_ADD, care->event_fd, &event) != 0) {
+        return gr_fail_errno(err, "make descriptors for the care of nodes");
+    }
+    return 0;
+}
+
+int gr_care_open(const char *checks, struct gr_device_watch *watch, int64_t look_ms,
+                 struct gr_care **ret_care, struct gr_err *err)
+{
+    assert(checks != NULL && watch != NULL && ret_care != NULL);
+    struct gr_care *care = calloc(1, sizeof *care);
+    if (care == NULL) {
+        return gr_fail(err, -ENOMEM, "no memory for the care of nodes");
+    }
+    care->epoll_fd = care->event_fd = -1;
+    care->watch = watch;
+    care->look_ms = look_ms;
+    pthread_mutex_init(&care->mutex, NULL);
+    pthread_cond_init(&care->wake, NULL);
+    care->checks = strdup(checks);
+    int rc = care->checks == NULL ? gr_fail(err, -ENOMEM, "no memory for the care of nodes")
+                                  : open_fds(care, err);
+    if (rc == 0) {
+        int code = pthread_create(&care->thread, NULL, run, care);
+        care->has_thread = code == 0;
+        rc = code == 0 ? 0 : gr_fail(err, -code, "start the thread that asks the drivers");
+    }
+    if (rc != 0) {
+        gr_care_close(care);
+        return rc;
+    }
+    *ret_care = care;
+    return 0;
+}
+
+static void visit_free(struct visit *visit)
+{
+    gr_node_checks_close(visit->scripts);
+    free(visit->devices);
+    free(visit);
+}
+
+void gr_care_close(struct gr_care *care)
+{
+    if (care == NULL) {
+        return;
+    }
+    if (care->has_thread) {
+        pthread_mutex_lock(&care->mutex);
+        care->ends = true;
+        pthread_cond_signal(&care->wake);
+        pthread_mutex_unlock(&care->mutex);
+        pthread_join(care->thread, NULL);
+    }
+    while (care->visits != NULL) {
+        struct visit *visit = care->visits;
+        care->visits = visit->next;
+        visit_free(visit);
+    }
+    gr_device_list_done(&care->found);
+    if (care->epoll_fd >= 0) {
+        close(care->epoll_fd);
+    }
+    if (care->event_fd >= 0) {
+        close(care->event_fd);
+    }
+    pthread_mutex_destroy(&care->mutex);
+    pthread_cond_destroy(&care->wake);
+    free(care->checks);
+    free(care);
+}
+
+int gr_care_fd(const struct gr_care *care)
+{
+    return care->epoll_fd;
+}
+
+bool gr_care_has(const struct gr_care *care, enum gr_node_checks_when when)
+{
+    char path[1024];
+    if (care->checks[0] == '\0' || snprintf(path, sizeof path, "%s/%s", care->checks,
+                                            gr_node_checks_folder(when)) >= (int)sizeof path) {
+        return care->checks[0] != '\0';
+    }
+    DIR *dir = opendir(path);
+    if (dir == NULL) {
+        return errno != ENOENT; // one that cannot be read must not be passed over
+    }
+    bool has_any = false;
+    for (struct dirent *entry; !has_any && (entry = readdir(dir)) != NULL;) {
+        has_any = entry->d_name[0] != '.';
+    }
+    closedir(dir);
+    return has_any;
+}
+
+// --- visits
+
+static int begin_scripts(struct gr_care *care, const struct gr_care_visit *config,
+                         struct visit *visit, struct gr_err *err)
+{
+    if (!gr_care_has(care, config->when)) {
+        return 0;
+    }
+    struct gr_node_checks_config scripts = {.dir = care->checks,
+                                            .when = config->when,
+                                            .node = config->name,
+                                            .devices = config->devices,
+                                            .device_count = config->device_count,
+                                            .job = config->job,
+                                            .attempt = config->attempt,
+                                            .user = config->user,
+                                            .limit_ms = SCRIPTS_MS};
+    int rc = gr_node_checks_open(&scripts, &visit->scripts, err);
+    struct epoll_event event = {.events = EPOLLIN};
+    if (rc == 0 &&
+        epoll_ctl(care->epoll_fd, EPOLL_CTL_ADD, gr_node_checks_fd(visit->scripts), &event) != 0) {
+        rc = gr_fail_errno(err, "watch node checks");
+    }
+    return rc;
+}
+
+int gr_care_begin(struct gr_care *care, const struct gr_care_visit *config, struct gr_err *err)
+{
+    assert(care != NULL && config != NULL);
+    struct visit *visit = calloc(1, sizeof *visit);
+    if (visit == NULL) {
+        return gr_fail(err, -ENOMEM, "no memory for node checks");
+    }
+    visit->answer = (struct gr_care_answer){.when = config->when,
+                                            .node = config->node,
+                                            .job = config->job,
+                                            .attempt = config->attempt,
+                                            .is_well = true};
+    visit->checks_devices = config->checks_devices && config->device_count > 0;
+    visit->device_count = config->device_count;
+    int rc = 0;
+    if (config->device_count > 0) {
+        visit->devices = malloc(config->device_count * sizeof *visit->devices);
+        if (visit->devices == NULL) {
+            rc = gr_fail(err, -ENOMEM, "no memory for node checks");
+        } else {
+            memcpy(visit->devices, config->devices, config->device_count * sizeof *visit->devices);
+        }
+    }
+    rc = rc != 0 ? rc : begin_scripts(care, config, visit, err);
+    if (rc != 0) {
+        visit_free(visit);
+        return rc;
+    }
+    visit->next = care->visits;
+    care->visits = visit;
+    tell(care); // it may be over already
+    return 0;
+}
+
+// The scripts of a visit have ended: what they said.
+static void take_result(struct visit *visit, const struct gr_node_checks_result *result)
+{
+    struct gr_care_answer *answer = &visit->answer;
+    answer->is_well = result->is_well;
+    if (!result->is_well) {
+        snprintf(answer->text, sizeof answer->text, "%.60s: %.180s",
+                 result->script[0] == '\0' ? "node checks" : result->script,
+                 result->is_late ? "did not end in time" : result->text);
+    }
+    answer->device_count = result->device_count;
+    memcpy(answer->devices, result->devices, result->device_count * sizeof *answer->devices);
+}
+
+// Brings one visit further. True: it is over.
+static bool go_on(struct gr_care *care, struct visit *visit)
+{
+    if (visit->scripts != NULL) {
+        struct gr_node_checks_result result;
+        struct gr_err err;
+        gr_err_init(&err);
+        int rc = gr_node_checks_poll(visit->scripts, &result, &err);
+        if (rc == 0) {
+            return false;
+        }
+        if (rc > 0) {
+            take_result(visit, &result);
+        } else {
+            visit->answer.is_well = false;
+            snprintf(visit->answer.text, sizeof visit->answer.text, "node checks: %.200s",
+                     err.text);
+        }
+        gr_node_checks_close(visit->scripts); // leaves the epoll set with its descriptor
+        visit->scripts = NULL;
+    }
+    if (!visit->checks_devices) {
+        return true;
+    }
+    pthread_mutex_lock(&care->mutex);
+    if (!visit->is_with_thread && care->asked == NULL) {
+        care->asked = visit;
+        visit->is_with_thread = true;
+        pthread_cond_signal(&care->wake);
+    }
+    bool is_over = visit->is_over;
+    if (is_over && care->asked == visit) {
+        care->asked = NULL;
+    }
+    pthread_mutex_unlock(&care->mutex);
+    return is_over;
+}
+
+int gr_care_poll(struct gr_care *care, struct gr_care_answer *ret_answer)
+{
+    assert(care != NULL && ret_answer != NULL);
+    uint64_t count;
+    ssize_t got = read(care->event_fd, &count, sizeof count);
+    (void)got; // nothing there: fine
+    for (struct visit **at = &care->visits; *at != NULL; at = &(*at)->next) {
+        struct visit *visit = *at;
+        if (go_on(care, visit)) {
+            *ret_answer = visit->answer;
+            *at = visit->next;
+            visit_free(visit);
+            if (care->visits != NULL) {
+                tell(care); // another may have waited for the thread
+            }
+            return 1;
+        }
+    }
+    return 0;
+}
+
+bool gr_care_found(struct gr_care *care, struct gr_device_list *ret_list)
+{
+    pthread_mutex_lock(&care->mutex);
+    bool is_new = care->found.devices != NULL;
+    if (is_new) {
+        *ret_list = care->found;
+        care->found = (struct gr_device_list){0};
+    }
+    pthread_mutex_unlock(&care->mutex);
+    return is_new;
+}
+
+void gr_care_forget(struct gr_care *care, const char *address)
+{
+    pthread_mutex_lock(&care->mutex);
+    if (care->forget_count < sizeof care->forget / sizeof care->forget[0]) {
+        snprintf(care->forget[care->forget_count++], sizeof care->forget[0], "%s", address);
+        pthread_cond_signal(&care->wake);
+    }
+    pthread_mutex_unlock(&care->mutex);
+}

@@ -1,0 +1,339 @@
+// Nodes and devices between holders: what node checks and drivers say, and what follows from it.
+// See pool.h and care.h.
+#include "daemon/care.h"
+#include "daemon/notes.h"
+#include "daemon/pool.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+// A report that waits until its devices were looked after.
+struct gr_pool_held {
+    struct gr_pool_held *next;
+    struct gr_engine_report report;
+};
+
+// --- taking nodes and devices out of use
+
+static uint32_t nodes_by_care(const struct gr_pool *pool, uint32_t *ret_total)
+{
+    const struct gr_place *place = gr_core_place(pool->core);
+    uint32_t count = gr_place_node_count(place);
+    uint32_t by_care = 0;
+    *ret_total = 0;
+    for (uint32_t n = 0; n < count; n++) {
+        *ret_total += pool->nodes[n].is_here;
+        by_care +=
+            pool->nodes[n].is_by_care && gr_place_node_get(place, n)->state == GR_NODE_DRAINED;
+    }
+    return by_care;
+}
+
+// Takes a node out of use by itself, unless too many are out by themselves already: a fault in a
+// script must not empty the fleet.
+static void drain_by_care(struct gr_pool *pool, uint32_t node, const char *why)
+{
+    uint32_t total;
+    uint32_t drained = nodes_by_care(pool, &total);
+    const struct gr_node *row = gr_place_node_get(gr_core_place(pool->core), node);
+    if (row->state != GR_NODE_UP) {
+        return; // somebody took it out already; their reason stands
+    }
+    if (!gr_drain_allowed(total, drained, pool->config.drain_percent)) {
+        snprintf(pool->nodes[node].why, sizeof pool->nodes[node].why,
+                 "stays in use, %u nodes are out by themselves already: %.60s", drained, why);
+        return;
+    }
+    gr_pool_node_set(pool, node, GR_NODE_DRAINED, false, -1, why);
+    pool->nodes[node].is_by_care = true;
+    (void)gr_notes_write(pool, NULL);
+}
+
+// What scripts or drivers found of devices is held against them until somebody looked after them.
+static void report_devices(struct gr_pool *pool, const struct gr_care_answer *answer)
+{
+    for (uint32_t i = 0; i < answer->device_count; i++) {
+        const struct gr_node_checks_device *unwell = &answer->devices[i];
+        for (size_t d = 0; d < pool->devices.count; d++) {
+            if (strcmp(pool->devices.devices[d].address, unwell->address) != 0) {
+                continue;
+            }
+            if (unwell->health > pool->reported[d].health) {
+                pool->reported[d].health = unwell->health;
+                snprintf(pool->reported[d].text, sizeof pool->reported[d].text, "%.90s",
+                         unwell->text);
+            }
+        }
+    }
+    if (answer->device_count > 0) {
+        gr_pool_devices_apply(pool);
+    }
+}
+
+// --- visits
+
+static bool is_real(const struct gr_device *devices, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (!devices[i].is_pretend) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// The devices that a job holds here, on the heap; `ret_node` is the first of its nodes.
+static struct gr_device *devices_of(struct gr_pool *pool, const struct gr_job *job,
+                                    uint32_t *ret_count, uint32_t *ret_node)
+{
+    uint32_t pieces = gr_core_job_pieces(pool->core, job->id, pool->pieces, job->demand.tasks);
+    struct gr_device *devices =
+        malloc((pool->devices.count == 0 ? 1 : pool->devices.count) * sizeof *devices);
+    *ret_count = 0;
+    *ret_node = pool->pieces[0].node;
+    for (uint32_t i = 0; i < pieces && devices != NULL; i++) {
+        const struct gr_pool_node *node = &pool->nodes[pool->pieces[i].node];
+        for (uint32_t d = 0; d < node->device_count; d++) {
+            if ((pool->pieces[i].devices >> d & 1u) != 0 && *ret_count < pool->devices.count) {
+                devices[(*ret_count)++] = pool->devices.devices[node->device_first + d];
+            }
+        }
+    }
+    return devices;
+}
+
+// Begins a visit about a job. Returns 1 if it is under way, 0 if there is nothing to do, or -errno.
+static int visit_job(struct gr_pool *pool, const struct gr_job *job, enum gr_node_checks_when when,
+                     struct gr_err *err)
+{
+    bool has_scripts = gr_care_has(pool->care, when);
+    bool has_devices = job->demand.shape.devices > 0;
+    if (!has_scripts && (when != GR_CHECKS_AFTER || !has_devices)) {
+        return 0;
+    }
+    uint32_t count;
+    uint32_t node;
+    struct gr_device *devices = devices_of(pool, job, &count, &node);
+    if (devices == NULL) {
+        return gr_fail(err, -ENOMEM, "no memory for node checks");
+    }
+    int rc = 0;
+    bool checks_devices = when == GR_CHECKS_AFTER && is_real(devices, count);
+    if (has_scripts || checks_devices) {
+        struct gr_care_visit visit = {.when = when,
+                                      .node = node,
+                                      .name =
+                                          gr_place_cold_get(gr_core_place(pool->core), node)->name,
+                                      .job = job->id,
+                                      .attempt = job->attempt,
+                                      .user = "",
+                                      .devices = devices,
+                                      .device_count = count,
+                                      .checks_devices = checks_devices};
+        rc = gr_care_begin(pool->care, &visit, err);
+        rc = rc == 0 ? 1 : rc;
+    }
+    free(devices);
+    return rc;
+}
+
+static int visit_node(struct gr_pool *pool, uint32_t number, enum gr_node_checks_when when,
+                      struct gr_err *err)
+{
+    const struct gr_pool_node *node = &pool->nodes[number];
+    struct gr_care_visit visit = {
+        .when = when,
+        .node = number,
+        .name = gr_place_cold_get(gr_core_place(pool->core), number)->name,
+        .user = "",
+        .devices = node->device_count == 0 ? NULL : &pool->devices.devices[node->device_first],
+        .device_count = node->device_count};
+    return gr_care_begin(pool->care, &visit, err);
+}
+
+// --- before and after an attempt
+
+int gr_pool_care_before(struct gr_pool *pool, const struct gr_job *job, struct gr_err *err)
+{
+    if (pool->care == NULL) {
+        return 0;
+    }
+    struct gr_live *live = gr_pool_live_take(pool, job->id);
+    if (live == NULL) {
+        return gr_fail(err, -ENOMEM, "no memory for node checks");
+    }
+    if (live->attempt == job->attempt && live->care != GR_LIVE_CARE_NONE) {
+        return live->care == GR_LIVE_CARE_DONE ? 0 : 1;
+    }
+    live->attempt = job->attempt;
+    int rc = visit_job(pool, job, GR_CHECKS_BEFORE, err);
+    live->care = rc == 0 ? GR_LIVE_CARE_DONE : GR_LIVE_CARE_BEFORE;
+    return rc;
+}
+
+bool gr_pool_care_after(struct gr_pool *pool, const struct gr_job *job,
+                        const struct gr_engine_report *report)
+{
+    if (pool->care == NULL) {
+        return false;
+    }
+    for (const struct gr_pool_held *held = pool->held; held != NULL; held = held->next) {
+        if (held->report.job == report->job) {
+            return true; // it was told again while its devices are looked after
+        }
+    }
+    struct gr_err err;
+    struct gr_pool_held *held = malloc(sizeof *held);
+    int rc = held == NULL ? 0 : visit_job(pool, job, GR_CHECKS_AFTER, &err);
+    if (rc <= 0) {
+        free(held);
+        if (rc < 0) {
+            drain_by_care(pool, pool->pieces[0].node, err.text);
+        }
+        return false;
+    }
+    *held = (struct gr_pool_held){.next = pool->held, .report = *report};
+    pool->held = held;
+    return true;
+}
+
+static void answer_before(struct gr_pool *pool, const struct gr_care_answer *answer)
+{
+    const struct gr_job *job = gr_core_job_find(pool->core, answer->job);
+    if (job == NULL || job->state != GR_JOB_RUNNING || job->attempt != answer->attempt) {
+        return;
+    }
+    struct gr_live *live = gr_pool_live_take(pool, job->id);
+    if (answer->is_well && answer->device_count == 0 && live != NULL) {
+        live->care = GR_LIVE_CARE_DONE;
+        gr_pool_order_add(pool, GR_POOL_ORDER_START, job->id, job->attempt);
+        if (job->stop_why != GR_STOP_NOT) {
+            gr_pool_order_add(pool, GR_POOL_ORDER_STOP, job->id, job->attempt);
+        }
+        return;
+    }
+    if (!answer->is_well) {
+        drain_by_care(pool, answer->node, answer->text);
+    }
+    gr_pool_end_unfit(pool, job, answer->text[0] == '\0' ? "a device is unwell" : answer->text);
+}
+
+static void answer_after(struct gr_pool *pool, const struct gr_care_answer *answer)
+{
+    if (!answer->is_well) {
+        drain_by_care(pool, answer->node, answer->text);
+    }
+    for (struct gr_pool_held **at = &pool->held; *at != NULL; at = &(*at)->next) {
+        struct gr_pool_held *held = *at;
+        if (held->report.job == answer->job) {
+            *at = held->next;
+            gr_pool_end_reported(pool, &held->report);
+            free(held);
+            return;
+        }
+    }
+}
+
+// A node that was to join or come back.
+static void answer_node(struct gr_pool *pool, const struct gr_care_answer *answer)
+{
+    struct gr_pool_node *node = &pool->nodes[answer->node];
+    const struct gr_node *row = gr_place_node_get(gr_core_place(pool->core), answer->node);
+    if (row->state != GR_NODE_DRAINED || !node->is_by_care) {
+        return; // an operator has taken it meanwhile
+    }
+    if (answer->is_well) {
+        gr_pool_node_set(pool, answer->node, GR_NODE_UP, false, -1, "");
+    } else {
+        snprintf(node->why, sizeof node->why, "%.127s", answer->text);
+        (void)gr_notes_write(pool, NULL);
+    }
+}
+
+void gr_pool_care_run(struct gr_pool *pool)
+{
+    if (pool->care == NULL) {
+        return;
+    }
+    struct gr_care_answer answer;
+    while (gr_care_poll(pool->care, &answer) > 0) {
+        report_devices(pool, &answer);
+        if (answer.when == GR_CHECKS_BEFORE) {
+            answer_before(pool, &answer);
+        } else if (answer.when == GR_CHECKS_AFTER) {
+            answer_after(pool, &answer);
+        } else {
+            answer_node(pool, &answer);
+        }
+    }
+    struct gr_device_list found;
+    if (gr_care_found(pool->care, &found)) {
+        gr_pool_devices_take(pool, &found);
+    }
+}
+
+// --- joining and coming back
+
+// Out of use until the scripts have said that it is well.
+static void wait_for_checks(struct gr_pool *pool, uint32_t node, enum gr_node_checks_when when)
+{
+    struct gr_err err;
+    gr_pool_node_set(pool, node, GR_NODE_DRAINED, false, -1,
+                     "node checks run before it takes work");
+    pool->nodes[node].is_by_care = true;
+    if (visit_node(pool, node, when, &err) != 0) {
+        snprintf(pool->nodes[node].why, sizeof pool->nodes[node].why, "%.127s", err.text);
+    }
+    (void)gr_notes_write(pool, NULL);
+}
+
+void gr_pool_care_begin(struct gr_pool *pool)
+{
+    const struct gr_place *place = gr_core_place(pool->core);
+    uint32_t count = gr_place_node_count(place);
+    bool has_scripts = pool->care != NULL && gr_care_has(pool->care, GR_CHECKS_START);
+    for (uint32_t n = 0; n < count; n++) {
+        const struct gr_node *row = gr_place_node_get(place, n);
+        bool is_mine = pool->nodes[n].is_here && row->state != GR_NODE_BROKEN &&
+                       (row->state == GR_NODE_UP || pool->nodes[n].is_by_care);
+        if (is_mine && has_scripts) {
+            wait_for_checks(pool, n, GR_CHECKS_START);
+        } else if (is_mine && row->state == GR_NODE_DRAINED) {
+            gr_pool_node_set(pool, n, GR_NODE_UP, false, -1, "");
+        }
+    }
+}
+
+void gr_pool_node_return(struct gr_pool *pool, uint32_t node)
+{
+    const struct gr_pool_node *row = &pool->nodes[node];
+    for (uint32_t d = 0; d < row->device_count; d++) {
+        pool->reported[row->device_first + d].health = GR_HEALTH_GOOD;
+        if (pool->care != NULL) {
+            gr_care_forget(pool->care, pool->devices.devices[row->device_first + d].address);
+        }
+    }
+    gr_pool_devices_apply(pool);
+    if (pool->care != NULL && row->is_here && gr_care_has(pool->care, GR_CHECKS_RETURN)) {
+        wait_for_checks(pool, node, GR_CHECKS_RETURN);
+    } else {
+        gr_pool_node_set(pool, node, GR_NODE_UP, false, -1, "");
+    }
+}
+
+void gr_pool_care_drain(struct gr_pool *pool, uint32_t node, const char *why)
+{
+    drain_by_care(pool, node, why);
+}
+
+void gr_pool_held_free(struct gr_pool *pool)
+{
+    while (pool->held != NULL) {
+        struct gr_pool_held *held = pool->held;
+        pool->held = held->next;
+        free(held);
+    }
+}
