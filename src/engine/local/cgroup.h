@@ -68,9 +68,9 @@ struct gr_cgroup_limits {
 
 // What a group used.
 struct gr_cgroup_usage {
-    bool has_cpu, has_peak;
-    uint64_t cpu_ms;
-    uint64_t peak_kib;
+    bool has_cpu, has_peak; // whether cpu_ms and peak_kib are known
+    uint64_t cpu_ms;        // user and system time of all processes, ended ones included
+    uint64_t peak_kib;      // most memory of the whole group at a time
     uint32_t out_of_memory; // processes that the memory limit killed
 };
 

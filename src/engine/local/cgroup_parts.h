@@ -8,8 +8,9 @@
 
 // A group: its directories, "" where it has none.
 struct gr_cgroup {
-    struct gr_cgroup_means means;
-    char v2[GR_CGROUP_PATH_SIZE];
+    struct gr_cgroup_means means; // a copy
+    char v2[GR_CGROUP_PATH_SIZE]; // its directory in v2
+    // Its directories in v1, by controller.
     char v1[GR_CGROUP_CONTROLLERS][GR_CGROUP_PATH_SIZE];
     // The cgroup.procs files of all of them, for gr_cgroup_enter, which may format nothing.
     char procs[GR_CGROUP_CONTROLLERS + 1][GR_CGROUP_PATH_SIZE + GR_CGROUP_FILE_SIZE];

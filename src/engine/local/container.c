@@ -492,6 +492,15 @@ static void runtime_delete(const struct gr_container *container)
     }
 }
 
+void gr_container_sweep(const char *dir)
+{
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0) {
+        (void)gr_tree_remove(fd, BOX);
+        close(fd);
+    }
+}
+
 void gr_container_delete(struct gr_container *container)
 {
     if (container == NULL) {
@@ -501,11 +510,8 @@ void gr_container_delete(struct gr_container *container)
         runtime_delete(container);
     }
     gr_cgroup_remove(container->group);
-    int dir =
-        container->dir == NULL ? -1 : open(container->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (dir >= 0) {
-        (void)gr_tree_remove(dir, BOX);
-        close(dir);
+    if (container->dir != NULL) {
+        gr_container_sweep(container->dir);
     }
     if (container->lock >= 0) {
         close(container->lock);

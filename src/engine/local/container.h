@@ -53,3 +53,6 @@ int gr_container_kill(struct gr_container *container, int signal, bool all, stru
 void gr_container_usage(const struct gr_container *container, struct gr_cgroup_usage *ret_usage);
 // Deletes container and bundle, also when it never started, and frees. NULL is allowed.
 void gr_container_delete(struct gr_container *container);
+// Removes what a container left in the directory of its task when the process that held it was
+// killed, after its control group was killed and removed. Does nothing if there is nothing.
+void gr_container_sweep(const char *dir);
