@@ -33,7 +33,7 @@ struct gr_care_answer {
     uint32_t node;
     uint64_t job;
     uint32_t attempt;
-    bool is_well;
+    bool is_well;                                                 // no script found a fault
     char text[GR_NODE_CHECKS_TEXT_SIZE];                          // what is wrong; ""
     struct gr_node_checks_device devices[GR_NODE_CHECKS_DEVICES]; // found unwell
     uint32_t device_count;                                        // of devices

@@ -84,7 +84,6 @@ bool gr_daemon_may(const struct gr_identity *who, uint32_t uid);
 
 // POST /v1/jobs
 void gr_route_submit(void *context, struct gr_http_request *request);
-bool gr_route_submit_line(void *context, struct gr_http_request *request, struct gr_slice line);
 // GET /v1/jobs
 void gr_route_jobs(void *context, struct gr_http_request *request);
 // GET /v1/jobs/{id}
