@@ -1,4 +1,4 @@
-// `granary backup` and `granary restore`: see journal.h and docs/operate/restore.md.
+// `granary backup` and `granary restore`: see journal.h and docs/operate/backup.md.
 #include "cli/cli.h"
 #include "cli/journal.h"
 #include "cli/start.h"

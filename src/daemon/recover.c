@@ -36,7 +36,7 @@ static int apply_group(struct gr_core *core, const struct gr_journal_group *grou
         if (refusal != GR_REFUSED_NOTHING || event.sequence != expected) {
             return gr_fail(err, -EBADMSG,
                            "journal: fact %llu (%s) does not follow from those before it: %s; "
-                           "restore the newest backup (docs/operate/restore.md)",
+                           "restore the newest backup (docs/operate/backup.md)",
                            (unsigned long long)expected, gr_event_type_name(event.type),
                            gr_refusal_text(refusal));
         }
