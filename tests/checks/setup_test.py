@@ -19,7 +19,7 @@ SETUP = tree.ROOT / "tools/setup"
 LIBRARIES = {"m": "libc6-dev", "threads": "libc6-dev", "jansson": "libjansson-dev",
              "libsodium": "libsodium-dev", "glpk": "libglpk-dev", "cmocka": "libcmocka-dev",
              "yaml-0.1": "libyaml-dev", "sqlite3": "libsqlite3-dev",
-             "libmicrohttpd": "libmicrohttpd-dev", "libcurl": "libcurl4-gnutls-dev"}
+             "libmicrohttpd": "libmicrohttpd-dev", "libcurl": "libcurl4-gnutls-dev", "zlib": "zlib1g-dev"}
 REAL = ["sh", "sed", "awk", "wc", "tr", "tail", "cat", "mktemp", "rm", "env", "printf", "grep"]
 
 
