@@ -13,14 +13,18 @@
 // A job as the command line describes it. Zero-initialise; filled by the options. Texts are
 // borrowed from argv.
 struct gr_cli_ask {
-    const char *file; // --file
-    const char *name, *kind, *memory, *limit, *array, *image, *directory, *output, *error;
-    const char *use, *umask, *stop_signal, *grace, *notice_signal, *notice, *requeue_on, *export;
-    int64_t tasks, devices, cpu, priority, requeue; // devices and cpu in thousandths
-    bool has_tasks, has_devices, has_cpu, has_priority, has_requeue;
-    struct gr_options_list env, secrets, after;
-    char **argv; // the command and its arguments
-    size_t argc; // 0: from the file
+    const char *file;                                 // --file; NULL: none
+    const char *name, *kind, *memory, *limit, *array; // options of these names; NULL: not given
+    const char *image, *directory, *output, *error;   // the same
+    const char *use, *umask, *stop_signal, *grace;    // the same
+    const char *notice_signal, *notice, *requeue_on;  // the same
+    const char *export;                               // the same
+    int64_t tasks, devices, cpu, priority, requeue;   // devices and cpu in thousandths
+    bool has_tasks, has_devices, has_cpu;             // given
+    bool has_priority, has_requeue;                   // given
+    struct gr_options_list env, secrets, after;       // options that may be given again
+    char **argv;                                      // the command and its arguments
+    size_t argc;                                      // 0: from the file
 };
 
 // Lines of a table of options: everything that describes a job. `ask` is a pointer.
@@ -196,7 +200,7 @@ struct gr_client;
 struct gr_cli_asked {
     struct gr_arena arena; // what the specs point to
     struct gr_spec_file file;
-    bool has_file;
+    bool has_file; // else the command line alone says it
 };
 
 // Reads the job file, if there is one. Errors as gr_spec_file_read; -EINVAL if there is neither a

@@ -3,6 +3,7 @@
 // anew.
 #include "cli/engine.h"
 
+#include "base/json.h"
 #include "cli/listing.h"
 #include "cli/page.h"
 #include "cli/start.h"
@@ -11,7 +12,10 @@
 #include "engine/local.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+
+enum { CHECKS_MAX = 64 };
 
 // ---- columns ------------------------------------------------------------------------------------
 
@@ -90,12 +94,64 @@ static int fetch(void *context, struct gr_client *client, json_t **ret_value, st
     return 0;
 }
 
+// ---- without a daemon ---------------------------------------------------------------------------
+
+static json_t *row_of(const struct gr_local_check *check)
+{
+    json_t *row = json_object();
+    int code = gr_json_set_text(row, "name", gr_slice_of(check->name)) |
+               gr_json_set_bool(row, "there", check->is_there) |
+               gr_json_set_text(row, "how", gr_slice_of(check->how)) |
+               gr_json_set_text(row, "without", gr_slice_of(check->without)) |
+               gr_json_set_text(row, "remedy", gr_slice_of(check->remedy)) |
+               gr_json_set_text(row, "engine", gr_slice_of("local"));
+    if (code < 0) {
+        json_decref(row);
+        return NULL;
+    }
+    return row;
+}
+
+static int check_here(const char *command, enum gr_cli_output format)
+{
+    struct gr_local_check *found = calloc(CHECKS_MAX, sizeof *found);
+    struct gr_local_config config = {.dir = "", .checks = ""};
+    struct gr_terminal terminal;
+    struct gr_err err;
+    json_t *rows = json_array();
+    gr_err_init(&err);
+    gr_terminal_init(&terminal, stdout);
+    int count = found == NULL ? gr_fail(&err, -ENOMEM, "not enough memory for the checks")
+                              : gr_local_check(&config, found, CHECKS_MAX, &err);
+    int code = count < 0 ? count : 0;
+    for (int i = 0; i < count; i++) {
+        code |= gr_json_append(rows, row_of(&found[i]));
+    }
+    if (count >= 0 && code < 0) {
+        (void)gr_fail(&err, -ENOMEM, "not enough memory for the checks");
+    }
+    code = code < 0 ? code : gr_cli_rows_write(&checks, rows, format, true, 0, &terminal, &err);
+    if (code == 0 && (format == GR_CLI_OUTPUT_TABLE || format == GR_CLI_OUTPUT_WIDE)) {
+        foot(NULL, rows, &terminal);
+    }
+    json_decref(rows);
+    free(found);
+    return code < 0 ? gr_cli_fail(command, &err) : gr_cli_finish(command);
+}
+
+// ---- the command --------------------------------------------------------------------------------
+
 static int check(int argc, char **argv)
 {
     static char name[] = "engine check";
     struct gr_cli_remote remote = {.command = name};
     size_t format = GR_CLI_OUTPUT_TABLE;
+    bool local = false;
     const struct gr_option table[] = {
+        {.name = "local",
+         .type = GR_OPTION_FLAG,
+         .store = &local,
+         .help = "Try this machine as you, here and now, without a daemon."},
         GR_CLI_OUTPUT_OPTION(&format),
         GR_CLI_REMOTE_OPTIONS(&remote),
         {.name = NULL},
@@ -111,8 +167,13 @@ static int check(int argc, char **argv)
     size_t operands;
     int code;
     argv[0] = name;
-    if (!gr_cli_start(&options, argc, argv, &operands, &code) ||
-        !gr_cli_remote_open(&remote, &code)) {
+    if (!gr_cli_start(&options, argc, argv, &operands, &code)) {
+        return code;
+    }
+    if (local) {
+        return check_here(name, (enum gr_cli_output)format);
+    }
+    if (!gr_cli_remote_open(&remote, &code)) {
         return code;
     }
     struct gr_cli_listing listing = {.noun = &checks, .fetch = fetch, .foot = foot};

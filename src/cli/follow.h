@@ -12,10 +12,10 @@
 
 // What is followed.
 struct gr_cli_follow {
-    struct gr_client *client;
-    uint64_t job;
-    uint32_t attempt;    // 0: the newest
-    uint32_t task_first; // of the tasks
+    struct gr_client *client; // borrowed
+    uint64_t job;             // its number
+    uint32_t attempt;         // 0: the newest
+    uint32_t task_first;      // of the tasks
     uint32_t task_count; // at least 1, at most GR_CLI_FOLLOW_TASKS_MAX; several: lines begin with
                          // the task's number
     bool out, err;       // which streams

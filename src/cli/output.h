@@ -34,7 +34,7 @@ extern const char *const gr_cli_output_words[];
 
 // One cell of a table.
 struct gr_cli_cell {
-    char text[512];
+    char text[512]; // what it shows
     enum gr_style style;
 };
 
@@ -61,12 +61,12 @@ struct gr_cli_column {
 
 // What a list is a list of. Static memory.
 struct gr_cli_noun {
-    const char *plural; // "jobs"
-    const char *id;     // the key whose value tells one from another
-    const char *id_two; // a second one, if it takes two; NULL: it does not
-    const char *none;   // said where there is none
-    const struct gr_cli_column *columns;
-    size_t count; // of columns
+    const char *plural;                  // "jobs"
+    const char *id;                      // the key whose value tells one from another
+    const char *id_two;                  // a second one, if it takes two; NULL: it does not
+    const char *none;                    // said where there is none
+    const struct gr_cli_column *columns; // from left to right
+    size_t count;                        // of columns
 };
 
 // Writes rows (an array of objects, borrowed) to `terminal`, whose file may be a stand-in. Tables

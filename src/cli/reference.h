@@ -15,7 +15,7 @@
 
 // A job that was found.
 struct gr_cli_job {
-    uint64_t id;
+    uint64_t id;     // its number
     bool is_element; // named as one element of an array
     json_t *json;    // as the daemon describes it; the caller owns it
 };

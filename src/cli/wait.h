@@ -11,8 +11,8 @@
 
 // Whom to wait for.
 struct gr_cli_wait {
-    struct gr_client *client;
-    const uint64_t *jobs; // their numbers, growing
+    struct gr_client *client; // borrowed
+    const uint64_t *jobs;     // their numbers, growing
     size_t count;
     int64_t from;  // sequence from which events count: that of the submission; negative: look once
                    // at each job, and then at what comes

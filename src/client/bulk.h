@@ -15,10 +15,10 @@ struct gr_client_path;
 
 // What to send, and who hears what became of it.
 struct gr_client_bulk {
-    const struct gr_client_path *path;
-    int fd;           // read to its end; borrowed
-    const char *name; // of the file, for errors
-    void *context;    // handed to `each`
+    const struct gr_client_path *path; // where to, with its query; borrowed
+    int fd;                            // read to its end; borrowed
+    const char *name;                  // of the file, for errors
+    void *context;                     // handed to `each`
     // Called for each line in order: `line` is its number in the file, from 1; `reply` the daemon's
     // word on it ({"id"} or {"error"}), borrowed. Returns 0 to go on; anything else ends the
     // upload, and is what gr_client_bulk_send returns.

@@ -12,7 +12,7 @@ struct gr_client_events; // opaque: a stream of events, and how far it was read
 
 // One event. Borrowed until the next call of gr_client_events_next.
 struct gr_client_event {
-    uint64_t sequence;
+    uint64_t sequence;  // 0: it carried none
     const char *type;   // "job-placed"; control characters are replaced by '?'
     const json_t *data; // an object
 };

@@ -21,7 +21,7 @@ struct gr_client {
 struct gr_client_buffer {
     char *bytes; // heap; NUL-terminated if not NULL
     size_t size;
-    size_t room;
+    size_t room;    // bytes that are allocated
     size_t limit;   // most bytes it may hold
     bool is_beyond; // more came than the limit allows: what came then was not kept
 };

@@ -10,10 +10,10 @@
 
 // A path in the making. The caller's memory; begun by gr_client_path_init.
 struct gr_client_path {
-    char text[GR_CLIENT_PATH_SIZE];
-    size_t size;    // bytes of `text` before its NUL
-    bool has_query; // a '?' was written
-    bool is_cut;    // something did not fit: the request will be refused with -ENAMETOOLONG
+    char text[GR_CLIENT_PATH_SIZE]; // NUL-terminated
+    size_t size;                    // bytes of `text` before its NUL
+    bool has_query;                 // a '?' was written
+    bool is_cut; // something did not fit: the request will be refused with -ENAMETOOLONG
 };
 
 // Begins with `start` as it is ("/v1/jobs").

@@ -17,7 +17,8 @@ import urllib.parse
 from http.server import BaseHTTPRequestHandler
 from socketserver import ThreadingMixIn, UnixStreamServer
 
-NOW = 1795342718000  # the time that goldens are made at
+# Jobs are minutes old: their ages are as wide as they were when a table was kept as golden.
+NOW = int(time.time() * 1000)
 
 
 def job(id, **more):
@@ -25,7 +26,7 @@ def job(id, **more):
     made = {"id": id, "array": None, "array_index": None, "name": f"job{id}", "user": "alice",
             "organisation": "owner", "state": "waiting", "reason": None, "kind": "", "tasks": 1,
             "devices": 0, "milli": 1000, "cpu": 1, "memory_mib": 0, "priority": 0,
-            "limit_ms": None, "attempt": 0, "attempts": 1, "submitted_ms": NOW - 60000,
+            "limit_ms": None, "attempt": 0, "attempts": 1, "submitted_ms": NOW - 130000,
             "placed_ms": None, "started_ms": None, "ended_ms": None, "exit_code": None,
             "signal": None, "out_of_memory": False, "cpu_ms": None, "peak_kib": None, "nodes": [],
             "stop": None, "held_idle": None}
@@ -34,12 +35,12 @@ def job(id, **more):
 
 
 def running(id, **more):
-    return job(id, **{"state": "running", "attempt": 1, "placed_ms": NOW - 50000,
-                      "started_ms": NOW - 50000, "nodes": ["host"], **more})
+    return job(id, **{"state": "running", "attempt": 1, "placed_ms": NOW - 125000,
+                      "started_ms": NOW - 125000, "nodes": ["host"], **more})
 
 
 def ended(id, state="done", **more):
-    return running(id, **{"state": state, "ended_ms": NOW - 10000, "exit_code": 0, **more})
+    return running(id, **{"state": state, "ended_ms": NOW - 65000, "exit_code": 0, **more})
 
 
 ENDED = {"done", "failed", "stopped", "time-limit", "out-of-memory", "lost", "node-failed",
