@@ -176,8 +176,12 @@ void gr_launcher_reap(struct launcher *launcher)
             return;
         }
         struct launcher_attempt *attempt = gr_launcher_find_pid(&launcher->table, pid);
-        if (attempt != NULL) {
-            gr_launcher_pid_set(&launcher->table, attempt, 0);
+        if (attempt == NULL) {
+            continue;
+        }
+        gr_launcher_pid_set(&launcher->table, attempt, 0);
+        // Its end may have been seen in the record already.
+        if (attempt->state == STATE_STARTING || attempt->state == STATE_STARTED) {
             gr_launcher_keeper_ended(launcher, attempt);
         }
     }

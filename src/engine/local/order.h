@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "engine/engine.h"
 #include "engine/local/wire.h"
+#include "model/spec.h"
 
 #include <stddef.h>
 #include <stdint.h>
