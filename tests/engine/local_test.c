@@ -267,7 +267,7 @@ static void root_runs_jobs_as_their_submitter(void **state)
         strstr(fixture_await(fixture, 2, GR_REPORT_REFUSED)->text, "Permission denied"));
     job.id = 3;
     job.spec.secrets.count = 0;
-    job.spec.output = "/root/granary-test-output";
+    job.spec.output = "/etc/granary-test-output";
     start(fixture, &job);
     assert_non_null(
         strstr(fixture_await(fixture, 3, GR_REPORT_REFUSED)->text, "Permission denied"));
