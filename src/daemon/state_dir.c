@@ -4,13 +4,18 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
+
+// How often a lock is tried whose owner lives no more, 5 ms apart.
+#define LOCK_TRIES 400
 
 int gr_state_path(const char *dir, const char *name, char ret_path[GR_STATE_PATH_SIZE],
                   struct gr_err *err)
@@ -54,6 +59,25 @@ static int make_parents(const char *path, struct gr_err *err)
     return 0;
 }
 
+// Locks the open file. A process that was just killed may have left a child that is about to become
+// another program and holds its descriptors until then: that is waited for.
+static int lock_file(const char *dir, int fd)
+{
+    const struct timespec pause = {.tv_nsec = 5000000};
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    for (unsigned i = 0; i < LOCK_TRIES; i++) {
+        if (fcntl(fd, F_OFD_SETLK, &lock) == 0) {
+            return 0;
+        }
+        pid_t owner = gr_state_dir_owner(dir);
+        if (owner > 0 && (kill(owner, 0) == 0 || errno != ESRCH)) {
+            break; // it lives
+        }
+        nanosleep(&pause, NULL);
+    }
+    return -EBUSY;
+}
+
 static int take_lock(struct gr_state_dir *dir, struct gr_err *err)
 {
     char path[GR_STATE_PATH_SIZE];
@@ -65,8 +89,7 @@ static int take_lock(struct gr_state_dir *dir, struct gr_err *err)
     if (dir->lock_fd < 0) {
         return gr_fail_errno(err, "open %s", path);
     }
-    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    if (fcntl(dir->lock_fd, F_OFD_SETLK, &lock) != 0) {
+    if (lock_file(dir->path, dir->lock_fd) != 0) {
         pid_t owner = gr_state_dir_owner(dir->path);
         close(dir->lock_fd);
         dir->lock_fd = -1;
