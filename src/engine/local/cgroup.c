@@ -205,7 +205,7 @@ int gr_cgroup_set_devices(const struct gr_cgroup *group, const char *const *path
     if (rules == NULL) {
         return gr_fail(err, -ENOMEM, "device limit: not enough memory");
     }
-    const char *v1 = group->v1[GR_CGROUP_DEVICES];
+    const char *v1 = group->means.has_device_program ? "" : group->v1[GR_CGROUP_DEVICES];
     int made = gr_cgroup_rules_make(paths, count, rules, err);
     int code = made;
     if (made >= 0 && v1[0] != '\0') {
@@ -329,6 +329,7 @@ static int tree_make(const struct gr_cgroup_means *means, const char *base, char
 
 // The trees of a group in order: v2, then v1's.
 #define TREES (GR_CGROUP_CONTROLLERS + 1)
+#define ALL_TREES ((1u << TREES) - 1)
 
 static char *tree_path(struct gr_cgroup *group, unsigned tree)
 {
@@ -360,8 +361,8 @@ static int path_make(const struct gr_cgroup_means *means, const char *base, cons
     return size < GR_CGROUP_PATH_SIZE ? 0 : -ENAMETOOLONG;
 }
 
-// A group with all its paths, none of them made.
-static int group_new(const struct gr_cgroup_means *means, const char *name,
+// A group with its paths in these trees (bits), none of them made.
+static int group_new(const struct gr_cgroup_means *means, const char *name, unsigned trees,
                      struct gr_cgroup **ret_group, struct gr_err *err)
 {
     assert(name[0] != '\0' && name[0] != '/' && strstr(name, "..") == NULL);
@@ -370,9 +371,15 @@ static int group_new(const struct gr_cgroup_means *means, const char *name,
         return gr_fail(err, -ENOMEM, "control group %s: not enough memory", name);
     }
     group->means = *means;
+    if (snprintf(group->name, sizeof(group->name), "%s", name) >= (int)sizeof(group->name)) {
+        free(group);
+        return gr_fail(err, -ENAMETOOLONG, "control group %.60s: its name is too long", name);
+    }
     int code = 0;
     for (unsigned i = 0; means->has_group && code == 0 && i < TREES; i++) {
-        code = path_make(means, tree_base(means, i), name, tree_path(group, i));
+        if ((trees & 1u << i) != 0) {
+            code = path_make(means, tree_base(means, i), name, tree_path(group, i));
+        }
     }
     if (code < 0) {
         free(group);
@@ -400,20 +407,54 @@ static bool is_doubled(struct gr_cgroup *group, unsigned tree)
 // Makes all directories of the group. On failure those that were made are removed, and no others.
 static int group_make(struct gr_cgroup *group, struct gr_err *err)
 {
+    struct gr_cgroup_means *means = &group->means;
     for (unsigned i = 0; i < TREES; i++) {
         char *path = tree_path(group, i);
         int code = path[0] == '\0' || is_doubled(group, i)
                        ? 0
-                       : tree_make(&group->means, tree_base(&group->means, i), path, i == 0);
+                       : tree_make(means, tree_base(means, i), path, i == 0);
         if (code < 0) {
             gr_fail(err, code, "make control group %s: %s", path, strerror(-code));
-            for (unsigned j = i; j < TREES; j++) {
-                tree_path(group, j)[0] = '\0';
+            for (unsigned j = 0; j < i; j++) {
+                if (tree_path(group, j)[0] != '\0') {
+                    levels_remove(means, tree_base(means, j), tree_path(group, j));
+                }
             }
             return code;
         }
     }
     return 0;
+}
+
+// The trees that a group with these limits needs: those of the limits, and one to count and kill
+// by.
+static unsigned trees_needed(const struct gr_cgroup_means *means,
+                             const struct gr_cgroup_limits *limits)
+{
+#define TREE(controller) (1u << (1 + (controller)))
+    static const struct gr_cgroup_limits none;
+    bool has_v2 = means->v2[0] != '\0';
+    limits = limits == NULL ? &none : limits;
+    if (limits->is_whole) {
+        return ALL_TREES;
+    }
+    unsigned trees = 1u; // v2
+    trees |= limits->memory_mib > 0 ? TREE(GR_CGROUP_MEMORY) : 0;
+    trees |= limits->cpu_milli > 0 ? TREE(GR_CGROUP_CPU) : 0;
+    trees |= limits->pids > 0 ? TREE(GR_CGROUP_PIDS) : 0;
+    trees |= limits->devices != NULL && !means->has_device_program ? TREE(GR_CGROUP_DEVICES) : 0;
+    trees |= has_v2 ? 0 : TREE(GR_CGROUP_CPUACCT);
+    if (!has_v2 || !means->has_kill) {
+        bool has_freezer = means->v1[GR_CGROUP_FREEZER][0] != '\0';
+        trees |= has_freezer ? TREE(GR_CGROUP_FREEZER) : TREE(GR_CGROUP_PIDS);
+    }
+    for (unsigned i = 0; i < TREES; i++) {
+        if ((trees & 1u << i) != 0 && tree_base(means, i)[0] != '\0') {
+            return trees;
+        }
+    }
+    return ALL_TREES; // whatever there is
+#undef TREE
 }
 
 int gr_cgroup_make(const struct gr_cgroup_means *means, const char *name,
@@ -422,12 +463,16 @@ int gr_cgroup_make(const struct gr_cgroup_means *means, const char *name,
 {
     assert(means != NULL && name != NULL && ret_group != NULL);
     struct gr_cgroup *group;
-    int code = group_new(means, name, &group, err);
+    int code = group_new(means, name, trees_needed(means, limits), &group, err);
     if (code < 0) {
         return code;
     }
     code = group_make(group, err);
-    if (code == 0 && limits != NULL && means->has_group) {
+    if (code < 0) {
+        gr_cgroup_release(group);
+        return code;
+    }
+    if (limits != NULL && means->has_group) {
         code = set_limits(group, limits, err);
     }
     if (code < 0) {
@@ -443,42 +488,26 @@ int gr_cgroup_find(const struct gr_cgroup_means *means, const char *name,
 {
     assert(means != NULL && name != NULL && ret_group != NULL);
     struct gr_cgroup *group;
-    int code = group_new(means, name, &group, err);
+    int code = group_new(means, name, ALL_TREES, &group, err);
     if (code < 0) {
         return code;
     }
     bool is_there = false;
-    if (group->v2[0] != '\0') {
-        is_there = access(group->v2, F_OK) == 0;
-    }
-    for (unsigned i = 0; i < GR_CGROUP_CONTROLLERS; i++) {
-        is_there |= group->v1[i][0] != '\0' && access(group->v1[i], F_OK) == 0;
+    group->procs_count = 0;
+    for (unsigned i = 0; i < TREES; i++) {
+        char *path = tree_path(group, i);
+        if (path[0] != '\0' && access(path, F_OK) == 0) {
+            is_there = true;
+            procs_add(group, path);
+        } else {
+            path[0] = '\0';
+        }
     }
     if (!is_there) {
         gr_cgroup_release(group);
         return gr_fail(err, -ENOENT, "there is no control group %s", name);
     }
     *ret_group = group;
-    return 0;
-}
-
-int gr_cgroup_enter(const struct gr_cgroup *group)
-{
-    for (unsigned i = 0; i < group->procs_count; i++) {
-        int fd = open(group->procs[i], O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
-        if (fd < 0) {
-            return -errno;
-        }
-        ssize_t wrote;
-        do {
-            wrote = write(fd, "0", 1);
-        } while (wrote < 0 && errno == EINTR);
-        int code = wrote == 1 ? 0 : -errno;
-        close(fd);
-        if (code < 0) {
-            return code;
-        }
-    }
     return 0;
 }
 
@@ -525,8 +554,12 @@ void gr_cgroup_remove(struct gr_cgroup *group)
     if (group == NULL) {
         return;
     }
-    for (unsigned i = 0; i < TREES; i++) {
-        tree_remove(&group->means, tree_base(&group->means, i), tree_path(group, i));
+    // In every tree: its children may be in more of them than it is itself.
+    for (unsigned i = 0; group->means.has_group && i < TREES; i++) {
+        char path[GR_CGROUP_PATH_SIZE];
+        if (path_make(&group->means, tree_base(&group->means, i), group->name, path) == 0) {
+            tree_remove(&group->means, tree_base(&group->means, i), path);
+        }
     }
     gr_cgroup_release(group);
 }

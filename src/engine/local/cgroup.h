@@ -51,6 +51,7 @@ struct gr_cgroup_means {
     char v2[GR_CGROUP_PATH_SIZE];
     char v1[GR_CGROUP_CONTROLLERS][GR_CGROUP_PATH_SIZE];
     unsigned v2_controllers;
+    bool has_device_program; // devices are limited by a program of the v2 group
     // Tests only, else NULL: told of a directory that was made, or is about to be removed.
     void (*changed)(const char *path, bool is_made);
 };
@@ -64,6 +65,9 @@ struct gr_cgroup_limits {
     // random, urandom, tty, ptmx, pts); NULL: no device limit is set.
     const char *const *devices;
     uint32_t device_count;
+    // In every tree that there is, not only in those that a limit needs: for a runtime that makes
+    // groups of its own below. Entering a tree costs a millisecond or more on a busy machine.
+    bool is_whole;
 };
 
 // What a group used.
@@ -93,6 +97,10 @@ int gr_cgroup_find(const struct gr_cgroup_means *means, const char *name,
 // Puts the calling process into the group: async-signal-safe, for a child between fork and exec,
 // before it gives up its rights. Returns 0 or -errno.
 int gr_cgroup_enter(const struct gr_cgroup *group);
+// As fork(2), for a process with one thread: where the kernel can, the child begins its life in the
+// group's v2 directory, which costs nothing, while moving there later costs a millisecond or more.
+// The child calls gr_cgroup_enter for the rest all the same. Returns as fork: -1 with errno.
+pid_t gr_cgroup_fork(struct gr_cgroup *group);
 // Whether a process is in the group or below; false where there are no groups.
 bool gr_cgroup_is_populated(const struct gr_cgroup *group);
 // KILLs everything in the group and below. Returns 1 if that reached all, whatever it forked; 0 if

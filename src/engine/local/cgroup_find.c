@@ -416,7 +416,8 @@ static struct gr_cgroup *trial_make(struct gr_cgroup_means *means, bool is_real)
         if (!is_any) {
             return NULL;
         }
-        int code = gr_cgroup_make(means, name, NULL, &group, &err);
+        static const struct gr_cgroup_limits whole = {.is_whole = true};
+        int code = gr_cgroup_make(means, name, &whole, &group, &err);
         if (code < 0 && means->v2_controllers != 0) {
             missing_add(means, "v2 controllers", code);
             means->v2_controllers = 0;
@@ -451,16 +452,31 @@ static bool found(struct gr_cgroup_means *means, const char *what, int code)
     return code == 0;
 }
 
+// A program needs no tree to be entered, so it comes first; v1's controller where it cannot be had.
+static void trial_devices(struct gr_cgroup_means *means, struct gr_cgroup *group)
+{
+    char v1[GR_CGROUP_PATH_SIZE];
+    memcpy(v1, group->v1[GR_CGROUP_DEVICES], sizeof(v1));
+    group->v1[GR_CGROUP_DEVICES][0] = '\0';
+    int code = gr_cgroup_set_devices(group, NULL, 0, NULL);
+    memcpy(group->v1[GR_CGROUP_DEVICES], v1, sizeof(v1));
+    means->has_devices = code == 0;
+    means->has_device_program = code == 0;
+    if (code < 0 && v1[0] != '\0') {
+        code = gr_cgroup_set_devices(group, NULL, 0, NULL);
+    }
+    means->has_devices = found(means, "device limit", code);
+}
+
 // Uses each ability once on the trial group.
-static void trial_use(struct gr_cgroup_means *means, const struct gr_cgroup *group)
+static void trial_use(struct gr_cgroup_means *means, struct gr_cgroup *group)
 {
     struct gr_cgroup_usage usage;
-    struct gr_err err = {0};
     char text[32];
     means->has_memory = found(means, "memory limit", gr_cgroup_set_memory(group, 64));
     means->has_cpu = found(means, "cpu limit", gr_cgroup_set_cpu(group, 1000));
     means->has_pids = found(means, "process limit", gr_cgroup_set_pids(group, 16));
-    means->has_devices = found(means, "device limit", gr_cgroup_set_devices(group, NULL, 0, &err));
+    trial_devices(means, group);
     gr_cgroup_usage_get(group, &usage);
     means->has_usage = usage.has_cpu;
     // Nothing is in it: a kill is harmless.

@@ -9,12 +9,14 @@
 // A group: its directories, "" where it has none.
 struct gr_cgroup {
     struct gr_cgroup_means means; // a copy
+    char name[128];               // below the pool's group
     char v2[GR_CGROUP_PATH_SIZE]; // its directory in v2
     // Its directories in v1, by controller.
     char v1[GR_CGROUP_CONTROLLERS][GR_CGROUP_PATH_SIZE];
     // The cgroup.procs files of all of them, for gr_cgroup_enter, which may format nothing.
     char procs[GR_CGROUP_CONTROLLERS + 1][GR_CGROUP_PATH_SIZE + GR_CGROUP_FILE_SIZE];
     unsigned procs_count; // of procs
+    unsigned procs_begin; // the first that this process is not in yet
 };
 
 // The controller's name in v1, and in v2 where it has one. Static text.

@@ -37,7 +37,7 @@ static int run_in(const struct gr_cgroup_means *with, const struct gr_cgroup_lim
     struct gr_err err = {0};
     int status = 0;
     assert_int_equal(gr_cgroup_make(with, "7.1/task-0", limits, ret_group, &err), 0);
-    pid_t pid = fork();
+    pid_t pid = gr_cgroup_fork(*ret_group);
     assert_true(pid >= 0);
     if (pid == 0) {
         _exit(gr_cgroup_enter(*ret_group) == 0 ? work() : 99);
@@ -114,6 +114,16 @@ static int open_devices(void)
     return found | (errno == EPERM ? 4 : 0);
 }
 
+// Whether /proc says that the process is in the group in v2, before and after it entered the rest.
+static int is_inside(void)
+{
+    char text[4096] = "";
+    return gr_cgroup_read("/proc/self", "cgroup", text, sizeof(text)) > 0 &&
+                   strstr(text, "/7.1/task-0\n") != NULL
+               ? 0
+               : 1;
+}
+
 // ---- tests --------------------------------------------------------------------------------------
 
 static void what_is_missing_is_explained(void **state)
@@ -188,6 +198,29 @@ static void a_cpu_limit_holds_and_cpu_time_is_counted(void **state)
     gr_cgroup_remove(group);
 }
 
+static void a_child_is_in_the_group_from_its_first_instruction(void **state)
+{
+    (void)state;
+    struct gr_cgroup *group;
+    struct gr_err err = {0};
+    int status;
+    if (!means.has_group) {
+        return;
+    }
+    assert_int_equal(gr_cgroup_make(&means, "7.1/task-0", NULL, &group, &err), 0);
+    pid_t pid = gr_cgroup_fork(group);
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        _exit(gr_cgroup_path(group)[0] != '\0' && means.v2[0] != '\0' ? is_inside() : 0);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    gr_cgroup_remove(group);
+    status = run_in(&means, NULL, is_inside, &group);
+    gr_cgroup_remove(group);
+    assert_int_equal(status, 0);
+}
+
 static void a_limit_of_processes_holds(void **state)
 {
     (void)state;
@@ -216,13 +249,18 @@ static void only_listed_devices_can_be_opened(void **state)
         return;
     }
     struct gr_cgroup_means both[2] = {means, means};
-    both[1].v1[GR_CGROUP_DEVICES][0] = '\0'; // then by a BPF program in v2
+    if (both[1].has_device_program) { // then by v1's controller
+        both[1].has_device_program = false;
+    } else {
+        both[1].v1[GR_CGROUP_DEVICES][0] = '\0';
+    }
     for (int i = 0; i < 2; i++) {
         struct gr_err err = {0};
-        assert_int_equal(gr_cgroup_make(&both[i], "8.1", NULL, &group, &err), 0);
+        struct gr_cgroup_limits whole = {.is_whole = true};
+        assert_int_equal(gr_cgroup_make(&both[i], "8.1", &whole, &group, &err), 0);
         int code = gr_cgroup_set_devices(group, NULL, 0, &err);
         gr_cgroup_remove(group);
-        if (code < 0) { // no v2, or no right to load programs
+        if (code < 0) { // one of the two ways is not there
             assert_int_equal(i, 1);
             assert_true(err.text[0] != '\0');
             continue;
@@ -231,6 +269,7 @@ static void only_listed_devices_can_be_opened(void **state)
         int status = run_in(&both[i], &limits, open_devices, &group);
         gr_cgroup_remove(group);
         assert_int_equal(WEXITSTATUS(status), 1 | 4);
+        print_message("devices limited by %s\n", both[i].has_device_program ? "a program" : "v1");
         limits.device_count = 1;
         status = run_in(&both[i], &limits, open_devices, &group);
         gr_cgroup_remove(group);
@@ -351,6 +390,7 @@ int main(void)
         cmocka_unit_test(without_means_a_group_can_do_nothing_and_says_so),
         cmocka_unit_test(a_memory_limit_kills_what_takes_more),
         cmocka_unit_test(a_cpu_limit_holds_and_cpu_time_is_counted),
+        cmocka_unit_test(a_child_is_in_the_group_from_its_first_instruction),
         cmocka_unit_test(a_limit_of_processes_holds),
         cmocka_unit_test(only_listed_devices_can_be_opened),
         cmocka_unit_test(a_device_that_is_not_there_is_an_error_and_leaves_nothing),

@@ -1,13 +1,18 @@
-// What is in a group, and what it used: populated, kill, usage. See cgroup.h.
+// What is in a group, and what it used: enter, populated, kill, usage. See cgroup.h.
 #include "engine/local/cgroup.h"
 
 #include "engine/local/cgroup_parts.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
+#include <linux/sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 // How often, and how long apart, a group whose processes are about to end is looked at again.
 #define TRIES_MAX 100
@@ -17,6 +22,52 @@ static void wait_a_little(void)
 {
     struct timespec wait = {.tv_nsec = TRY_NS};
     nanosleep(&wait, NULL);
+}
+
+int gr_cgroup_enter(const struct gr_cgroup *group)
+{
+    for (unsigned i = group->procs_begin; i < group->procs_count; i++) {
+        int fd = open(group->procs[i], O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+        if (fd < 0) {
+            return -errno;
+        }
+        ssize_t wrote;
+        do {
+            wrote = write(fd, "0", 1);
+        } while (wrote < 0 && errno == EINTR);
+        int code = wrote == 1 ? 0 : -errno;
+        close(fd);
+        if (code < 0) {
+            return code;
+        }
+    }
+    return 0;
+}
+
+pid_t gr_cgroup_fork(struct gr_cgroup *group)
+{
+    int fd = group->v2[0] == '\0' ? -1 : open(group->v2, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) {
+        return fork();
+    }
+    struct clone_args args = {
+        .flags = CLONE_INTO_CGROUP,
+        .exit_signal = SIGCHLD,
+        .cgroup = (uint64_t)fd,
+    };
+    // Not glibc's fork, which cannot do this: what that does beside it is for processes with
+    // several threads.
+    pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+    int code = errno;
+    if (pid == 0) {
+        group->procs_begin = 1; // v2 is the first
+    }
+    close(fd);
+    if (pid < 0 && code != EAGAIN && code != ENOMEM) {
+        return fork(); // an older kernel, a filter, or a group that takes no child this way
+    }
+    errno = code;
+    return pid;
 }
 
 // What is done with the processes of a group.

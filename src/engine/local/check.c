@@ -394,7 +394,7 @@ static void check_devices(struct gr_check *check)
     static const char *const none[] = {NULL};
     struct gr_cgroup_limits limits = {.devices = none};
     struct gr_cgroup_usage usage;
-    bool is_v1 = check->means.v1[GR_CGROUP_DEVICES][0] != '\0';
+    bool is_v1 = !check->means.has_device_program;
     const char *how = is_v1 ? "v1 devices.deny" : "a BPF program of the v2 group";
     int before = run_plain(find_device);
     bool is_there = check->means.has_devices;

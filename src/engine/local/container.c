@@ -164,8 +164,9 @@ static int group_make(struct gr_container *container, const struct gr_container_
         .devices = paths->items == NULL ? none : (const char *const *)paths->items,
         .device_count = paths->count,
     };
-    if (is_runc) {
+    if (is_runc) { // it sets the device limit itself, in a group below ours in every tree
         limits.devices = NULL;
+        limits.is_whole = true;
     }
     return gr_cgroup_make(config->means, config->group, &limits, &container->group, err);
 }
