@@ -34,17 +34,17 @@ struct gr_engine_task {
     uint32_t task;         // number within the gang
     uint32_t device_first; // into gr_engine_start.devices
     uint32_t device_count;
-    uint32_t milli; // of each device; 1000: whole
-    uint32_t cpu_milli;
+    uint32_t milli;      // of each device; 1000: whole
+    uint32_t cpu_milli;  // 1/1000 of a cpu
     uint32_t memory_mib; // 0: no limit
     const char *node;    // name of the node, for the job's environment
 };
 
 // An order to start an attempt's tasks. Everything is borrowed during the call.
 struct gr_engine_start {
-    uint64_t job;
-    uint32_t attempt;
-    uint32_t epoch;
+    uint64_t job;            // id
+    uint32_t attempt;        // of the job, from 1
+    uint32_t epoch;          // of the writer who orders it
     uint64_t array;          // id of the array's first element; 0: none
     uint32_t array_index;    // of this element
     uint32_t task_count_all; // of the gang, at all sites
@@ -86,8 +86,8 @@ struct gr_engine_end {
 // A report. `text` is NUL-terminated.
 struct gr_engine_report {
     enum gr_engine_report_type type;
-    uint64_t job;
-    uint32_t attempt;
+    uint64_t job;       // id; 0 for LISTED, DOWN, UP
+    uint32_t attempt;   // of the job
     int64_t since_ms;   // when it happened, Unix time by the engine's clock
     int64_t started_ms; // ENDED: when the first task's program began
     struct gr_engine_end end;
@@ -128,5 +128,5 @@ struct gr_engine_ops {
 
 // What every engine begins with.
 struct gr_engine {
-    const struct gr_engine_ops *ops;
+    const struct gr_engine_ops *ops; // static
 };

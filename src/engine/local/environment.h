@@ -9,7 +9,7 @@
 struct gr_environment {
     char **items;
     size_t count;
-    size_t room;
+    size_t room; // entries that `items` has memory for
 };
 
 // Frees all of it.

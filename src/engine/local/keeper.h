@@ -15,10 +15,10 @@
 // What a keeper says to the launcher through a pipe: "there is news in my record". May be lost; the
 // record counts.
 struct gr_keeper_hint {
-    uint64_t job;
-    uint32_t attempt;
-    uint32_t type; // GR_REPORT_STARTED or GR_REPORT_IDLE
-    int64_t since_ms;
+    uint64_t job;     // id
+    uint32_t attempt; // of the job
+    uint32_t type;    // GR_REPORT_STARTED or GR_REPORT_IDLE
+    int64_t since_ms; // since when, Unix time
 };
 
 // What a keeper gets from the launcher. Borrowed; the process is the keeper's own.
@@ -29,11 +29,11 @@ struct gr_keeper_config {
     int hints;                           // pipe to the launcher, non-blocking
     const struct gr_cgroup_means *means; // what control groups can do
     const char *checks;                  // see gr_local_config
-    const char *crun, *runc;
-    int64_t idle_warn_ms; // 0: never
-    struct rlimit files;  // limit of open files that tasks get
-    int oom_adjust;       // that tasks get; INT_MIN: as it is
-    const uint8_t *order; // bytes (order.h)
+    const char *crun, *runc;             // paths of the programs; "": none
+    int64_t idle_warn_ms;                // 0: never
+    struct rlimit files;                 // limit of open files that tasks get
+    int oom_adjust;                      // that tasks get; INT_MIN: as it is
+    const uint8_t *order;                // bytes (order.h)
     size_t order_size;
 };
 

@@ -27,7 +27,7 @@ struct keeper_task {
 
 // All that a keeper knows.
 struct keeper {
-    const struct gr_keeper_config *config;
+    const struct gr_keeper_config *config; // the launcher's
     struct gr_order order;
     struct gr_spec spec;
     struct gr_spec_room room;
@@ -38,7 +38,7 @@ struct keeper {
     char work[PATH_MAX];             // working directory
     int dir_fd;                      // see dir
     int work_fd;                     // -1: the submitter opens it
-    struct keeper_task *tasks;
+    struct keeper_task *tasks;       // heap
     uint32_t task_count;
     uint32_t going;          // tasks started and not over
     struct gr_cgroup *group; // of the attempt; NULL: none
@@ -51,13 +51,13 @@ struct keeper {
     int64_t task_failed;        // index of the task that failed first; -1: none
     uint32_t task_last;         // index of the task that ended last
 
-    uint64_t cpu_us; // of all that was reaped
-    uint64_t peak_kib;
+    uint64_t cpu_us;   // of all that was reaped
+    uint64_t peak_kib; // largest of all that was reaped
 
     int64_t look_at_ms;   // monotonic; next look at what the tasks do; INT64_MAX: never
     int64_t moved_ms;     // Unix time; when their cpu time was last seen to move
     uint64_t look_cpu_ms; // their cpu time then
-    bool is_idle_told;
+    bool is_idle_told;    // since they last moved
 };
 
 // Unix time and monotonic time in milliseconds.

@@ -39,21 +39,20 @@ enum launcher_news {
 
 // An attempt that the launcher knows.
 struct launcher_attempt {
-    uint64_t job;
-    uint32_t attempt;
-    uint32_t news; // enum launcher_news
+    uint64_t job;     // id
+    uint32_t attempt; // of the job
+    uint32_t news;    // enum launcher_news
     enum launcher_state state;
-    pid_t pid;      // of the keeper if it is our child, else 0
-    int pid_fd;     // of a keeper that another launcher forked; -1: none
-    bool is_ours;   // the keeper is or was our child
-    bool is_listed; // in the list of news
-    int64_t started_ms;
-    int64_t idle_ms;
-    int64_t lost_ms;
-    uint32_t fences; // how often it was tried to kill what was left
-    struct launcher_attempt *next_by_id;
-    struct launcher_attempt *next_by_pid;
-    struct launcher_attempt *next_news, *previous_news;
+    pid_t pid;          // of the keeper if it is our child, else 0
+    int pid_fd;         // of a keeper that another launcher forked; -1: none
+    bool is_ours;       // the keeper is or was our child
+    bool is_listed;     // in the list of news
+    int64_t started_ms; // Unix time; 0: not yet
+    int64_t idle_ms;    // held-idle since; 0: not
+    int64_t lost_ms;    // when it was found lost
+    uint32_t fences;    // how often it was tried to kill what was left
+    // Neighbours in the table, and in the list of those with news.
+    struct launcher_attempt *next_by_id, *next_by_pid, *next_news, *previous_news;
 };
 
 // Attempts by number, and by their keeper's pid.
@@ -72,30 +71,32 @@ struct launcher_reply {
 
 // A connection.
 struct launcher_peer {
-    int socket; // -1: none
-    struct gr_wire_buffer in, out;
-    uint32_t watched; // events of epoll that are asked for
-    bool has_more;    // `in` may hold another whole frame
+    int socket;                    // -1: none
+    struct gr_wire_buffer in, out; // bytes read and not taken; made and not sent
+    uint32_t watched;              // events of epoll that are asked for
+    bool has_more;                 // `in` may hold another whole frame
 };
 
 // Everything of the launcher.
 struct launcher {
     char dir[PATH_MAX]; // absolute
-    int dir_fd, live_fd;
-    int lock_fd, listen_fd, poll_fd, signal_fd, hints_fd;
+    // DIR, DIR/live, the lock, the socket, epoll, signals, the read end of the hints: all open.
+    int dir_fd, live_fd, lock_fd, listen_fd, poll_fd, signal_fd, hints_fd;
     struct launcher_peer daemon; // who gives orders
     struct launcher_peer next;   // who has not said its name yet
     bool is_over;                // told to end
     int64_t settle_at_ms;        // monotonic; next gr_launcher_settle; INT64_MAX: none
     uint32_t epoch;              // newest seen; kept in DIR/epoch
+    // As the daemon's greeting has them.
     int64_t idle_warn_ms;
     char checks[GR_WIRE_PATH_SIZE], crun[GR_WIRE_PATH_SIZE], runc[GR_WIRE_PATH_SIZE];
-    uint8_t boot[GR_RECORD_BOOT_SIZE];
+
+    uint8_t boot[GR_RECORD_BOOT_SIZE]; // this machine's
     struct gr_cgroup_means means;
-    struct rlimit files;
-    int oom_adjust;
+    struct rlimit files; // limit of open files as it was
+    int oom_adjust;      // as it was; INT_MIN: unchanged
     struct launcher_table table;
-    struct launcher_reply *reply_first, *reply_last;
+    struct launcher_reply *reply_first, *reply_last; // a list
     size_t reply_count;
     bool is_list_open; // LISTED is owed when the news are told
 };

@@ -13,21 +13,16 @@
 
 // Begins an order; all that the launcher reads of it.
 struct gr_order_head {
-    uint64_t job;
-    uint64_t array;
-    uint32_t attempt;
-    uint32_t epoch;
-    uint32_t array_index;
-    uint32_t task_count_all;
-    uint32_t task_count;
-    uint32_t device_count;
-    uint32_t node_count;
-    uint32_t spec_size;
+    // As in struct gr_engine_start.
+    uint64_t job, array;
+    uint32_t attempt, epoch, array_index, task_count_all;
+    uint32_t task_count, device_count, node_count, spec_size; // what follows
 };
 
 // A decoded order. Texts and spec borrow from the bytes, arrays are its own.
 struct gr_order {
     struct gr_engine_start start;
+    // On the heap; `start` points to them.
     struct gr_engine_task *tasks;
     struct gr_device *devices;
     const char **nodes;

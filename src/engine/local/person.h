@@ -9,10 +9,10 @@
 
 // A person. Caller's memory, about 10 KiB.
 struct gr_person {
-    uint32_t uid, gid;
-    char name[256];  // "" if the machine knows no such user
-    char home[4096]; // "/" then
-    char shell[4096];
+    uint32_t uid, gid;                // numbers, as the spec has them
+    char name[256];                   // "" if the machine knows no such user
+    char home[4096];                  // "/" then
+    char shell[4096];                 // "/bin/sh" then
     gid_t groups[GR_SPEC_GROUPS_MAX]; // supplementary, `gid` among them
     uint32_t group_count;
 };

@@ -18,18 +18,18 @@
 
 // What a child says before its program begins. At most PIPE_BUF bytes: it arrives whole.
 struct gr_process_word {
-    uint32_t task;
-    int32_t code; // 0: ready to execute, waits for the others; else a negative errno
-    char text[256];
+    uint32_t task;  // number within the gang
+    int32_t code;   // 0: ready to execute, waits for the others; else a negative errno
+    char text[256]; // NUL-terminated; "" if it is ready
 };
 
 // What the tasks of an attempt have in common. Borrowed.
 struct gr_process_config {
-    const struct gr_spec *spec;
-    const struct gr_person *person;
-    const char *work;         // the working directory's path
-    int work_fd;              // it, open; -1: the submitter opens it
-    int words;                // write end of a pipe (close-on-exec): struct gr_process_word
+    const struct gr_spec *spec;     // the job's
+    const struct gr_person *person; // the submitter
+    const char *work;               // the working directory's path
+    int work_fd;                    // it, open; -1: the submitter opens it
+    int words;                      // write end of a pipe (close-on-exec): struct gr_process_word
     int go[2];                // a pipe whose write end is closed when all may begin; -1: at once
     struct rlimit files;      // of open files, as it was before the launcher raised it
     int oom_adjust;           // to be restored in /proc/self/oom_score_adj; INT_MIN: leave it

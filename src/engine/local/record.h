@@ -28,12 +28,12 @@
 
 // What and when.
 struct gr_record_head {
-    uint64_t job;
-    uint32_t attempt;
-    uint32_t epoch;
-    uint8_t boot[GR_RECORD_BOOT_SIZE];
-    int64_t made_ms;     // Unix time
-    uint32_t order_size; // bytes
+    uint64_t job;                      // id
+    uint32_t attempt;                  // of the job
+    uint32_t epoch;                    // of the order
+    uint8_t boot[GR_RECORD_BOOT_SIZE]; // the machine's when it was made
+    int64_t made_ms;                   // Unix time
+    uint32_t order_size;               // bytes
     uint32_t reserved;
 };
 
@@ -50,7 +50,8 @@ struct gr_record_life {
 struct gr_record_wish {
     uint32_t stop_signal; // 0: no stop
     uint32_t reserved;
-    int64_t grace_ms;
+    int64_t grace_ms; // from the stop signal to KILL
+    // How often each was to be sent, by its number.
     uint8_t signals[GR_RECORD_SIGNALS + 7];
 };
 
@@ -58,6 +59,7 @@ struct gr_record_wish {
 struct gr_record_end {
     uint32_t type; // enum gr_engine_report_type: GR_REPORT_ENDED or GR_REPORT_REFUSED
     uint32_t reserved;
+    // As in a report (struct gr_engine_report, struct gr_engine_end).
     int64_t ended_ms;
     int64_t started_ms;
     int32_t exit_code;

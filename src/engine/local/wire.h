@@ -41,8 +41,9 @@ struct gr_wire_head {
 struct gr_wire_hello {
     uint32_t form;  // gr_wire_form of the daemon
     uint32_t epoch; // of the journal's writer
+    // As in struct gr_local_config; NUL-terminated, "" for none, "?" for looked up in PATH.
     int64_t idle_warn_ms;
-    char checks[GR_WIRE_PATH_SIZE]; // NUL-terminated, "" for none
+    char checks[GR_WIRE_PATH_SIZE];
     char crun[GR_WIRE_PATH_SIZE];
     char runc[GR_WIRE_PATH_SIZE];
 };
@@ -52,11 +53,12 @@ struct gr_wire_welcome {
     uint32_t form;  // gr_wire_form of the launcher
     uint32_t epoch; // newest that it has seen; larger than the daemon's: it takes no orders
     uint32_t can;   // bits of enum gr_engine_can
-    int32_t pid;
+    int32_t pid;    // the launcher's
 };
 
 // Stop, signal or forget an attempt.
 struct gr_wire_ask {
+    // As in the functions of struct gr_engine_ops.
     uint64_t job;
     uint32_t attempt;
     uint32_t epoch;
@@ -67,6 +69,7 @@ struct gr_wire_ask {
 
 // A report; `text` is NUL-terminated.
 struct gr_wire_report {
+    // As in struct gr_engine_report and struct gr_engine_end.
     uint32_t type;
     uint32_t attempt;
     uint64_t job;
@@ -90,8 +93,8 @@ uint32_t gr_wire_form(void);
 struct gr_wire_buffer {
     uint8_t *bytes; // heap
     size_t begin;   // of what is there
-    size_t end;
-    size_t room; // of `bytes`
+    size_t end;     // behind it
+    size_t room;    // of `bytes`
 };
 
 // Frees the bytes and empties the buffer.
