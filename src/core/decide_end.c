@@ -20,10 +20,12 @@ static unsigned requeue_reason(const struct gr_job *job, const struct gr_ending 
     case GR_STOP_NOT:
         break;
     }
-    static const uint8_t reasons[GR_OUTCOMES] = {
-        [GR_OUTCOME_FAILED] = GR_REQUEUE_FAILED,    [GR_OUTCOME_OUT_OF_MEMORY] = GR_REQUEUE_FAILED,
-        [GR_OUTCOME_NODE] = GR_REQUEUE_NODE,        [GR_OUTCOME_LOST] = GR_REQUEUE_NODE,
-        [GR_OUTCOME_NOT_STARTED] = GR_REQUEUE_NODE, [GR_OUTCOME_RECLAIMED] = GR_REQUEUE_RECLAIM};
+    static const uint8_t reasons[GR_OUTCOMES] = {[GR_OUTCOME_FAILED] = GR_REQUEUE_FAILED,
+                                                 [GR_OUTCOME_OUT_OF_MEMORY] = GR_REQUEUE_FAILED,
+                                                 [GR_OUTCOME_NODE] = GR_REQUEUE_NODE,
+                                                 [GR_OUTCOME_LOST] = GR_REQUEUE_NODE,
+                                                 [GR_OUTCOME_NOT_STARTED] = GR_REQUEUE_FAILED,
+                                                 [GR_OUTCOME_RECLAIMED] = GR_REQUEUE_RECLAIM};
     return ending->outcome < GR_OUTCOMES ? reasons[ending->outcome] : 0;
 }
 

@@ -33,7 +33,7 @@ static void an_attempt_is_tried_again_for_the_reasons_that_were_asked_for(void *
         {GR_REQUEUE_NODE | GR_REQUEUE_RECLAIM, GR_STOP_NOT, GR_OUTCOME_FAILED, false},
         {GR_REQUEUE_NODE, GR_STOP_NOT, GR_OUTCOME_LOST, true},
         {GR_REQUEUE_NODE, GR_STOP_NOT, GR_OUTCOME_NODE, true},
-        {GR_REQUEUE_NODE, GR_STOP_NOT, GR_OUTCOME_NOT_STARTED, true},
+        {GR_REQUEUE_FAILED, GR_STOP_NOT, GR_OUTCOME_NOT_STARTED, true},
         {GR_REQUEUE_RECLAIM, GR_STOP_NOT, GR_OUTCOME_RECLAIMED, true},
         {7, GR_STOP_NOT, GR_OUTCOME_TIME_LIMIT, false},
         {7, GR_STOP_NOT, GR_OUTCOME_STOPPED, false},

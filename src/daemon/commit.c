@@ -235,6 +235,10 @@ int gr_commit_flush(struct gr_commit *commit, struct gr_err *err)
     int rc = gr_commit_run(commit, err);
     while (rc == 0 && commit->sending != NULL) {
         rc = gr_journal_wait(commit->journal, err);
+        if (rc == -ENOSPC) {
+            commit->is_sent = false;
+            commit->is_full = true;
+        }
         if (rc >= 0) {
             finish(commit);
             rc = hand_over(commit, err);

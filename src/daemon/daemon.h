@@ -12,6 +12,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+// Checks of an engine at most; requests that wait for them at most.
+#define GR_DAEMON_CHECKS 32
+
 struct gr_log_stream; // a log that somebody follows; route_logs.c
 struct gr_bulk;       // a submission of many lines; route_bulk.c
 
@@ -23,15 +26,18 @@ struct gr_daemon {
     struct gr_identities *identities;
     struct gr_events *events;
 
-    struct gr_arena *arena;           // for specs that come in; reset for each
-    struct gr_log_stream *logs;       // those that follow
-    struct gr_http_request **paused;  // bulk submissions that wait for the disk
-    size_t paused_count, paused_room; // of paused
-    struct gr_local_check checks[32]; // what the engine can do here, found out at the start
-    int check_count;
-    bool is_ending;    // asked to end
-    bool stops_jobs;   // after all jobs were stopped
-    uint64_t requests; // served, for metrics
+    struct gr_arena *arena;                         // for specs that come in; reset for each
+    struct gr_log_stream *logs;                     // those that follow
+    struct gr_http_request **paused;                // bulk submissions that wait for the disk
+    size_t paused_count, paused_room;               // of paused
+    struct gr_local_check checks[GR_DAEMON_CHECKS]; // what the engine can do here
+    int check_count;                                // of checks
+    bool is_checking; // a child still finds that out; requests for it wait
+    struct gr_http_request *check_waiters[GR_DAEMON_CHECKS];
+    unsigned check_waiter_count; // of check_waiters
+    bool is_ending;              // asked to end
+    bool stops_jobs;             // after all jobs were stopped
+    uint64_t requests;           // served, for metrics
 };
 
 // The routes, ended by one without a method. Static memory. Their context is a struct gr_daemon.
@@ -128,6 +134,8 @@ void gr_route_apply(void *context, struct gr_http_request *request);
 
 // GET /v1/pool
 void gr_route_pool(void *context, struct gr_http_request *request);
+// Answers those who waited for the engine's checks.
+void gr_route_engines_ready(struct gr_daemon *daemon);
 // GET /v1/engines
 void gr_route_engines(void *context, struct gr_http_request *request);
 // GET /v1/health

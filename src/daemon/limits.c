@@ -29,6 +29,8 @@ struct gr_core_config gr_limits_default(void)
                    .keys_per_org = 1u << 18},
         .policy = "granary",
         .order = GR_ORDER_BACKFILL,
+        .learn_mix = true,
+        .touch_nodes = 256,
         .touch_jobs = 16384,
         .touch_pieces = 16384,
     };

@@ -24,28 +24,6 @@ int64_t gr_pool_now(const struct gr_pool *pool)
 
 // --- effects: what a fact asks for, once it is durable
 
-// Attempts fit into ten bits (GR_SPEC_ATTEMPTS_MAX).
-#define ATTEMPT_BITS 10
-static_assert(GR_SPEC_ATTEMPTS_MAX < 1 << ATTEMPT_BITS, "an attempt fits");
-
-static void start_durable(void *context, uint64_t value)
-{
-    gr_pool_order_add(context, GR_POOL_ORDER_START, value >> ATTEMPT_BITS,
-                      value & ((1u << ATTEMPT_BITS) - 1));
-}
-
-static void stop_durable(void *context, uint64_t value)
-{
-    gr_pool_order_add(context, GR_POOL_ORDER_STOP, value >> ATTEMPT_BITS,
-                      value & ((1u << ATTEMPT_BITS) - 1));
-}
-
-static void release_durable(void *context, uint64_t value)
-{
-    gr_pool_order_add(context, GR_POOL_ORDER_FORGET, value >> ATTEMPT_BITS,
-                      value & ((1u << ATTEMPT_BITS) - 1));
-}
-
 // A job leaves: its outcome is kept for those who ask.
 static void remember_end(struct gr_pool *pool, const struct gr_event *event)
 {
@@ -66,10 +44,10 @@ static void remember_end(struct gr_pool *pool, const struct gr_event *event)
 void gr_pool_fact(struct gr_pool *pool, const struct gr_event *event)
 {
     assert(pool != NULL && event != NULL);
-    static void (*const then[])(void *context, uint64_t value) = {
-        [GR_START_JOB] = start_durable,
-        [GR_STOP_JOB] = stop_durable,
-        [GR_RELEASE_JOB] = release_durable,
+    static const uint8_t orders[] = {
+        [GR_START_JOB] = GR_POOL_ORDER_START,
+        [GR_STOP_JOB] = GR_POOL_ORDER_STOP,
+        [GR_RELEASE_JOB] = GR_POOL_ORDER_FORGET,
     };
     if (event->type == GR_JOB_FINISHED || event->type == GR_JOB_DROPPED) {
         remember_end(pool, event);
@@ -78,8 +56,7 @@ void gr_pool_fact(struct gr_pool *pool, const struct gr_event *event)
     gr_commit_fact(pool->commit, event);
     unsigned count = gr_core_apply(pool->core, event, effects);
     for (unsigned i = 0; i < count; i++) {
-        gr_commit_then(pool->commit, then[effects[i].type], pool,
-                       effects[i].job << ATTEMPT_BITS | effects[i].attempt);
+        gr_pool_order_then(pool, orders[effects[i].type], effects[i].job, effects[i].attempt);
     }
     pool->wants_schedule = true;
 }
@@ -325,6 +302,7 @@ void gr_pool_free(struct gr_pool *pool)
     free(pool->pieces);
     free(pool->room);
     free(pool->order_bytes);
+    gr_pool_start_free(pool->start);
     free(pool);
 }
 

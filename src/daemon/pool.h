@@ -64,11 +64,13 @@ struct gr_live {
     uint32_t attempt; // the one that the rest is about
     bool is_sent;     // the engine has the order to start
     bool is_known;    // the engine said that it knows the attempt
+    bool is_given_up; // it cannot start, as `text` says; the engine is to keep it from running
+    bool is_unfit;    // given up because its node or device is unfit
     // Node checks before the start of the attempt.
     enum { GR_LIVE_CARE_NONE = 0, GR_LIVE_CARE_BEFORE, GR_LIVE_CARE_DONE } care;
     bool is_idle;    // held-idle, since idle_ms
     int64_t idle_ms; // Unix time
-    char text[96];   // what the engine said last, ""
+    char text[96];   // what the engine said last, or why it was given up; ""
 };
 
 // An order for the engine that waits to be handed over.
@@ -106,7 +108,8 @@ struct gr_pool_reported {
     char text[GR_DEVICE_TEXT_SIZE]; // why
 };
 
-struct gr_pool_held; // pool_care.c
+struct gr_pool_held;  // pool_care.c
+struct gr_pool_start; // pool_run.c
 
 // See the head of this file. Fields are for src/daemon to read; pool*.c change them.
 struct gr_pool {
@@ -137,6 +140,7 @@ struct gr_pool {
     struct gr_piece *pieces;          // room for one gang
     struct gr_spec_room *room;        // for decoding specs
     uint8_t *order_bytes;             // scratch for specs, GR_SPEC_BYTES_MAX
+    struct gr_pool_start *start;      // scratch for orders to start; pool_run.c
     uint32_t site_here, site_pretend; // numbers; UINT32_MAX: not there
     int64_t started_ms;               // Unix time of this start
     uint64_t snapshot_at;             // sequence of the newest snapshot that was asked for
@@ -217,9 +221,10 @@ struct gr_pool_refusal {
 bool gr_pool_submit(struct gr_pool *pool, const struct gr_spec *spec, const uint8_t *key,
                     struct gr_pool_submitted *ret_submitted, struct gr_pool_refusal *ret_refusal);
 // Whether a submission would be taken, and whether it would start now: for --dry-run. Nothing is
-// changed. On true, *ret_starts says if it would start at once, with its pieces in pool->pieces.
+// changed. On true, *ret_starts says if it would start at once, and *ret_places if it is known
+// where: its pieces are in pool->pieces then.
 bool gr_pool_submit_try(struct gr_pool *pool, const struct gr_spec *spec, bool *ret_starts,
-                        struct gr_pool_refusal *ret_refusal);
+                        bool *ret_places, struct gr_pool_refusal *ret_refusal);
 // The answer to a key that was used already. Returns 1 and what it did then; 0: the key is new; -1:
 // it was used for another request.
 int gr_pool_key_find(const struct gr_pool *pool, const uint8_t key[32],
@@ -270,14 +275,18 @@ void gr_pool_care_drain(struct gr_pool *pool, uint32_t node, const char *why);
 void gr_pool_held_free(struct gr_pool *pool);
 // Ends an attempt as the engine reported it, its devices looked after.
 void gr_pool_end_reported(struct gr_pool *pool, const struct gr_engine_report *report);
-// Ends an attempt that could not start because its node or device is unfit.
+// Ends an attempt that must not start because its node or device is unfit, once the engine has said
+// that it does not run.
 void gr_pool_end_unfit(struct gr_pool *pool, const struct gr_job *job, const char *text);
 // Hears from the engine. Returns 0 or a final error.
 int gr_pool_hear(struct gr_pool *pool, struct gr_err *err);
 // Sets the timers of a running job.
 void gr_pool_timers_set(struct gr_pool *pool, const struct gr_job *job);
-// Puts an order at the end of the queue.
-void gr_pool_order_add(struct gr_pool *pool, int type, uint64_t job, uint32_t attempt);
+// Puts an order at the end of the queue once everything so far is durable: an engine must never
+// know more than the journal.
+void gr_pool_order_then(struct gr_pool *pool, int type, uint64_t job, uint32_t attempt);
+// Frees the scratch for orders to start. NULL is allowed.
+void gr_pool_start_free(struct gr_pool_start *start);
 // Hands orders over until the engine takes no more.
 void gr_pool_orders_run(struct gr_pool *pool);
 // Timers that are due.

@@ -209,9 +209,9 @@ static void answer_before(struct gr_pool *pool, const struct gr_care_answer *ans
     struct gr_live *live = gr_pool_live_take(pool, job->id);
     if (answer->is_well && answer->device_count == 0 && live != NULL) {
         live->care = GR_LIVE_CARE_DONE;
-        gr_pool_order_add(pool, GR_POOL_ORDER_START, job->id, job->attempt);
+        gr_pool_order_then(pool, GR_POOL_ORDER_START, job->id, job->attempt);
         if (job->stop_why != GR_STOP_NOT) {
-            gr_pool_order_add(pool, GR_POOL_ORDER_STOP, job->id, job->attempt);
+            gr_pool_order_then(pool, GR_POOL_ORDER_STOP, job->id, job->attempt);
         }
         return;
     }

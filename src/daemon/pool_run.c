@@ -11,7 +11,13 @@
 
 // --- orders: what the engine is told, in order, after the facts behind them are durable
 
-void gr_pool_order_add(struct gr_pool *pool, int type, uint64_t job, uint32_t attempt)
+// A type fits into three bits, an attempt into ten.
+#define TYPE_BITS 3
+#define ATTEMPT_BITS 10
+static_assert(GR_POOL_ORDER_FORGET < 1 << TYPE_BITS, "a type fits");
+static_assert(GR_SPEC_ATTEMPTS_MAX < 1 << ATTEMPT_BITS, "an attempt fits");
+
+static void order_add(struct gr_pool *pool, int type, uint64_t job, uint32_t attempt)
 {
     if (pool->engine == NULL) {
         return;
@@ -29,33 +35,103 @@ void gr_pool_order_add(struct gr_pool *pool, int type, uint64_t job, uint32_t at
         (struct gr_pool_order){.type = type, .job = job, .attempt = attempt};
 }
 
+static void order_durable(void *context, uint64_t value)
+{
+    order_add(context, value & ((1u << TYPE_BITS) - 1), value >> (TYPE_BITS + ATTEMPT_BITS),
+              value >> TYPE_BITS & ((1u << ATTEMPT_BITS) - 1));
+}
+
+void gr_pool_order_then(struct gr_pool *pool, int type, uint64_t job, uint32_t attempt)
+{
+    assert(attempt < 1u << ATTEMPT_BITS);
+    gr_commit_then(pool->commit, order_durable, pool,
+                   (job << ATTEMPT_BITS | attempt) << TYPE_BITS | (unsigned)type);
+}
+
 static uint32_t epoch_of(const struct gr_pool *pool)
 {
     return gr_journal_tip_get(pool->journal).epoch;
 }
 
-// What an order to start is made from; one at a time.
-struct start {
-    struct gr_engine_task tasks[GR_TASKS_MAX];
-    const char *nodes[GR_TASKS_MAX];
+// What an order to start is made from; one at a time. Kept from order to order, and as large as the
+// largest so far: most jobs are small, and a gang may be very large.
+struct gr_pool_start {
+    struct gr_engine_task *tasks;
+    const char **nodes;
     struct gr_device *devices;
-    uint32_t device_room;
+    uint32_t task_room, device_room;
 };
 
+void gr_pool_start_free(struct gr_pool_start *start)
+{
+    if (start != NULL) {
+        free(start->tasks);
+        free(start->nodes);
+        free(start->devices);
+        free(start);
+    }
+}
+
+// The scratch with room for so many tasks; NULL without memory.
+static struct gr_pool_start *take_start(struct gr_pool *pool, uint32_t count)
+{
+    if (pool->start == NULL) {
+        pool->start = calloc(1, sizeof *pool->start);
+    }
+    struct gr_pool_start *start = pool->start;
+    if (start == NULL || count <= start->task_room) {
+        return start;
+    }
+    uint32_t room = count < 64 ? 64 : count;
+    free(start->tasks);
+    free(start->nodes);
+    start->tasks = malloc(room * sizeof *start->tasks);
+    start->nodes = malloc(room * sizeof *start->nodes);
+    bool is_there = start->tasks != NULL && start->nodes != NULL;
+    start->task_room = is_there ? room : 0;
+    return is_there ? start : NULL;
+}
+
+// Adds the devices of one piece to the order.
+static int fill_devices(struct gr_pool *pool, const struct gr_piece *piece, const char *name,
+                        struct gr_pool_start *start, struct gr_engine_start *order,
+                        struct gr_err *err)
+{
+    const struct gr_pool_node *node = &pool->nodes[piece->node];
+    for (uint32_t d = 0; d < GR_NODE_DEVICES_MAX; d++) {
+        if ((piece->devices >> d & 1u) == 0) {
+            continue;
+        }
+        if (d >= node->device_count) {
+            return gr_fail(err, -ENODEV, "%s has no device %u any more", name, d);
+        }
+        if (order->device_count == start->device_room) {
+            uint32_t room = start->device_room == 0 ? 64 : start->device_room * 2;
+            struct gr_device *devices = realloc(start->devices, room * sizeof *start->devices);
+            if (devices == NULL) {
+                return gr_fail(err, -ENOMEM, "no memory for an order to start");
+            }
+            start->devices = devices;
+            start->device_room = room;
+        }
+        start->devices[order->device_count++] = pool->devices.devices[node->device_first + d];
+    }
+    return 0;
+}
+
 // Fills tasks, devices and node names from the pieces of a placement.
-static int fill_tasks(struct gr_pool *pool, uint32_t count, struct start *start,
+static int fill_tasks(struct gr_pool *pool, uint32_t count, struct gr_pool_start *start,
                       struct gr_engine_start *order, struct gr_err *err)
 {
     const struct gr_place *place = gr_core_place(pool->core);
     order->task_count_all = count;
     for (uint32_t i = 0; i < count; i++) {
         const struct gr_piece *piece = &pool->pieces[i];
-        const struct gr_pool_node *node = &pool->nodes[piece->node];
         const char *name = gr_place_cold_get(place, piece->node)->name;
         if (order->node_count == 0 || order->nodes[order->node_count - 1] != name) {
             start->nodes[order->node_count++] = name;
         }
-        if (!node->is_here) {
+        if (!pool->nodes[piece->node].is_here) {
             continue;
         }
         struct gr_engine_task *task = &start->tasks[order->task_count++];
@@ -65,25 +141,11 @@ static int fill_tasks(struct gr_pool *pool, uint32_t count, struct start *start,
                                         .cpu_milli = piece->cpu_milli,
                                         .memory_mib = piece->memory_mib,
                                         .node = name};
-        for (uint32_t d = 0; d < GR_NODE_DEVICES_MAX; d++) {
-            if ((piece->devices >> d & 1u) == 0) {
-                continue;
-            }
-            if (d >= node->device_count) {
-                return gr_fail(err, -ENODEV, "%s has no device %u any more", name, d);
-            }
-            if (order->device_count == start->device_room) {
-                uint32_t room = start->device_room == 0 ? 64 : start->device_room * 2;
-                struct gr_device *devices = realloc(start->devices, room * sizeof *start->devices);
-                if (devices == NULL) {
-                    return gr_fail(err, -ENOMEM, "no memory for an order to start");
-                }
-                start->devices = devices;
-                start->device_room = room;
-            }
-            start->devices[order->device_count++] = pool->devices.devices[node->device_first + d];
-            task->device_count++;
+        int rc = fill_devices(pool, piece, name, start, order, err);
+        if (rc != 0) {
+            return rc;
         }
+        task->device_count = order->device_count - task->device_first;
     }
     return 0;
 }
@@ -102,11 +164,38 @@ static void end_attempt(struct gr_pool *pool, const struct gr_job *job, int64_t 
     pool->ending_text = NULL;
 }
 
+// The engine says that the attempt never ran and never will.
 static void end_unstarted(struct gr_pool *pool, const struct gr_job *job, const char *text)
 {
-    struct gr_ending ending = {
-        .outcome = job->stop_why == GR_STOP_BY_USER ? GR_OUTCOME_STOPPED : GR_OUTCOME_NOT_STARTED};
+    const struct gr_live *live = gr_pool_live_find(pool, job->id);
+    struct gr_ending ending = {.outcome = GR_OUTCOME_NOT_STARTED};
+    char why[sizeof live->text];
+    if (live != NULL && live->attempt == job->attempt && live->is_given_up) {
+        ending.outcome = live->is_unfit ? GR_OUTCOME_NODE : GR_OUTCOME_NOT_STARTED;
+        memcpy(why, live->text, sizeof why); // the entry goes before the text is used
+        text = why;
+    }
+    if (job->stop_why == GR_STOP_BY_USER) {
+        ending.outcome = GR_OUTCOME_STOPPED;
+    }
     end_attempt(pool, job, gr_pool_now(pool), &ending, text);
+}
+
+// An attempt that cannot or must not start. An order to start it may have arrived all the same,
+// from here or from the daemon before: so nothing is said to have ended yet. The engine is asked to
+// end it, and its answer, an end or GR_REPORT_UNKNOWN, becomes the fact.
+static void give_up(struct gr_pool *pool, const struct gr_job *job, bool is_unfit, const char *text)
+{
+    struct gr_live *live = gr_pool_live_take(pool, job->id);
+    if (live == NULL) {
+        return; // as if the order was lost on the way: the next list brings it again
+    }
+    live->attempt = job->attempt;
+    live->is_given_up = true;
+    live->is_unfit = is_unfit;
+    live->care = GR_LIVE_CARE_NONE;
+    snprintf(live->text, sizeof live->text, "%.*s", (int)sizeof live->text - 1, text);
+    gr_pool_order_then(pool, GR_POOL_ORDER_KILL, job->id, job->attempt);
 }
 
 // Hands over the order to start a placed job. -EAGAIN: later.
@@ -117,12 +206,15 @@ static int send_start(struct gr_pool *pool, const struct gr_pool_order *which)
         job->began_ms != 0) {
         return 0; // it is over already, or runs
     }
+    const struct gr_live *known = gr_pool_live_find(pool, job->id);
+    if (known != NULL && known->attempt == job->attempt && known->is_sent) {
+        return 0;
+    }
     struct gr_err err;
-    struct start *start = calloc(1, sizeof *start);
+    struct gr_pool_start *start = take_start(pool, job->demand.tasks);
     if (start == NULL) {
         return -EAGAIN;
     }
-    uint32_t count = gr_core_job_pieces(pool->core, job->id, pool->pieces, job->demand.tasks);
     struct gr_job_more more;
     gr_core_job_more(pool->core, job->id, &more);
     struct gr_engine_start order = {.job = job->id,
@@ -135,14 +227,13 @@ static int send_start(struct gr_pool *pool, const struct gr_pool_order *which)
                                     .nodes = start->nodes};
     int rc = gr_pool_care_before(pool, job, &err);
     if (rc == 1) {
-        free(start);
         return 0; // its node is looked at first; the order comes again
     }
     rc = rc != 0 ? rc
                  : gr_specs_get(pool->specs, more.array != 0 ? more.array : job->id, &order.spec,
                                 &order.spec_size, &err);
     // Looking at the node has used the room for pieces.
-    count = gr_core_job_pieces(pool->core, job->id, pool->pieces, job->demand.tasks);
+    uint32_t count = gr_core_job_pieces(pool->core, job->id, pool->pieces, job->demand.tasks);
     rc = rc != 0 ? rc : fill_tasks(pool, count, start, &order, &err);
     order.devices = start->devices;
     if (rc == 0 && order.task_count > 0) {
@@ -155,10 +246,8 @@ static int send_start(struct gr_pool *pool, const struct gr_pool_order *which)
             live->attempt = job->attempt;
         }
     } else if (rc != 0 && rc != -EAGAIN) {
-        end_unstarted(pool, job, err.text);
+        give_up(pool, job, false, err.text);
     }
-    free(start->devices);
-    free(start);
     return rc == -EAGAIN ? rc : 0;
 }
 
@@ -251,7 +340,7 @@ static void hear_started(struct gr_pool *pool, const struct gr_engine_report *re
     const struct gr_job *job = running_job(pool, report);
     if (job == NULL) {
         // Nobody placed it any more: it must not run on devices that others hold.
-        gr_pool_order_add(pool, GR_POOL_ORDER_KILL, report->job, report->attempt);
+        gr_pool_order_then(pool, GR_POOL_ORDER_KILL, report->job, report->attempt);
         return;
     }
     struct gr_live *live = gr_pool_live_take(pool, job->id);
@@ -259,7 +348,7 @@ static void hear_started(struct gr_pool *pool, const struct gr_engine_report *re
         live->attempt = report->attempt;
         live->care = GR_LIVE_CARE_DONE;
         live->is_sent = live->is_known = true;
-        live->is_idle = false;
+        live->is_idle = live->is_given_up = false;
     }
     if (job->began_ms != 0) {
         return;
@@ -286,15 +375,14 @@ static void hear_ended(struct gr_pool *pool, const struct gr_engine_report *repo
 
 void gr_pool_end_unfit(struct gr_pool *pool, const struct gr_job *job, const char *text)
 {
-    struct gr_ending ending = {.outcome = GR_OUTCOME_NODE};
-    end_attempt(pool, job, gr_pool_now(pool), &ending, text);
+    give_up(pool, job, true, text);
 }
 
 void gr_pool_end_reported(struct gr_pool *pool, const struct gr_engine_report *report)
 {
     const struct gr_job *job = running_job(pool, report);
     if (job == NULL) {
-        gr_pool_order_add(pool, GR_POOL_ORDER_FORGET, report->job, report->attempt);
+        gr_pool_order_then(pool, GR_POOL_ORDER_FORGET, report->job, report->attempt);
         return;
     }
     const struct gr_engine_end *end = &report->end;
@@ -314,7 +402,7 @@ static void hear_lost(struct gr_pool *pool, const struct gr_engine_report *repor
 {
     const struct gr_job *job = running_job(pool, report);
     if (job == NULL) {
-        gr_pool_order_add(pool, GR_POOL_ORDER_FORGET, report->job, report->attempt);
+        gr_pool_order_then(pool, GR_POOL_ORDER_FORGET, report->job, report->attempt);
         return;
     }
     if (report->type == GR_REPORT_REFUSED || report->type == GR_REPORT_UNKNOWN) {
@@ -360,12 +448,12 @@ static void hear_listed(struct gr_pool *pool)
     while ((job = gr_core_job_next(pool->core, &cursor)) != NULL) {
         const struct gr_live *live = gr_pool_live_find(pool, job->id);
         bool is_known = live != NULL && (live->is_known || live->is_sent);
-        if (job->state != GR_JOB_RUNNING || is_known || !is_here(pool, job)) {
+        if (job->state != GR_JOB_RUNNING || !is_here(pool, job)) {
             continue;
         }
-        if (job->began_ms == 0) {
-            gr_pool_order_add(pool, GR_POOL_ORDER_START, job->id, job->attempt);
-        } else {
+        if (!is_known && job->began_ms == 0) {
+            gr_pool_order_then(pool, GR_POOL_ORDER_START, job->id, job->attempt);
+        } else if (!is_known) {
             // It ran, and its record is gone: the engine's directory was lost.
             struct gr_engine_report lost = {.type = GR_REPORT_LOST,
                                             .job = job->id,
@@ -375,8 +463,10 @@ static void hear_listed(struct gr_pool *pool)
             hear_lost(pool, &lost);
             continue;
         }
+        // Also of one that is known to run: the order may be lost that the daemon before was to
+        // give.
         if (job->stop_why != GR_STOP_NOT) {
-            gr_pool_order_add(pool, GR_POOL_ORDER_STOP, job->id, job->attempt);
+            gr_pool_order_then(pool, GR_POOL_ORDER_STOP, job->id, job->attempt);
         }
     }
 }
@@ -448,21 +538,27 @@ int gr_pool_hear(struct gr_pool *pool, struct gr_err *err)
 
 // --- time limits
 
+// When a timer of this kind is due: counted from the first instruction; until that is known, from
+// the placement.
+static int64_t due_ms(const struct gr_job *job, enum gr_timer_kind kind)
+{
+    int64_t from_ms = job->began_ms != 0 ? job->began_ms : job->started_ms;
+    int64_t notice_ms = (int64_t)(job->tag & ((UINT64_C(1) << 40) - 1));
+    return from_ms + job->limit_ms - (kind == GR_TIMER_NOTICE ? notice_ms : 0);
+}
+
 void gr_pool_timers_set(struct gr_pool *pool, const struct gr_job *job)
 {
     if (job->limit_ms == 0) {
         return;
     }
-    // From the first instruction; until that is known, from the placement.
-    int64_t from_ms = job->began_ms != 0 ? job->began_ms : job->started_ms;
-    struct gr_timer timer = {.at_ms = from_ms + job->limit_ms,
+    struct gr_timer timer = {.at_ms = due_ms(job, GR_TIMER_LIMIT),
                              .job = job->id,
                              .attempt = job->attempt,
                              .kind = GR_TIMER_LIMIT};
     int rc = gr_timers_add(&pool->timers, &timer);
-    int64_t notice_ms = (int64_t)(job->tag & ((UINT64_C(1) << 40) - 1));
-    if (rc == 0 && notice_ms > 0) {
-        timer.at_ms -= notice_ms;
+    if (rc == 0 && due_ms(job, GR_TIMER_NOTICE) < timer.at_ms) {
+        timer.at_ms = due_ms(job, GR_TIMER_NOTICE);
         timer.kind = GR_TIMER_NOTICE;
         rc = gr_timers_add(&pool->timers, &timer);
     }
@@ -478,11 +574,11 @@ void gr_pool_tick(struct gr_pool *pool)
     while (gr_timers_take(&pool->timers, now_ms, &timer)) {
         const struct gr_job *job = gr_core_job_find(pool->core, timer.job);
         if (job == NULL || job->state != GR_JOB_RUNNING || job->attempt != timer.attempt ||
-            job->stop_why != GR_STOP_NOT) {
-            continue;
+            job->stop_why != GR_STOP_NOT || due_ms(job, timer.kind) > now_ms) {
+            continue; // it is over, or it began later than was thought, and has another timer
         }
         if (timer.kind == GR_TIMER_NOTICE) {
-            gr_pool_order_add(pool, GR_POOL_ORDER_NOTICE, timer.job, timer.attempt);
+            gr_pool_order_then(pool, GR_POOL_ORDER_NOTICE, timer.job, timer.attempt);
         } else {
             gr_pool_stop(pool, timer.job, GR_STOP_TIME_LIMIT, 0, -1);
         }
@@ -511,6 +607,10 @@ void gr_pool_schedule(struct gr_pool *pool)
     int64_t until_ns = clock_ns() + SCHEDULE_NS;
     struct gr_event event;
     while (gr_decide_doomed(pool->core, gr_pool_now(pool), &event)) {
+        gr_pool_fact(pool, &event);
+    }
+    // What is asked for lately, so that the policy leaves room of the right sort.
+    while (gr_decide_mix(pool->core, gr_pool_now(pool), &event)) {
         gr_pool_fact(pool, &event);
     }
     for (unsigned n = 1;; n++) {

@@ -195,21 +195,6 @@ static bool mask_of(struct gr_pool *pool, const struct gr_spec *spec, struct gr_
                               "this pool has no accelerator of kind '%s'", spec->kind);
 }
 
-// Whether an element of the array is still to end. Asked only when its first one has ended.
-static bool array_is_live(const struct gr_pool *pool, uint64_t array)
-{
-    uint32_t cursor = 0;
-    const struct gr_job *job;
-    while ((job = gr_core_job_next(pool->core, &cursor)) != NULL) {
-        struct gr_job_more more;
-        gr_core_job_more(pool->core, job->id, &more);
-        if (more.array == array) {
-            return true;
-        }
-    }
-    return false;
-}
-
 // Whether a job ended well; of an array, named by its first element, whether all of them did. They
 // have ids in a row.
 static bool ended_well(struct gr_pool *pool, const struct gr_ended *first)
@@ -236,7 +221,7 @@ static bool edges_of(struct gr_pool *pool, const struct gr_spec *spec,
         struct gr_ended ended;
         bool has_ended = gr_pool_ended_find(pool, after->job, &ended);
         if (gr_core_job_find(pool->core, after->job) != NULL ||
-            (has_ended && ended.array == ended.id && array_is_live(pool, ended.id))) {
+            gr_core_array_is_live(pool->core, after->job)) {
             ret_edges[(*ret_count)++] = edge;
             continue;
         }
@@ -470,7 +455,7 @@ bool gr_pool_submit(struct gr_pool *pool, const struct gr_spec *spec, const uint
 }
 
 bool gr_pool_submit_try(struct gr_pool *pool, const struct gr_spec *spec, bool *ret_starts,
-                        struct gr_pool_refusal *ret_refusal)
+                        bool *ret_places, struct gr_pool_refusal *ret_refusal)
 {
     assert(pool != NULL && spec != NULL && ret_starts != NULL && ret_refusal != NULL);
     *ret_refusal = (struct gr_pool_refusal){0};
@@ -493,8 +478,13 @@ bool gr_pool_submit_try(struct gr_pool *pool, const struct gr_spec *spec, bool *
     struct gr_place *place = gr_core_place_refresh(pool->core);
     const struct gr_event *last = &events[count - 1];
     // Jobs that wait already come first; nobody is passed over for a question.
-    *ret_starts = held == 0 && gr_core_waiting(pool->core) == 0 && count == 1 &&
-                  gr_place_find_gang(place, &last->submitted.demand, last->sequence, pool->pieces);
+    bool is_first = held == 0 && gr_core_waiting(pool->core) == 0;
+    const struct gr_demand *demand = &last->submitted.demand;
+    *ret_places =
+        is_first && count == 1 && gr_place_find_gang(place, demand, last->sequence, pool->pieces);
+    // A mask that is not part of the state yet can be asked about, but nothing is found by it.
+    *ret_starts = *ret_places ||
+                  (is_first && count == 2 && gr_place_room_tasks(place, demand) >= demand->tasks);
     return true;
 }
 

@@ -10,7 +10,7 @@
 
 // What recovery did, and whom it tells.
 struct gr_recovery {
-    // Told of each fact of the tail before it is applied; may be NULL.
+    // Told of each fact of the tail that ends a job, before it is applied; may be NULL.
     void (*fact)(void *context, const struct gr_core *core, const struct gr_event *event);
     // Told now and then how far it is; may be NULL.
     void (*progress)(void *context, uint64_t at, uint64_t last);

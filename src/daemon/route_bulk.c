@@ -170,9 +170,10 @@ static void decide_line(struct gr_daemon *daemon, struct gr_http_request *reques
         }
     }
     bool starts;
+    bool has_places;
     bool is_done = gr_route_spec_read(daemon, request, line, &spec, &refusal);
     if (is_done && bulk->is_dry) {
-        is_done = gr_pool_submit_try(daemon->pool, &spec, &starts, &refusal);
+        is_done = gr_pool_submit_try(daemon->pool, &spec, &starts, &has_places, &refusal);
         done = (struct gr_pool_submitted){.count = 1};
     } else if (is_done && gr_commit_is_full(daemon->pool->commit)) {
         (void)gr_pool_refuses(daemon->pool, &refusal.code, &text);

@@ -64,7 +64,8 @@ static void reply_dry(struct gr_daemon *daemon, struct gr_http_request *request,
     struct gr_pool *pool = daemon->pool;
     struct gr_pool_refusal refusal;
     bool starts = false;
-    bool is_taken = gr_pool_submit_try(pool, spec, &starts, &refusal);
+    bool has_places = false;
+    bool is_taken = gr_pool_submit_try(pool, spec, &starts, &has_places, &refusal);
     json_t *object = json_object();
     int rc = gr_json_set_bool(object, "dry_run", true);
     rc |= gr_json_set_text(object, "would",
@@ -81,7 +82,7 @@ static void reply_dry(struct gr_daemon *daemon, struct gr_http_request *request,
         rc |= gr_json_set_null(object, "reason");
     }
     json_t *places = json_array();
-    for (uint32_t i = 0; is_taken && starts && i < spec->tasks; i++) {
+    for (uint32_t i = 0; is_taken && has_places && i < spec->tasks; i++) {
         const struct gr_piece *piece = &pool->pieces[i];
         json_t *one = json_object();
         json_t *devices = json_array();

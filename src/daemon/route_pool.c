@@ -130,13 +130,9 @@ static json_t *view_checks(const struct gr_daemon *daemon)
     return array;
 }
 
-void gr_route_engines(void *context, struct gr_http_request *request)
+static void reply_engines(struct gr_daemon *daemon, struct gr_http_request *request)
 {
-    struct gr_daemon *daemon = context;
     struct gr_pool *pool = daemon->pool;
-    if (gr_daemon_query_is_wrong(request, no_names)) {
-        return;
-    }
     json_t *object = json_object();
     json_t *engines = json_array();
     int rc = 0;
@@ -155,6 +151,32 @@ void gr_route_engines(void *context, struct gr_http_request *request)
         object = NULL;
     }
     gr_daemon_reply(daemon, request, 200, object);
+}
+
+void gr_route_engines(void *context, struct gr_http_request *request)
+{
+    struct gr_daemon *daemon = context;
+    if (gr_daemon_query_is_wrong(request, no_names)) {
+        return;
+    }
+    if (!daemon->is_checking) {
+        reply_engines(daemon, request);
+    } else if (daemon->check_waiter_count == GR_DAEMON_CHECKS) {
+        gr_http_reply_error(request, 503, "unavailable", "the engine is still being tried out",
+                            "try again in a second", NULL);
+    } else {
+        gr_http_request_defer(request, NULL);
+        daemon->check_waiters[daemon->check_waiter_count++] = request;
+    }
+}
+
+void gr_route_engines_ready(struct gr_daemon *daemon)
+{
+    unsigned count = daemon->check_waiter_count;
+    daemon->check_waiter_count = 0;
+    for (unsigned i = 0; i < count; i++) {
+        reply_engines(daemon, daemon->check_waiters[i]);
+    }
 }
 
 // --- metrics: OpenMetrics text

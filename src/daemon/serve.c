@@ -33,6 +33,9 @@ struct serve {
     struct gr_arena arena;
     char socket[GR_STATE_PATH_SIZE];
     int epoll_fd, signal_fd;
+    int check_fd; // what the child that tries out the engine writes; -1: it is done
+    pid_t check_pid;
+    size_t check_bytes;
     pid_t snapshot_pid; // the child that makes one; 0: none
     uint64_t snapshot_of;
     int64_t ending_ms; // monotonic, when the end began; 0: it did not
@@ -125,6 +128,57 @@ static void reap(struct serve *serve)
     }
 }
 
+// --- what the engine can do here: tried out by a child, for it takes the better part of a second
+
+// Forks the child, while this process is small and has one thread. Without it the engine says less
+// about itself, nothing more.
+static void check_begin(struct serve *serve)
+{
+    int ends[2];
+    char path[GR_STATE_PATH_SIZE];
+    if (gr_state_path(serve->dir.path, "engine", path, NULL) != 0 || pipe2(ends, O_CLOEXEC) != 0) {
+        return;
+    }
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct gr_local_check checks[GR_DAEMON_CHECKS];
+        struct gr_local_config config = {.dir = path, .checks = serve->config->pool.checks};
+        memset(checks, 0, sizeof checks);
+        int count = gr_local_check(&config, checks, GR_DAEMON_CHECKS, NULL);
+        // Texts of the program have the same addresses in the parent.
+        ssize_t written = count > 0 ? write(ends[1], checks, (size_t)count * sizeof checks[0]) : 0;
+        _exit(written < 0);
+    }
+    close(ends[1]);
+    if (pid < 0 || fcntl(ends[0], F_SETFL, O_NONBLOCK) != 0) {
+        close(ends[0]);
+        return;
+    }
+    serve->check_fd = ends[0];
+    serve->check_pid = pid;
+    serve->daemon.is_checking = true;
+}
+
+static void check_take(struct serve *serve)
+{
+    struct gr_daemon *daemon = &serve->daemon;
+    size_t room = sizeof daemon->checks - serve->check_bytes;
+    ssize_t got = read(serve->check_fd, (char *)daemon->checks + serve->check_bytes, room);
+    if (got > 0) {
+        serve->check_bytes += (size_t)got;
+        return;
+    }
+    if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
+        return;
+    }
+    close(serve->check_fd);
+    serve->check_fd = -1;
+    (void)waitpid(serve->check_pid, NULL, 0);
+    daemon->check_count = (int)(serve->check_bytes / sizeof daemon->checks[0]);
+    daemon->is_checking = false;
+    gr_route_engines_ready(daemon);
+}
+
 // --- ending
 
 static void stop_all_jobs(struct gr_pool *pool)
@@ -201,6 +255,8 @@ static int run(struct serve *serve, struct gr_err *err)
         for (int i = 0; i < count; i++) {
             if (events[i].data.fd == serve->signal_fd) {
                 take_signals(serve);
+            } else if (serve->check_fd >= 0 && events[i].data.fd == serve->check_fd) {
+                check_take(serve);
             }
         }
         int http_ms = gr_http_run(daemon->http);
@@ -313,6 +369,9 @@ static int open_all(struct serve *serve, struct gr_err *err)
         rc = watch_fd(serve, gr_care_fd(daemon->pool->care), err);
     }
     rc = rc != 0 ? rc : watch_fd(serve, serve->signal_fd, err);
+    if (rc == 0 && serve->check_fd >= 0) {
+        rc = watch_fd(serve, serve->check_fd, err);
+    }
     rc = rc != 0 ? rc : watch_fd(serve, gr_http_fd(daemon->http), err);
     rc = rc != 0 ? rc : watch_fd(serve, gr_journal_fd(daemon->pool->journal), err);
     if (rc == 0 && daemon->pool->engine != NULL) {
@@ -333,6 +392,11 @@ static void close_all(struct serve *serve)
     if (serve->snapshot_pid != 0) {
         kill(serve->snapshot_pid, SIGTERM);
         (void)waitpid(serve->snapshot_pid, NULL, 0);
+    }
+    if (serve->check_fd >= 0) {
+        close(serve->check_fd);
+        kill(serve->check_pid, SIGKILL);
+        (void)waitpid(serve->check_pid, NULL, 0);
     }
     if (serve->epoll_fd >= 0) {
         close(serve->epoll_fd);
@@ -396,13 +460,16 @@ static int serve_here(const struct gr_serve_config *config, int ready_fd, struct
         return gr_fail(err, -ENOMEM, "no memory");
     }
     serve->config = config;
-    serve->epoll_fd = serve->signal_fd = serve->dir.lock_fd = -1;
+    serve->epoll_fd = serve->signal_fd = serve->check_fd = serve->dir.lock_fd = -1;
     int rc = config->state_dir == NULL ? gr_state_default(path, err) : 0;
     rc = rc != 0 ? rc
                  : gr_state_dir_open(config->state_dir == NULL ? path : config->state_dir,
                                      &serve->dir, err);
     rc = rc != 0 ? rc : launch(serve, err);
     if (rc == 0) {
+        if (config->pool.has_engine) {
+            check_begin(serve);
+        }
         block_signals();
         rc = open_all(serve, err);
     }

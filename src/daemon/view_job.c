@@ -109,6 +109,25 @@ static int set_places(json_t *object, struct gr_pool *pool, const struct gr_job 
     return rc;
 }
 
+// What the spec asks for and this engine cannot enforce: never silently weaker.
+static int set_unenforced(json_t *object, const struct gr_pool *pool,
+                          const struct gr_demand *demand)
+{
+    uint32_t can = pool->engine == NULL ? UINT32_MAX : pool->engine->ops->can(pool->engine);
+    json_t *list = json_array();
+    int rc = list == NULL;
+    if (demand->shape.memory_mib > 0 && (can & GR_CAN_MEMORY_LIMIT) == 0) {
+        rc |= gr_json_append(list, json_string("memory"));
+    }
+    if (demand->shape.cpu_milli > 0 && (can & GR_CAN_CPU_LIMIT) == 0) {
+        rc |= gr_json_append(list, json_string("cpu"));
+    }
+    if (demand->shape.devices > 0 && (can & GR_CAN_DEVICE_LIMIT) == 0) {
+        rc |= gr_json_append(list, json_string("devices"));
+    }
+    return rc | gr_json_set(object, "unenforced", list);
+}
+
 static int set_after(json_t *object, struct gr_pool *pool, const struct gr_job *job)
 {
     static const char *const hows[GR_AFTERS] = {
@@ -208,6 +227,7 @@ json_t *gr_view_job(struct gr_pool *pool, const struct gr_job *job, bool is_full
     rc |= set_idle(object, pool, job->id);
     if (is_full) {
         rc |= set_after(object, pool, job);
+        rc |= set_unenforced(object, pool, &job->demand);
     }
     if (rc != 0) {
         json_decref(object);
@@ -280,6 +300,7 @@ json_t *gr_view_ended(struct gr_pool *pool, const struct gr_ended *ended, bool i
     if (is_full) {
         rc |= gr_json_set(object, "places", json_array());
         rc |= gr_json_set(object, "after", json_array());
+        rc |= set_unenforced(object, pool, &ended->demand);
     }
     if (rc != 0) {
         json_decref(object);

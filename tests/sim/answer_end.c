@@ -12,10 +12,10 @@ static uint32_t reason_of(uint32_t outcome)
     switch (outcome) {
     case GR_OUTCOME_FAILED:
     case GR_OUTCOME_OUT_OF_MEMORY:
+    case GR_OUTCOME_NOT_STARTED:
         return GR_REQUEUE_FAILED;
     case GR_OUTCOME_NODE:
     case GR_OUTCOME_LOST:
-    case GR_OUTCOME_NOT_STARTED:
         return GR_REQUEUE_NODE;
     case GR_OUTCOME_RECLAIMED:
         return GR_REQUEUE_RECLAIM;
