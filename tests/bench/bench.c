@@ -167,15 +167,28 @@ static void list_figures(const struct gr_bench *bench)
     }
 }
 
+static bool is_long;
+
+bool gr_bench_is_long(void)
+{
+    return is_long;
+}
+
 int gr_bench_main(int argc, char **argv, const struct gr_bench *benches, size_t count)
 {
     const char *only = "";
-    bool list = argc == 2 && strcmp(argv[1], "--list") == 0;
-    if (argc == 3 && strcmp(argv[1], "--only") == 0) {
-        only = argv[2];
-    } else if (argc != 1 && !list) {
-        fprintf(stderr, "usage: %s [--only WORD | --list]\n", argv[0]);
-        return 2;
+    bool list = false;
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--list") == 0) {
+            list = true;
+        } else if (strcmp(argv[i], "--long") == 0) {
+            is_long = true;
+        } else if (strcmp(argv[i], "--only") == 0 && i + 1 < argc) {
+            only = argv[++i];
+        } else {
+            fprintf(stderr, "usage: %s [--only WORD] [--long] | --list\n", argv[0]);
+            return 2;
+        }
     }
     int status = 0;
     for (size_t i = 0; i < count; i++) {

@@ -9,6 +9,7 @@
 
 #include "base/err.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -48,8 +49,9 @@ struct gr_bench {
 };
 
 // The main function of a benchmark program. Arguments: `--only WORD` runs those with a figure whose
-// name holds the word, and prints only these figures; `--list` prints `name unit NAME reference`
-// for each figure and runs nothing. Returns the exit code: 0; 1 if a run failed or an auditor
+// name holds the word, and prints only these figures; `--long` measures for as long as the
+// requirement says; `--list` prints `name unit NAME reference` for each figure and runs nothing.
+// Returns the exit code: 0; 1 if a run failed or an auditor
 // objected (the text is on stderr); 2 for wrong arguments.
 int gr_bench_main(int argc, char **argv, const struct gr_bench *benches, size_t count);
 
@@ -57,6 +59,9 @@ int gr_bench_main(int argc, char **argv, const struct gr_bench *benches, size_t 
 // 0, also if none does (then nothing is run), or a negative errno with a text, and then nothing is
 // printed. Blocks for as long as the runs take.
 int gr_bench_run(const struct gr_bench *bench, const char *only, FILE *out, struct gr_err *err);
+
+// Whether `--long` was given: a benchmark that is cut short by default then takes its time.
+bool gr_bench_is_long(void);
 
 // Monotonic time in seconds, from an arbitrary start.
 double gr_bench_now_s(void);
