@@ -1,6 +1,8 @@
 // The specs of jobs: see specs.h.
 #include "daemon/specs.h"
 
+#include "base/hash.h"
+#include "codec/event_bytes.h"
 #include "daemon/aside.h"
 
 #include <assert.h>
@@ -21,6 +23,7 @@ struct entry {
 struct gr_specs {
     char *dir;
     struct gr_journal_reader *reader; // NULL until first asked
+    struct gr_event_room *room;       // the same
     size_t most_bytes, held_bytes;
     struct entry *oldest, *newest;
     struct entry *buckets[BUCKETS];
@@ -73,6 +76,7 @@ void gr_specs_close(struct gr_specs *specs)
         drop_oldest(specs);
     }
     gr_journal_reader_close(specs->reader);
+    free(specs->room);
     free(specs->dir);
     free(specs);
 }
@@ -101,6 +105,40 @@ void gr_specs_put(struct gr_specs *specs, uint64_t job, const uint8_t *bytes, si
     specs->held_bytes += sizeof *entry + size;
 }
 
+// Whether the bytes are what the fact of the submission has committed to. The aside is not in the
+// chain: without this, who can write the file could have jobs run other commands as other users.
+static int check_commitment(struct gr_specs *specs, const struct gr_journal_group *group,
+                            uint64_t job, const uint8_t *bytes, size_t size, struct gr_err *err)
+{
+    uint8_t digest[GR_HASH_SIZE];
+    struct gr_hash hash;
+    gr_hash_init(&hash);
+    gr_hash_add(&hash, bytes, size);
+    gr_hash_end(&hash, digest);
+    for (size_t at = 0; at < group->payload_size;) {
+        struct gr_event event;
+        long took = gr_event_decode(group->payload + at, group->payload_size - at, specs->room,
+                                    &event, err);
+        if (took <= 0) {
+            return took == 0 ? gr_fail(err, -EBADMSG, "the group of job %llu ends in a fact",
+                                       (unsigned long long)job)
+                             : (int)took;
+        }
+        if (event.sequence == job) {
+            bool is_it = event.type == GR_JOB_SUBMITTED &&
+                         memcmp(event.submitted.commitment, digest, sizeof digest) == 0;
+            return is_it ? 0
+                         : gr_fail(err, -EBADMSG,
+                                   "the spec of job %llu is not the one that was submitted: the "
+                                   "journal's aside was changed; restore the newest backup "
+                                   "(docs/operate/backup.md)",
+                                   (unsigned long long)job);
+        }
+        at += (size_t)took;
+    }
+    return gr_fail(err, -ENOENT, "job %llu is not in the journal", (unsigned long long)job);
+}
+
 // From the aside of the journal's group that holds the submission.
 static int read_aside(struct gr_specs *specs, uint64_t job, const uint8_t **ret_bytes,
                       size_t *ret_size, struct gr_err *err)
@@ -108,6 +146,10 @@ static int read_aside(struct gr_specs *specs, uint64_t job, const uint8_t **ret_
     int rc = 0;
     if (specs->reader == NULL) {
         rc = gr_journal_reader_open(specs->dir, job, &specs->reader, err);
+    }
+    if (rc == 0 && specs->room == NULL) {
+        specs->room = malloc(sizeof *specs->room);
+        rc = specs->room == NULL ? gr_fail(err, -ENOMEM, "no memory to read the journal") : 0;
     }
     struct gr_journal_group group;
     rc = rc != 0 ? rc : gr_journal_reader_find(specs->reader, job, &group, err);
@@ -123,9 +165,12 @@ static int read_aside(struct gr_specs *specs, uint64_t job, const uint8_t **ret_
                        "away or its personal data erased",
                        (unsigned long long)job);
     }
-    *ret_bytes = bytes + GR_ASIDE_SALT_BYTES;
-    *ret_size = size - GR_ASIDE_SALT_BYTES;
-    return 0;
+    rc = check_commitment(specs, &group, job, bytes, size, err);
+    if (rc == 0) {
+        *ret_bytes = bytes + GR_ASIDE_SALT_BYTES;
+        *ret_size = size - GR_ASIDE_SALT_BYTES;
+    }
+    return rc;
 }
 
 int gr_specs_get(struct gr_specs *specs, uint64_t job, const uint8_t **ret_bytes, size_t *ret_size,
