@@ -13,7 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { LINES_MAX = 20000, TIMEOUT_MS = 600000 };
+// Every line is done once for the key of its piece, so a piece may be sent again.
+enum { LINES_MAX = 20000, TIMEOUT_MS = 600000, PATIENCE_MS = 60000 };
 
 // Lines that are gathered: whole ones up to `whole`, then the beginning of another.
 struct piece {
@@ -29,7 +30,7 @@ enum { ROOM = 2 * (1 << 20) };
 
 static bool is_blank(const char *line, size_t size)
 {
-    return strspn(line, " \t\r") >= size;
+    return strspn(line, " \r") >= size; // as the daemon judges: such a line gets no answer
 }
 
 // Finds the whole lines among the bytes that were added last. `before` is the number of the line
@@ -61,10 +62,11 @@ static int find_lines(struct piece *piece, uint64_t before, bool is_end)
     return 0;
 }
 
-// Hands the daemon's lines over, each with its number in the file.
+// Hands the daemon's lines over, each with its number in the file. The daemon numbers the lines of
+// the piece; they must be those that were sent, in their order.
 static int tell(const struct gr_client_bulk *bulk, struct gr_client *client,
-                const struct piece *piece, const struct gr_client_reply *reply, uint64_t *ret_line,
-                struct gr_err *err)
+                const struct piece *piece, uint64_t before, const struct gr_client_reply *reply,
+                uint64_t *ret_line, struct gr_err *err)
 {
     const char *at = reply->body;
     const char *end = reply->body + reply->size;
@@ -73,11 +75,13 @@ static int tell(const struct gr_client_bulk *bulk, struct gr_client *client,
         size_t size = stop == NULL ? (size_t)(end - at) : (size_t)(stop - at);
         json_error_t wrong;
         json_t *line = size == 0 ? NULL : json_loadb(at, size, 0, &wrong);
+        const json_t *number = json_object_get(line, "line");
         *ret_line = piece->numbers[i];
-        if (!json_is_object(line)) {
+        if (!json_is_integer(number) ||
+            (uint64_t)json_integer_value(number) + before != piece->numbers[i]) {
             json_decref(line);
             return gr_client_fail_reply(client, err,
-                                        size == 0 ? "lines are missing" : "a line is no object");
+                                        size == 0 ? "lines are missing" : "a line has no number");
         }
         int code = bulk->each(bulk->context, piece->numbers[i], line, err);
         json_decref(line);
@@ -100,13 +104,13 @@ static int send_piece(struct gr_client *client, const struct gr_client_bulk *bul
             .type = "application/x-ndjson",
             .body = {piece->bytes, piece->whole},
             .timeout_ms = TIMEOUT_MS,
-            .is_never_again = true,
+            .patience_ms = PATIENCE_MS,
         };
         struct gr_client_reply reply;
         *ret_line = piece->numbers[0];
         code = gr_client_send(client, &call, &reply, err);
         if (code == 0) {
-            code = tell(bulk, client, piece, &reply, ret_line, err);
+            code = tell(bulk, client, piece, *before, &reply, ret_line, err);
             gr_client_reply_done(&reply);
         }
     }

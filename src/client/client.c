@@ -278,18 +278,36 @@ static int send_once(struct gr_client *client, const struct gr_client_call *call
 static bool is_worth_again(CURLcode curl, long status, struct gr_slice body)
 {
     if (curl == CURLE_GOT_NOTHING || curl == CURLE_RECV_ERROR || curl == CURLE_SEND_ERROR ||
-        curl == CURLE_PARTIAL_FILE) {
+        curl == CURLE_PARTIAL_FILE || curl == CURLE_COULDNT_CONNECT) {
         return true;
     }
     return curl == CURLE_OK && status == 503 && body.size > 0 &&
            memmem(body.text, body.size, "\"unavailable\"", 13) != NULL;
 }
 
+static int64_t now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
 static void wait_before_again(int tried)
 {
-    struct timespec pause = {.tv_nsec = 100000000L << tried}; // 0.1 s, 0.2 s, 0.4 s
+    int64_t ms = tried > 3 ? 1000 : 100 << tried; // 0.1 s, 0.2 s, 0.4 s, 0.8 s, 1 s, ...
+    struct timespec pause = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
     while (nanosleep(&pause, &pause) < 0 && errno == EINTR) {
     }
+}
+
+// Whether a further try is within what the call allows.
+static bool may_try(const struct gr_client *client, const struct gr_client_call *call, int tried,
+                    CURLcode curl, int64_t since_ms)
+{
+    if (call->patience_ms > 0 && (client->was_there || tried > 0)) {
+        return now_ms() - since_ms < call->patience_ms;
+    }
+    return curl != CURLE_COULDNT_CONNECT && tried + 1 < TRIES;
 }
 
 static int judge(struct gr_client *client, CURLcode curl, const struct gr_client_buffer *body,
@@ -318,14 +336,15 @@ int gr_client_send(struct gr_client *client, const struct gr_client_call *call,
     struct gr_client_buffer body = {.limit = GR_CLIENT_REPLY_MAX};
     struct gr_client_reply reply = {0};
     CURLcode curl = CURLE_OK;
+    int64_t since_ms = now_ms();
     client->answer = (struct gr_client_answer){0};
     int code = call->key == NULL ? make_key(made, err) : 0;
     for (int tried = 0; code == 0; tried++) {
         const char *key = call->key == NULL ? made : call->key;
         code = send_once(client, call, key, &body, &reply, &curl, err);
         struct gr_slice text = {body.bytes, body.size};
-        if (code < 0 || call->is_never_again || tried + 1 >= TRIES ||
-            !is_worth_again(curl, reply.status, text)) {
+        if (code < 0 || !is_worth_again(curl, reply.status, text) ||
+            !may_try(client, call, tried, curl, since_ms)) {
             break;
         }
         wait_before_again(tried);
@@ -340,6 +359,7 @@ int gr_client_send(struct gr_client *client, const struct gr_client_call *call,
         free(body.bytes);
         return code;
     }
+    client->was_there = true;
     reply.body = body.bytes;
     reply.size = body.size;
     *ret_reply = reply;

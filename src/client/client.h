@@ -59,9 +59,11 @@ struct gr_client_call {
     const struct gr_client_path *path; // with its query
     const char *type;                  // of the body; NULL: application/json
     struct gr_slice body;
-    const char *key;     // idempotency key; NULL: a new random one for each call that writes
-    int64_t timeout_ms;  // 0: GR_CLIENT_TIMEOUT_MS
-    bool is_never_again; // do not send it twice, whatever happened
+    const char *key;    // idempotency key; NULL: a new random one for each call that writes
+    int64_t timeout_ms; // 0: GR_CLIENT_TIMEOUT_MS
+    // A daemon that went away under the client is waited for so long, if it is more than the few
+    // tries that every call has. One that was never there is not.
+    int64_t patience_ms;
 };
 
 // A reply with a status of 200 to 299.

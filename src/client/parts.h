@@ -14,7 +14,8 @@ struct gr_client {
     CURL *easy;
     CURLM *multi;
     struct gr_client_answer answer;
-    unsigned came; // grows whenever something came for a stream
+    bool was_there; // the daemon answered once
+    unsigned came;  // grows whenever something came for a stream
 };
 
 // Bytes that grow up to a limit.

@@ -177,6 +177,24 @@ def bulk_jobs_are_taken(pool):
     assert code == 0, out
 
 
+def bulk_jobs_are_taken_once_though_the_daemon_is_killed(pool):
+    path = os.path.join(pool.folder, "many.ndjson")
+    with open(path, "w") as file:
+        for i in range(60000):
+            file.write('{"command":["true"],"kind":"h200","devices":4,"name":"once"}\n')
+    child = pool.begin("submit", "--ndjson", path, bufsize=0)
+    first = child.stdout.readline()
+    pool.kill()
+    pool.start()
+    out, err = child.communicate(timeout=120)
+    ids = (first + out).split()
+    assert child.returncode == 0 and len(ids) == 60000 and len(set(ids)) == 60000, (len(ids), err)
+    _, out, _ = pool("pool", "-o", "json")
+    jobs = json.loads(out)["jobs"]
+    assert jobs["waiting"] + jobs["running"] <= 60000, jobs
+    assert pool("stop", "--all", timeout=300)[0] == 0
+
+
 def nodes_are_cordoned_and_put_back(pool):
     _, out, _ = pool("nodes", "-o", "json")
     node = next(row["name"] for row in json.loads(out) if row["variant"] and
@@ -201,6 +219,7 @@ TESTS = [run_shows_both_streams_and_ends_as_the_job_ends,
          an_interrupt_stops_the_job,
          following_outlives_a_daemon_that_is_killed,
          bulk_jobs_are_taken,
+         bulk_jobs_are_taken_once_though_the_daemon_is_killed,
          nodes_are_cordoned_and_put_back]
 
 
