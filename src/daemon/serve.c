@@ -141,6 +141,7 @@ static void check_begin(struct serve *serve)
     }
     pid_t pid = fork();
     if (pid == 0) {
+        close(serve->dir.lock_fd); // a daemon that is killed must leave nobody with its lock
         struct gr_local_check checks[GR_DAEMON_CHECKS];
         struct gr_local_config config = {.dir = path, .checks = serve->config->pool.checks};
         memset(checks, 0, sizeof checks);
