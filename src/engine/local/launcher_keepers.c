@@ -266,6 +266,27 @@ static void attempt_look(struct launcher *launcher, struct launcher_attempt *att
     }
 }
 
+// Whether the launcher died between writing the order down and forking a keeper: nobody holds the
+// record, and the directory that a keeper makes before anything else is not there.
+static bool was_never_begun(const struct launcher *launcher, uint64_t job, uint32_t number)
+{
+    char name[GR_ATTEMPT_NAME_SIZE];
+    struct gr_record record;
+    struct gr_err err;
+    struct stat about;
+    int fd = -1;
+    gr_err_init(&err);
+    gr_attempt_name(job, number, name);
+    if (gr_record_open(launcher->live_fd, job, number, &fd, &err) != 0) {
+        return false;
+    }
+    bool is_bare = !gr_record_is_held(fd) && gr_record_read(fd, &record, &err) == 0 &&
+                   record.life.pid == 0 && record.end.type == 0;
+    (void)close(fd);
+    return is_bare && fstatat(LAUNCHER_FD_ATTEMPTS, name, &about, AT_SYMLINK_NOFOLLOW) != 0 &&
+           errno == ENOENT;
+}
+
 // Takes up one file of DIR/live.
 static int record_adopt(struct launcher *launcher, const char *name, struct gr_err *err)
 {
@@ -276,8 +297,8 @@ static int record_adopt(struct launcher *launcher, const char *name, struct gr_e
         fstatat(launcher->live_fd, name, &about, AT_SYMLINK_NOFOLLOW) != 0) {
         return 0; // not ours
     }
-    if (about.st_size < GR_RECORD_ORDER_AT) {
-        // The launcher died while it wrote the order down: no keeper was forked.
+    if (about.st_size < GR_RECORD_ORDER_AT || was_never_begun(launcher, job, number)) {
+        // The daemon will see that it is not known, and order it again.
         (void)unlinkat(launcher->live_fd, name, 0);
         return 0;
     }
