@@ -1,6 +1,8 @@
 // The live pool, opened, run and closed: see pool.h.
 #include "daemon/pool.h"
 
+#include "daemon/aside.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <limits.h>
@@ -63,6 +65,18 @@ void gr_pool_fact(struct gr_pool *pool, const struct gr_event *event)
 
 // --- opening
 
+// What the engine said of an end stands in the group's aside.
+static void recall_text(const struct gr_journal_group *group, struct gr_ended *ended)
+{
+    const uint8_t *bytes;
+    size_t size;
+    if (group != NULL &&
+        gr_aside_find(group->aside, group->aside_size, ended->sequence, &bytes, &size)) {
+        size_t most = sizeof ended->text - 1;
+        memcpy(ended->text, bytes, size < most ? size : most);
+    }
+}
+
 // Facts of the tail, before the core applies them: who ended is kept.
 static void tail_fact(void *context, const struct gr_core *core, const struct gr_event *event)
 {
@@ -70,6 +84,7 @@ static void tail_fact(void *context, const struct gr_core *core, const struct gr
     if (event->type == GR_JOB_FINISHED || event->type == GR_JOB_DROPPED) {
         struct gr_ended ended;
         gr_ended_from(core, event, &ended);
+        recall_text(pool->recovery.group, &ended);
         gr_ended_ring_add(pool->ended, &ended);
         // Nobody waits for an answer yet: the history may take its time.
         const struct timespec pause = {.tv_nsec = 1000000};
@@ -349,7 +364,7 @@ int gr_pool_run(struct gr_pool *pool, int *ret_wait_ms, struct gr_err *err)
         return rc;
     }
     gr_pool_orders_run(pool);
-    int64_t next_ms = gr_timers_next(&pool->timers);
+    int64_t next_ms = gr_pool_may_tick(pool) ? gr_timers_next(&pool->timers) : INT64_MAX;
     int64_t wait_ms = next_ms == INT64_MAX ? TICK_MS : next_ms - gr_pool_now(pool);
     wait_ms = wait_ms < 0 ? 0 : wait_ms > TICK_MS ? TICK_MS : wait_ms;
     *ret_wait_ms = pool->wants_schedule && !is_full ? 0 : (int)wait_ms;

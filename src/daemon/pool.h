@@ -289,6 +289,9 @@ void gr_pool_order_then(struct gr_pool *pool, int type, uint64_t job, uint32_t a
 void gr_pool_start_free(struct gr_pool_start *start);
 // Hands orders over until the engine takes no more.
 void gr_pool_orders_run(struct gr_pool *pool);
+// Whether time limits may be acted on. Not before the engine has told what it knows: a job that
+// ended by itself before its limit, while nobody was here to see it, did not reach the limit.
+bool gr_pool_may_tick(const struct gr_pool *pool);
 // Timers that are due.
 void gr_pool_tick(struct gr_pool *pool);
 // Starts what can start, for a bounded time; sets wants_schedule if it did not come to an end.

@@ -567,9 +567,17 @@ void gr_pool_timers_set(struct gr_pool *pool, const struct gr_job *job)
     }
 }
 
+bool gr_pool_may_tick(const struct gr_pool *pool)
+{
+    return pool->engine == NULL || pool->engine_is_up;
+}
+
 void gr_pool_tick(struct gr_pool *pool)
 {
     struct gr_timer timer;
+    if (!gr_pool_may_tick(pool)) {
+        return;
+    }
     int64_t now_ms = gr_pool_now(pool);
     while (gr_timers_take(&pool->timers, now_ms, &timer)) {
         const struct gr_job *job = gr_core_job_find(pool->core, timer.job);

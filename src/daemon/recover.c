@@ -93,7 +93,9 @@ static int apply_tail(struct gr_core *core, struct gr_journal_reader *reader, ui
             rc = rc < 0 ? rc : 0;
             break;
         }
+        recovery->group = &group;
         rc = apply_group(core, &group, room, recovery, err);
+        recovery->group = NULL;
         if (rc != 0) {
             break;
         }

@@ -14,12 +14,13 @@ struct gr_recovery {
     void (*fact)(void *context, const struct gr_core *core, const struct gr_event *event);
     // Told now and then how far it is; may be NULL.
     void (*progress)(void *context, uint64_t at, uint64_t last);
-    void *context;              // handed to both
-    uint64_t until;             // apply no group that ends after this sequence; 0: all
-    uint64_t snapshot;          // out: sequence of the snapshot it began with; 0: none
-    uint64_t sequence;          // out: of the last fact
-    uint8_t hash[GR_HASH_SIZE]; // out: of the last group
-    char passed[512];           // out: snapshots that were passed over, one a line
+    void *context;                        // handed to both
+    const struct gr_journal_group *group; // out, for `fact`: what the fact came in, with its aside
+    uint64_t until;                       // apply no group that ends after this sequence; 0: all
+    uint64_t snapshot;                    // out: sequence of the snapshot it began with; 0: none
+    uint64_t sequence;                    // out: of the last fact
+    uint8_t hash[GR_HASH_SIZE];           // out: of the last group
+    char passed[512];                     // out: snapshots that were passed over, one a line
 };
 
 // Makes a core and brings it to the journal's end (or as far as `until` says). A journal that is
