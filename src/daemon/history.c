@@ -371,6 +371,17 @@ bool gr_history_add(struct gr_history *history, uint64_t sequence, const struct 
     return has_room;
 }
 
+void gr_history_missed(struct gr_history *history, uint64_t sequence)
+{
+    pthread_mutex_lock(&history->mutex);
+    if (history->stuck == 0 || sequence < history->stuck) {
+        history->stuck = sequence;
+    }
+    snprintf(history->problem, sizeof history->problem,
+             "the table of ended jobs misses some; the next start completes it");
+    pthread_mutex_unlock(&history->mutex);
+}
+
 void gr_history_told(struct gr_history *history, uint64_t sequence)
 {
     pthread_mutex_lock(&history->mutex);
@@ -405,10 +416,30 @@ void gr_history_problem(struct gr_history *history, char *ret_text, size_t size)
 
 // --- asking
 
+// Looks at the rows that are not written yet, the newest first.
+static bool find_waiting(struct gr_history *history, uint64_t job, struct gr_ended *ret_ended)
+{
+    bool is_found = false;
+    pthread_mutex_lock(&history->mutex);
+    for (uint32_t i = history->count; i > 0 && !is_found; i--) {
+        const struct row *row = &history->queue[(history->first + i - 1) % QUEUE_MAX];
+        is_found = row->ended.id == job;
+        if (is_found) {
+            *ret_ended = row->ended;
+        }
+    }
+    pthread_mutex_unlock(&history->mutex);
+    return is_found;
+}
+
 int gr_history_find(struct gr_history *history, uint64_t job, struct gr_ended *ret_ended,
                     struct gr_err *err)
 {
     assert(history != NULL && ret_ended != NULL);
+    // First here: a row leaves only once it is in the table.
+    if (find_waiting(history, job, ret_ended)) {
+        return 1;
+    }
     sqlite3_bind_int64(history->find, 1, (int64_t)job);
     int rc = sqlite3_step(history->find);
     if (rc == SQLITE_ROW) {

@@ -22,6 +22,9 @@ void gr_history_close(struct gr_history *history);
 // Tells of a job that ended with fact `sequence`. The copy is written later. False: no memory, or
 // too much waits; then gr_history_upto stops before this fact until the next start.
 bool gr_history_add(struct gr_history *history, uint64_t sequence, const struct gr_ended *ended);
+// Says that the job that ended with fact `sequence` cannot be told: gr_history_upto stops before
+// it.
+void gr_history_missed(struct gr_history *history, uint64_t sequence);
 // Says that all jobs that ended up to fact `sequence` were told.
 void gr_history_told(struct gr_history *history, uint64_t sequence);
 // Sequence up to which everything told is durable.
@@ -31,7 +34,8 @@ unsigned gr_history_waiting_percent(const struct gr_history *history);
 // What went wrong with the table, or "": the pool goes on without it. Copied.
 void gr_history_problem(struct gr_history *history, char *ret_text, size_t size);
 
-// A job by id. Returns 1, 0 if it is not there, or -errno. Blocks for a look-up.
+// A job by id, also one that is told and not written yet. Returns 1, 0 if it is not there, or
+// -errno. Blocks for a look-up.
 int gr_history_find(struct gr_history *history, uint64_t job, struct gr_ended *ret_ended,
                     struct gr_err *err);
 

@@ -26,6 +26,23 @@ int64_t gr_pool_now(const struct gr_pool *pool)
 
 // --- effects: what a fact asks for, once it is durable
 
+// Keeps an end until it is durable. The ring cannot do that: one request can end more jobs than it
+// holds.
+static void untold_add(struct gr_pool *pool, const struct gr_ended *ended)
+{
+    if (pool->untold_count == pool->untold_room) {
+        size_t room = pool->untold_room == 0 ? 256 : pool->untold_room * 2;
+        struct gr_ended *untold = realloc(pool->untold, room * sizeof *untold);
+        if (untold == NULL) {
+            gr_history_missed(pool->history, ended->sequence);
+            return;
+        }
+        pool->untold = untold;
+        pool->untold_room = room;
+    }
+    pool->untold[pool->untold_count++] = *ended;
+}
+
 // A job leaves: its outcome is kept for those who ask.
 static void remember_end(struct gr_pool *pool, const struct gr_event *event)
 {
@@ -38,7 +55,7 @@ static void remember_end(struct gr_pool *pool, const struct gr_event *event)
         }
     }
     gr_ended_ring_add(pool->ended, &ended);
-    pool->untold++;
+    untold_add(pool, &ended);
     unsigned outcome = event->type == GR_JOB_DROPPED ? 15 : event->finished.ending.outcome;
     pool->ended_total[outcome < 15 ? outcome : 15]++;
 }
@@ -170,15 +187,18 @@ static int open_journal(struct gr_pool *pool, struct start_progress *start, stru
 // Jobs whose ends are durable now go to the history.
 static void tell_history(struct gr_pool *pool, uint64_t durable_sequence)
 {
-    while (pool->untold > 0) {
-        const struct gr_ended *ended = gr_ended_ring_back(pool->ended, pool->untold - 1);
-        if (ended != NULL && ended->sequence > durable_sequence) {
-            break;
-        }
-        if (ended != NULL) {
-            (void)gr_history_add(pool->history, ended->sequence, ended);
-        }
-        pool->untold--;
+    size_t told = 0;
+    while (told < pool->untold_count && pool->untold[told].sequence <= durable_sequence) {
+        (void)gr_history_add(pool->history, pool->untold[told].sequence, &pool->untold[told]);
+        told++;
+    }
+    pool->untold_count -= told;
+    if (told > 0 && pool->untold_count > 0) {
+        memmove(pool->untold, pool->untold + told, pool->untold_count * sizeof *pool->untold);
+    } else if (pool->untold_count == 0 && pool->untold_room > 4096) {
+        free(pool->untold); // one request had ended very many
+        pool->untold = NULL;
+        pool->untold_room = 0;
     }
     gr_history_told(pool->history, durable_sequence);
 }
@@ -311,6 +331,7 @@ void gr_pool_free(struct gr_pool *pool)
     gr_kinds_done(&pool->kinds);
     gr_catalogue_done(&pool->catalogue);
     free(pool->reported);
+    free(pool->untold);
     free(pool->orders);
     free(pool->nodes);
     free(pool->live);

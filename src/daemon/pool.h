@@ -124,7 +124,9 @@ struct gr_pool {
     struct gr_history *history;
     struct gr_device_watch *watch;
 
-    uint32_t untold; // of the ring: newest ones that the history was not told of yet
+    // Jobs that ended with facts that are not durable yet: the history is told of them then.
+    struct gr_ended *untold;
+    size_t untold_count, untold_room; // of untold
     struct gr_timers timers;
     struct gr_catalogue catalogue;
     struct gr_kinds kinds;

@@ -180,6 +180,7 @@ static void close_clean(void)
     uint8_t live[32], whole[32], tail[32];
     struct gr_err err;
     sim.is_slow = sim.is_full = false;
+    sim.calls_left = 0; // it is not killed now
     if (gr_commit_flush(sim.pool->commit, &err) != 0) {
         sim_wrong("flush: %s", err.text);
     }
