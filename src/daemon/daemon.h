@@ -33,11 +33,11 @@ struct gr_daemon {
     struct gr_local_check checks[GR_DAEMON_CHECKS]; // what the engine can do here
     int check_count;                                // of checks
     bool is_checking; // a child still finds that out; requests for it wait
-    struct gr_http_request *check_waiters[GR_DAEMON_CHECKS];
-    unsigned check_waiter_count; // of check_waiters
-    bool is_ending;              // asked to end
-    bool stops_jobs;             // after all jobs were stopped
-    uint64_t requests;           // served, for metrics
+    struct gr_http_request *check_waiters[GR_DAEMON_CHECKS]; // who asked meanwhile
+    unsigned check_waiter_count;                             // of check_waiters
+    bool is_ending;                                          // asked to end
+    bool stops_jobs;                                         // after all jobs were stopped
+    uint64_t requests;                                       // served, for metrics
 };
 
 // The routes, ended by one without a method. Static memory. Their context is a struct gr_daemon.

@@ -130,7 +130,8 @@ static json_t *view_checks(const struct gr_daemon *daemon)
     return array;
 }
 
-static void reply_engines(struct gr_daemon *daemon, struct gr_http_request *request)
+// The engines with all that was found out about them; NULL: no memory.
+static json_t *view_engines(struct gr_daemon *daemon)
 {
     struct gr_pool *pool = daemon->pool;
     json_t *object = json_object();
@@ -148,9 +149,9 @@ static void reply_engines(struct gr_daemon *daemon, struct gr_http_request *requ
     rc |= gr_json_set(object, "engines", engines);
     if (rc != 0) {
         json_decref(object);
-        object = NULL;
+        return NULL;
     }
-    gr_daemon_reply(daemon, request, 200, object);
+    return object;
 }
 
 void gr_route_engines(void *context, struct gr_http_request *request)
@@ -160,7 +161,7 @@ void gr_route_engines(void *context, struct gr_http_request *request)
         return;
     }
     if (!daemon->is_checking) {
-        reply_engines(daemon, request);
+        gr_daemon_reply(daemon, request, 200, view_engines(daemon));
     } else if (daemon->check_waiter_count == GR_DAEMON_CHECKS) {
         gr_http_reply_error(request, 503, "unavailable", "the engine is still being tried out",
                             "try again in a second", NULL);
@@ -175,7 +176,16 @@ void gr_route_engines_ready(struct gr_daemon *daemon)
     unsigned count = daemon->check_waiter_count;
     daemon->check_waiter_count = 0;
     for (unsigned i = 0; i < count; i++) {
-        reply_engines(daemon, daemon->check_waiters[i]);
+        json_t *object = view_engines(daemon);
+        char *text = object == NULL ? NULL : json_dumps(object, JSON_COMPACT);
+        json_decref(object);
+        if (text == NULL) {
+            gr_http_reply_error(daemon->check_waiters[i], 503, "unavailable", "no memory", NULL,
+                                NULL);
+        } else {
+            gr_http_reply_take(daemon->check_waiters[i], 200, "application/json", text,
+                               strlen(text));
+        }
     }
 }
 
