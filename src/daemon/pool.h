@@ -231,6 +231,9 @@ bool gr_pool_submit_try(struct gr_pool *pool, const struct gr_spec *spec, bool *
 // it was used for another request.
 int gr_pool_key_find(const struct gr_pool *pool, const uint8_t key[32],
                      struct gr_pool_submitted *ret_submitted);
+// Notes that a key was used for something about a job, before that is done. False: the organisation
+// has used as many keys as are kept of one.
+bool gr_pool_key_use(struct gr_pool *pool, const uint8_t key[32], uint32_t org, uint64_t job);
 // Asks a job to stop: held and waiting ones leave, running ones are stopped. signal 0 and grace -1:
 // as its spec says. False: there is no such live job.
 bool gr_pool_stop(struct gr_pool *pool, uint64_t job, enum gr_stop_why why, uint32_t signal,

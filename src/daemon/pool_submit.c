@@ -209,8 +209,20 @@ static bool ended_well(struct gr_pool *pool, const struct gr_ended *first)
     return true;
 }
 
+// Whether who submits may know of a job, live or ended: it is of the same organisation, or the
+// submitter is an operator.
+static bool may_wait_for(const struct gr_pool *pool, const struct gr_spec *spec, uint32_t org,
+                         uint64_t job, const struct gr_ended *ended)
+{
+    const struct gr_job *row = gr_core_job_find(pool->core, job);
+    return spec->uid == 0 || spec->uid == geteuid() ||
+           (row != NULL     ? row->org
+            : ended != NULL ? ended->org
+                            : UINT32_MAX) == org;
+}
+
 // The jobs that a spec waits for: live ones become edges, ended ones are looked at now.
-static bool edges_of(struct gr_pool *pool, const struct gr_spec *spec,
+static bool edges_of(struct gr_pool *pool, const struct gr_spec *spec, uint32_t org,
                      struct gr_edge ret_edges[GR_SPEC_AFTER_MAX], uint32_t *ret_count,
                      struct gr_pool_refusal *ret)
 {
@@ -220,12 +232,13 @@ static bool edges_of(struct gr_pool *pool, const struct gr_spec *spec,
         struct gr_edge edge = {.job = after->job, .how = after->how};
         struct gr_ended ended;
         bool has_ended = gr_pool_ended_find(pool, after->job, &ended);
-        if (gr_core_job_find(pool->core, after->job) != NULL ||
-            gr_core_array_is_live(pool->core, after->job)) {
+        bool is_known = may_wait_for(pool, spec, org, after->job, has_ended ? &ended : NULL);
+        if (is_known && (gr_core_job_find(pool->core, after->job) != NULL ||
+                         gr_core_array_is_live(pool->core, after->job))) {
             ret_edges[(*ret_count)++] = edge;
             continue;
         }
-        if (!has_ended) {
+        if (!has_ended || !is_known) {
             return refuse(ret, 422, gr_refusal_name(GR_REFUSED_AFTER), "after",
                           "`granary ps --all` lists jobs", "there is no job %llu to wait for",
                           (unsigned long long)after->job);
@@ -300,7 +313,7 @@ static bool prepare(struct gr_pool *pool, const struct gr_spec *spec, uint32_t o
                       (unsigned)geteuid());
     }
     if (!demand_of(pool, spec, ret_submission, ret) ||
-        !edges_of(pool, spec, ret_edges, &ret_submission->edge_count, ret)) {
+        !edges_of(pool, spec, org, ret_edges, &ret_submission->edge_count, ret)) {
         return false;
     }
     ret_submission->edges = ret_edges;
@@ -501,6 +514,17 @@ int gr_pool_key_find(const struct gr_pool *pool, const uint8_t key[32],
     *ret_submitted = (struct gr_pool_submitted){
         .first = found.first, .last = found.last, .sequence = found.last, .count = found.code};
     return 1;
+}
+
+bool gr_pool_key_use(struct gr_pool *pool, const uint8_t key[32], uint32_t org, uint64_t job)
+{
+    struct gr_pool_submitted about = {.first = job, .last = job, .count = 1};
+    struct gr_event used;
+    if (!use_key(pool, key, org, &about, &used)) {
+        return false;
+    }
+    gr_pool_fact(pool, &used);
+    return true;
 }
 
 int gr_pool_spec(struct gr_pool *pool, uint64_t job, struct gr_spec *ret_spec, struct gr_err *err)

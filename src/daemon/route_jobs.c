@@ -20,6 +20,14 @@ bool gr_route_spec_read(struct gr_daemon *daemon, struct gr_http_request *reques
     struct gr_spec_input input = {.arena = daemon->arena};
     struct gr_err err;
     gr_arena_reset(daemon->arena);
+    if (bytes.size > GR_SPEC_BYTES_MAX) {
+        *ret_refusal = (struct gr_pool_refusal){
+            .refusal = GR_REFUSED_FIELD, .status = 413, .code = "too-large"};
+        snprintf(ret_refusal->text, sizeof ret_refusal->text,
+                 "a job of more than 1 MiB, which is the limit");
+        snprintf(ret_refusal->hint, sizeof ret_refusal->hint, "pass large data in files");
+        return false;
+    }
     int rc = gr_spec_from_json_bytes(&input, bytes.text, bytes.size, ret_spec, &err);
     if (rc != 0) {
         *ret_refusal = (struct gr_pool_refusal){
@@ -274,6 +282,43 @@ static uint32_t stop_all(struct gr_pool *pool, uint64_t id, uint32_t signal, int
     return count;
 }
 
+// The key of a stop: whether it was used already, or may be used now. Returns 1: it was, for the
+// same; 0: it was not; -1: a reply was made.
+static int take_key(struct gr_daemon *daemon, struct gr_http_request *request, uint64_t id)
+{
+    struct gr_pool *pool = daemon->pool;
+    uint8_t key[32];
+    struct gr_pool_submitted done;
+    int has_key = gr_daemon_key(daemon, request, key);
+    if (has_key <= 0) {
+        return has_key;
+    }
+    int found = gr_pool_key_find(pool, key, &done);
+    if (found > 0) {
+        (void)gr_http_reply_header(request, "Granary-Replayed", "true");
+        return 1;
+    }
+    if (found < 0) {
+        gr_http_reply_error(request, 409, "conflict",
+                            "this Idempotency-Key was used for another request",
+                            "use a new key for a new request", NULL);
+        return -1;
+    }
+    // One that stops nothing uses no key: there is nothing to do only once.
+    uint32_t user = gr_core_job_find(pool->core, id) == NULL
+                        ? UINT32_MAX
+                        : gr_pool_user_take(pool, gr_daemon_who(request)->uid);
+    if (user != UINT32_MAX &&
+        !gr_pool_key_use(pool, key, gr_core_user_get(pool->core, user)->org, id)) {
+        (void)gr_http_reply_header(request, "Retry-After", "1");
+        gr_http_reply_error(request, 429, gr_refusal_name(GR_REFUSED_LIMIT_KEYS),
+                            gr_refusal_text(GR_REFUSED_LIMIT_KEYS),
+                            "send it without an idempotency key", NULL);
+        return -1;
+    }
+    return 0;
+}
+
 void gr_route_stop(void *context, struct gr_http_request *request)
 {
     struct gr_daemon *daemon = context;
@@ -304,14 +349,20 @@ void gr_route_stop(void *context, struct gr_http_request *request)
                             NULL, NULL);
         return;
     }
-    if (job == NULL && !is_array) {
+    int is_replayed = is_dry ? 0 : take_key(daemon, request, id);
+    if (is_replayed < 0) {
+        return;
+    }
+    if (job == NULL && !is_array && !is_replayed) {
         gr_http_reply_error(request, 409, "ended", "the job has ended already",
                             "`granary show ID` tells how", NULL);
         return;
     }
-    if (!is_dry && is_array) {
+    if (is_dry || is_replayed) {
+        // nothing more is done
+    } else if (is_array) {
         (void)stop_all(pool, id, signal, grace_ms);
-    } else if (!is_dry) {
+    } else {
         (void)gr_pool_stop(pool, id, GR_STOP_BY_USER, signal, grace_ms);
     }
     job = gr_core_job_find(pool->core, id);
