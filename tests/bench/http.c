@@ -2,22 +2,19 @@
 // bodies and without, on 64 connections that stay; beside it a bare epoll loop that checks nothing,
 // in the same run, as the rival: what the kernel and this machine allow. Each server is a process
 // of its own with one thread.
+#include "bare.h"
 #include "bench.h"
 #include "load.h"
 
 #include "daemon/http.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -25,7 +22,7 @@
 #define CONNECTIONS 64
 #define RUN_SECONDS 0.5
 
-static const char reply_body[] = "{\"id\": 1234567, \"state\": \"waiting\", \"name\": \"a-job\"}\n";
+static const char reply_body[] = GR_BARE_REPLY;
 
 // What both servers are asked, one figure each.
 static const struct ask {
@@ -47,101 +44,6 @@ struct http_bench {
     double cpu_us[2 * ASKS]; // of the last run, a request
     uint64_t refused;
 };
-
-// ---- the rival
-
-struct bare_connection {
-    int fd;
-    size_t size;
-    char bytes[4096];
-};
-
-// Answers every whole request in the buffer. False: the connection is to be closed.
-static bool bare_answer(struct bare_connection *connection)
-{
-    char reply[256];
-    int size = snprintf(reply, sizeof(reply),
-                        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
-                        "Content-Length: %zu\r\n\r\n%s",
-                        sizeof(reply_body) - 1, reply_body);
-    for (;;) {
-        connection->bytes[connection->size] = '\0';
-        const char *end = strstr(connection->bytes, "\r\n\r\n");
-        const char *length = strstr(connection->bytes, "Content-Length: ");
-        size_t whole = end == NULL ? SIZE_MAX : (size_t)(end + 4 - connection->bytes);
-        if (end != NULL && length != NULL && length < end) {
-            whole += strtoul(length + 16, NULL, 10);
-        }
-        if (whole > connection->size) {
-            return connection->size < sizeof(connection->bytes) - 1;
-        }
-        connection->size -= whole;
-        memmove(connection->bytes, connection->bytes + whole, connection->size);
-        if (send(connection->fd, reply, (size_t)size, MSG_NOSIGNAL) != size) {
-            return false;
-        }
-    }
-}
-
-static void bare_read(struct bare_connection *connection)
-{
-    ssize_t got = recv(connection->fd, connection->bytes + connection->size,
-                       sizeof(connection->bytes) - 1 - connection->size, 0);
-    connection->size += got > 0 ? (size_t)got : 0;
-    if (got <= 0 || !bare_answer(connection)) {
-        close(connection->fd);
-        free(connection);
-    }
-}
-
-_Noreturn static void bare_serve(const int listeners[2])
-{
-    int epoll = epoll_create1(EPOLL_CLOEXEC);
-    struct epoll_event event = {.events = EPOLLIN};
-    for (unsigned i = 0; i < 2; i++) {
-        event.data.u64 = i;
-        epoll_ctl(epoll, EPOLL_CTL_ADD, listeners[i], &event);
-    }
-    for (;;) {
-        struct epoll_event events[64];
-        int count = epoll_wait(epoll, events, 64, -1);
-        for (int i = 0; i < count; i++) {
-            if (events[i].data.u64 >= 2) {
-                bare_read(events[i].data.ptr);
-                continue;
-            }
-            struct bare_connection *connection = calloc(1, sizeof(*connection));
-            if (connection == NULL) {
-                _exit(1);
-            }
-            connection->fd = accept4(listeners[events[i].data.u64], NULL, NULL, SOCK_CLOEXEC);
-            event.data.ptr = connection;
-            epoll_ctl(epoll, EPOLL_CTL_ADD, connection->fd, &event);
-        }
-    }
-}
-
-// Opens both listeners and tells the port.
-_Noreturn static void bare_main(const char *path, int tell)
-{
-    struct sockaddr_un name = {.sun_family = AF_UNIX};
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
-    socklen_t size = sizeof(address);
-    snprintf(name.sun_path, sizeof(name.sun_path), "%s", path);
-    int listeners[2] = {socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0),
-                        socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
-    if (bind(listeners[0], (const struct sockaddr *)&name, sizeof(name)) < 0 ||
-        bind(listeners[1], (const struct sockaddr *)&address, sizeof(address)) < 0 ||
-        listen(listeners[0], 128) < 0 || listen(listeners[1], 128) < 0 ||
-        getsockname(listeners[1], (struct sockaddr *)&address, &size) < 0) {
-        _exit(1);
-    }
-    unsigned port = ntohs(address.sin_port);
-    if (write(tell, &port, sizeof(port)) != sizeof(port)) {
-        _exit(1);
-    }
-    bare_serve(listeners);
-}
 
 // ---- ours
 
@@ -226,7 +128,7 @@ static int http_begin(void *context, struct gr_err *err)
         return gr_fail_errno(err, "make a folder");
     }
     memset(bench->body, 'x', sizeof(bench->body) - 1);
-    int code = server_start(&bench->bare, bench->folder, "bare", bare_main, err);
+    int code = server_start(&bench->bare, bench->folder, "bare", gr_bare_main, err);
     return code != 0 ? code : server_start(&bench->ours, bench->folder, "ours", ours_main, err);
 }
 
