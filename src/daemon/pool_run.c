@@ -424,8 +424,22 @@ static void hear_idle(struct gr_pool *pool, const struct gr_engine_report *repor
     live->idle_ms = report->since_ms;
     snprintf(live->text, sizeof live->text, "%.*s", (int)sizeof live->text - 1, report->text);
     int64_t most_ms = pool->config.idle_stop_ms;
-    if (most_ms > 0 && gr_pool_now(pool) - report->since_ms >= most_ms &&
-        job->stop_why == GR_STOP_NOT) {
+    struct gr_timer timer = {.at_ms = report->since_ms + most_ms,
+                             .job = job->id,
+                             .attempt = job->attempt,
+                             .kind = GR_TIMER_IDLE};
+    if (most_ms > 0) {
+        (void)gr_timers_add(&pool->timers, &timer); // without memory it is only shown
+    }
+}
+
+// A job that is still held-idle after as long as the policy allows is reclaimed.
+static void reclaim_idle(struct gr_pool *pool, const struct gr_job *job)
+{
+    const struct gr_live *live = gr_pool_live_find(pool, job->id);
+    bool is_long = live != NULL && live->is_idle &&
+                   gr_pool_now(pool) - live->idle_ms >= pool->config.idle_stop_ms;
+    if (is_long) {
         gr_pool_stop(pool, job->id, GR_STOP_IDLE, 0, -1);
     }
 }
@@ -582,8 +596,15 @@ void gr_pool_tick(struct gr_pool *pool)
     while (gr_timers_take(&pool->timers, now_ms, &timer)) {
         const struct gr_job *job = gr_core_job_find(pool->core, timer.job);
         if (job == NULL || job->state != GR_JOB_RUNNING || job->attempt != timer.attempt ||
-            job->stop_why != GR_STOP_NOT || due_ms(job, timer.kind) > now_ms) {
-            continue; // it is over, or it began later than was thought, and has another timer
+            job->stop_why != GR_STOP_NOT) {
+            continue; // it is over
+        }
+        if (timer.kind == GR_TIMER_IDLE) {
+            reclaim_idle(pool, job);
+            continue;
+        }
+        if (due_ms(job, timer.kind) > now_ms) {
+            continue; // it began later than was thought, and has another timer
         }
         if (timer.kind == GR_TIMER_NOTICE) {
             gr_pool_order_then(pool, GR_POOL_ORDER_NOTICE, timer.job, timer.attempt);

@@ -485,6 +485,13 @@ static int serve_here(const struct gr_serve_config *config, int ready_fd, struct
             close(ready_fd);
         }
         rc = run(serve, err);
+        if (rc != 0) {
+            // Nobody knows what the disk holds: nothing may be written any more, not even in
+            // parting.
+            fprintf(stderr, "granary serve: %s\n", err->text);
+            fflush(stderr);
+            _exit(1);
+        }
     }
     bool stops_engine = rc == 0 && serve->daemon.stops_jobs;
     int path_rc = gr_state_path(serve->dir.path, "engine", path, NULL);

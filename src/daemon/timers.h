@@ -12,6 +12,7 @@
 enum gr_timer_kind {
     GR_TIMER_LIMIT = 1, // a running attempt reaches its time limit
     GR_TIMER_NOTICE,    // and is to be told before
+    GR_TIMER_IDLE,      // it has been held-idle for as long as it may be
 };
 
 // One deadline, of a job's attempt.

@@ -61,15 +61,16 @@ struct gr_engine_start {
 
 // What a report says.
 enum gr_engine_report_type {
-    GR_REPORT_STARTED = 1, // the first task's program runs, since `since_ms`
-    GR_REPORT_ENDED,       // all tasks ended
-    GR_REPORT_REFUSED,     // could not be started: `text` says why; nothing runs
-    GR_REPORT_LOST,        // was started, and nobody knows how it ended (reboot, keeper killed)
-    GR_REPORT_UNKNOWN,     // gr_engine_stop or list asked for an attempt that was never started
-    GR_REPORT_IDLE,        // held-idle: no process of it lives or has used cpu since `since_ms`
-    GR_REPORT_LISTED,      // all attempts were reported after gr_engine_list
-    GR_REPORT_DOWN,        // the engine cannot be reached; it tries again by itself
-    GR_REPORT_UP,          // it is reached again
+    GR_REPORT_STARTED =
+        1,             // the first task's program runs, since `since_ms`; again: held-idle is over
+    GR_REPORT_ENDED,   // all tasks ended
+    GR_REPORT_REFUSED, // could not be started: `text` says why; nothing runs
+    GR_REPORT_LOST,    // was started, and nobody knows how it ended (reboot, keeper killed)
+    GR_REPORT_UNKNOWN, // gr_engine_stop or list asked for an attempt that was never started
+    GR_REPORT_IDLE,    // held-idle: no process of it lives or has used cpu since `since_ms`
+    GR_REPORT_LISTED,  // all attempts were reported after gr_engine_list
+    GR_REPORT_DOWN,    // the engine cannot be reached; it tries again by itself
+    GR_REPORT_UP,      // it is reached again
 };
 
 // How an attempt ended, of the task that failed first (or of the longest if none did).

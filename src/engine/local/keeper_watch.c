@@ -45,6 +45,7 @@ static void moved(struct keeper *keeper, uint64_t cpu_ms)
         keeper->is_idle_told = false;
         keeper->life.idle_ms = 0;
         (void)gr_record_life_write(keeper->config->record, &keeper->life, &err);
+        gr_keeper_hint_send(keeper, GR_REPORT_STARTED, keeper->life.started_ms);
     }
 }
 

@@ -139,6 +139,9 @@ static void started(struct launcher *launcher, struct launcher_attempt *attempt,
         attempt->state = STATE_STARTED;
         attempt->started_ms = since_ms;
         gr_launcher_news_add(&launcher->table, attempt, NEWS_STARTED);
+    } else if (attempt->state == STATE_STARTED && attempt->idle_ms != 0) {
+        attempt->idle_ms = 0; // it moves again: told as a start, which it was
+        gr_launcher_news_add(&launcher->table, attempt, NEWS_STARTED);
     }
 }
 
