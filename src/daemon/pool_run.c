@@ -422,7 +422,8 @@ static void hear_idle(struct gr_pool *pool, const struct gr_engine_report *repor
     }
     live->is_idle = true;
     live->idle_ms = report->since_ms;
-    snprintf(live->text, sizeof live->text, "%.*s", (int)sizeof live->text - 1, report->text);
+    snprintf(live->text, sizeof live->text, "%.*s", (int)sizeof live->text - 1,
+             report->text[0] == '\0' ? "held-idle: its processes use no cpu" : report->text);
     int64_t most_ms = pool->config.idle_stop_ms;
     struct gr_timer timer = {.at_ms = report->since_ms + most_ms,
                              .job = job->id,
