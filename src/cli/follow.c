@@ -129,7 +129,9 @@ static int retire(struct follower *follower, struct log *log, struct gr_err *err
 {
     const struct gr_client_answer *answer = gr_client_answer(follower->follow->client);
     int code = gr_client_stream_error(log->stream, err);
-    bool is_back_soon = answer->status == 503 || (answer->status == 0 && log->is_known);
+    bool is_back_soon =
+        answer->status == 503 ||
+        (answer->status == 0 && (log->is_known || gr_client_was_there(follower->follow->client)));
     if (is_back_soon && log->tries < TRIES_MAX) {
         try_later(log);
         return 0;

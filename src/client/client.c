@@ -145,6 +145,11 @@ const char *gr_client_where(const struct gr_client *client)
     return client->where;
 }
 
+bool gr_client_was_there(const struct gr_client *client)
+{
+    return client->was_there;
+}
+
 const struct gr_client_answer *gr_client_answer(const struct gr_client *client)
 {
     return &client->answer;

@@ -50,6 +50,10 @@ struct gr_client_answer {
     char hint[512];  // what to type or do next
 };
 
+// Whether the daemon has answered a call of this client: if it cannot be reached now, it went away,
+// and may be on its way back.
+bool gr_client_was_there(const struct gr_client *client);
+
 // About the last call or stream of this client that failed. Borrowed until the next call.
 const struct gr_client_answer *gr_client_answer(const struct gr_client *client);
 

@@ -94,7 +94,7 @@ static int retire(struct gr_client_events *events, struct gr_err *err)
     if (gr_client_stream_state(events->stream) == GR_CLIENT_STREAM_BROKEN) {
         int code = gr_client_stream_error(events->stream, err);
         long status = events->client->answer.status;
-        bool was_there = events->connects > 0;
+        bool was_there = events->connects > 0 || gr_client_was_there(events->client);
         // A daemon that is being started anew refuses connections for a while, or is not ready.
         if ((status != 0 && status != 503) || (status == 0 && !was_there)) {
             return code;

