@@ -70,7 +70,19 @@ class Pool:
         if self.daemon.poll() is None:
             self.daemon.kill()
         self.daemon.wait()
+        for pid in self.left_behind():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def left_behind(self):
+        """Processes of this pool: a launcher outlives its daemon, and names its folder."""
+        for entry in os.listdir("/proc"):
+            with contextlib.suppress(OSError):
+                if entry.isdigit() and int(entry) != os.getpid():
+                    with open(f"/proc/{entry}/cmdline", "rb") as file:
+                        if self.folder.encode() in file.read():
+                            yield int(entry)
 
 
 def run_shows_both_streams_and_ends_as_the_job_ends(pool):
