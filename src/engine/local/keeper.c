@@ -51,6 +51,20 @@ void gr_keeper_hint_send(const struct keeper *keeper, uint32_t type, int64_t sin
     (void)count;
 }
 
+void gr_keeper_person_send(const struct keeper *keeper)
+{
+    uint8_t bytes[sizeof(struct gr_keeper_hint) + GR_PERSON_BYTES_MAX];
+    static_assert(sizeof bytes <= PIPE_BUF, "it must be written whole or not at all");
+    struct gr_keeper_hint hint = {.type = GR_KEEPER_HINT_PERSON};
+    size_t size = gr_person_pack(keeper->person, bytes + sizeof hint);
+    hint.since_ms = (int64_t)size;
+    memcpy(bytes, &hint, sizeof hint);
+    if (size > 0) {
+        ssize_t count = write(keeper->config->hints, bytes, sizeof hint + size);
+        (void)count; // the next keeper looks it up again
+    }
+}
+
 // ---- signals and stopping -----------------------------------------------------------------------
 
 void gr_keeper_signal(struct keeper *keeper, int signal)

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "engine/local/cgroup.h"
+#include "engine/local/person_cache.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -11,6 +12,9 @@
 
 // The signal that says: look at the wish in your record.
 #define GR_KEEPER_SIGNAL SIGUSR1
+
+// Type of a hint that is followed by a person (gr_person_pack) of `since_ms` bytes.
+#define GR_KEEPER_HINT_PERSON 100u
 
 // What a keeper says to the launcher through a pipe: "there is news in my record". May be lost; the
 // record counts.
@@ -23,17 +27,18 @@ struct gr_keeper_hint {
 
 // What a keeper gets from the launcher. Borrowed; the process is the keeper's own.
 struct gr_keeper_config {
-    const char *dir;                     // the engine's directory, absolute
-    int attempts;                        // DIR/attempts, open
-    int record;                          // the attempt's record, open and locked
-    int hints;                           // pipe to the launcher, non-blocking
-    const struct gr_cgroup_means *means; // what control groups can do
-    const char *checks;                  // see gr_local_config
-    const char *crun, *runc;             // paths of the programs; "": none
-    int64_t idle_warn_ms;                // 0: never
-    struct rlimit files;                 // limit of open files that tasks get
-    int oom_adjust;                      // that tasks get; INT_MIN: as it is
-    const uint8_t *order;                // bytes (order.h)
+    const char *dir;                       // the engine's directory, absolute
+    int attempts;                          // DIR/attempts, open
+    int record;                            // the attempt's record, open and locked
+    int hints;                             // pipe to the launcher, non-blocking
+    const struct gr_cgroup_means *means;   // what control groups can do
+    const struct gr_person_cache *persons; // submitters that are known
+    const char *checks;                    // see gr_local_config
+    const char *crun, *runc;               // paths of the programs; "": none
+    int64_t idle_warn_ms;                  // 0: never
+    struct rlimit files;                   // limit of open files that tasks get
+    int oom_adjust;                        // that tasks get; INT_MIN: as it is
+    const uint8_t *order;                  // bytes (order.h)
     size_t order_size;
 };
 

@@ -31,7 +31,8 @@ struct keeper {
     struct gr_order order;
     struct gr_spec spec;
     struct gr_spec_room room;
-    struct gr_person person;
+    const struct gr_person *person; // the submitter: known, or in `found`
+    struct gr_person found;
     struct gr_environment environment;
     char name[GR_ATTEMPT_NAME_SIZE]; // "JOB.ATTEMPT"
     char dir[PATH_MAX];              // the attempt's
@@ -101,5 +102,7 @@ void gr_keeper_container_done(struct keeper_task *task);
 void gr_keeper_look(struct keeper *keeper);
 // Says to the launcher that there is news.
 void gr_keeper_hint_send(const struct keeper *keeper, uint32_t type, int64_t since_ms);
+// Tells the launcher about the submitter, who had to be looked up.
+void gr_keeper_person_send(const struct keeper *keeper);
 // Fills in what the tasks used. To be called when all ended, before groups and containers go.
 void gr_keeper_usage(const struct keeper *keeper, struct gr_record_end *end);

@@ -152,7 +152,7 @@ static int environment_pool(struct keeper *keeper)
 static int environment_make(struct keeper *keeper, struct gr_err *err)
 {
     struct gr_environment *environment = &keeper->environment;
-    const struct gr_person *person = &keeper->person;
+    const struct gr_person *person = keeper->person;
     const char *name = person->name[0] != '\0' ? person->name : keeper->order.start.user;
     int code = 0;
     for (uint32_t i = 0; i < keeper->spec.env.count; i++) {
@@ -191,7 +191,17 @@ static int submitter_find(struct keeper *keeper, struct gr_err *err)
                        "of user %u: run the daemon as root",
                        (unsigned)geteuid(), spec->uid);
     }
-    return gr_person_find(spec->uid, spec->gid, &keeper->person, err);
+    keeper->person = gr_person_cache_find(keeper->config->persons, spec->uid, spec->gid,
+                                          gr_keeper_monotonic_ms());
+    if (keeper->person != NULL) {
+        return 0;
+    }
+    keeper->person = &keeper->found;
+    int code = gr_person_find(spec->uid, spec->gid, &keeper->found, err);
+    if (code == 0) {
+        gr_keeper_person_send(keeper);
+    }
+    return code;
 }
 
 int gr_keeper_prepare(struct keeper *keeper, struct gr_err *err)

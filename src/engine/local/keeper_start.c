@@ -46,21 +46,17 @@ static int environment_task(struct keeper *keeper, const struct gr_engine_task *
 // ---- files --------------------------------------------------------------------------------------
 
 // Makes the attempt's own file of a task's stream; the attempt's directory is no place where the
-// submitter could have put something else.
+// submitter could have put something else. Others must not read it, whatever the umask: the path is
+// no secret, and the daemon shows a job's output to its user and to operators only.
 static int own_file_make(const struct keeper *keeper, enum gr_attempt_stream stream, uint32_t task,
                          struct gr_err *err)
 {
     char name[GR_ATTEMPT_NAME_SIZE];
     gr_attempt_log_name(stream, task, name);
     int fd = openat(keeper->dir_fd, name,
-                    O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_NOFOLLOW | O_CLOEXEC,
-                    0666 & ~keeper->spec.umask);
+                    O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0) {
         return gr_fail_errno(err, "make %s/%s", keeper->dir, name);
-    }
-    // The launcher's own umask holds too, so what the submitter's lets through is said again.
-    if ((keeper->spec.umask & 022) != 022) {
-        (void)fchmod(fd, 0666 & ~keeper->spec.umask);
     }
     if (geteuid() == 0 && keeper->spec.uid != 0 &&
         fchown(fd, keeper->spec.uid, keeper->spec.gid) != 0) {
@@ -263,7 +259,7 @@ static int processes_start(struct keeper *keeper, struct gr_err *err)
 {
     struct begin begin = {
         .config = {.spec = &keeper->spec,
-                   .person = &keeper->person,
+                   .person = keeper->person,
                    .work = keeper->work,
                    .work_fd = keeper->work_fd,
                    .go = {-1, -1},
@@ -303,7 +299,7 @@ static int container_files_open(struct keeper *keeper, struct gr_process *proces
 {
     const struct gr_spec *spec = &keeper->spec;
     int code = files_make(keeper, process, err);
-    code = code != 0 ? code : gr_person_act(&keeper->person, err);
+    code = code != 0 ? code : gr_person_act(keeper->person, err);
     if (code != 0) {
         return code;
     }

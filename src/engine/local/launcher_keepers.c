@@ -49,6 +49,7 @@ static _Noreturn void keeper_main(const struct launcher *launcher, int record, c
         .record = LAUNCHER_FD_RECORD,
         .hints = LAUNCHER_FD_HINTS,
         .means = &launcher->means,
+        .persons = &launcher->persons,
         .checks = launcher->checks,
         .crun = launcher->crun,
         .runc = launcher->runc,
@@ -69,6 +70,7 @@ static _Noreturn void keeper_main(const struct launcher *launcher, int record, c
 pid_t gr_launcher_fork(struct launcher *launcher, int record, const uint8_t *order, size_t size,
                        struct gr_err *err)
 {
+    gr_person_cache_check(&launcher->persons);
     pid_t pid = fork();
     if (pid == 0) {
         keeper_main(launcher, record, order, size);
@@ -192,26 +194,62 @@ void gr_launcher_reap(struct launcher *launcher)
 
 // ---- news ---------------------------------------------------------------------------------------
 
+// Takes in one hint and the person behind it, if any.
+static void hint_take(struct launcher *launcher, const struct gr_keeper_hint *hint,
+                      const uint8_t *more, size_t size)
+{
+    static struct gr_person person;
+    if (hint->type == GR_KEEPER_HINT_PERSON) {
+        if (gr_person_unpack(more, size, &person) == 0) {
+            gr_person_cache_add(&launcher->persons, &person, now_ms(CLOCK_MONOTONIC));
+        }
+        return;
+    }
+    struct launcher_attempt *attempt = gr_launcher_find(&launcher->table, hint->job, hint->attempt);
+    if (attempt == NULL) {
+        return;
+    }
+    if (hint->type == GR_REPORT_STARTED) {
+        started(launcher, attempt, hint->since_ms);
+    } else if (attempt->state == STATE_STARTED && attempt->idle_ms != hint->since_ms) {
+        attempt->idle_ms = hint->since_ms;
+        gr_launcher_news_add(&launcher->table, attempt, NEWS_IDLE);
+    }
+}
+
+// Takes in all hints that are whole, and keeps the rest for later.
+static void hints_take(struct launcher *launcher)
+{
+    size_t at = 0;
+    while (launcher->hints_size - at >= sizeof(struct gr_keeper_hint)) {
+        struct gr_keeper_hint hint;
+        memcpy(&hint, launcher->hints + at, sizeof hint);
+        bool has_more = hint.type == GR_KEEPER_HINT_PERSON;
+        if (has_more && (hint.since_ms < 0 || hint.since_ms > GR_PERSON_BYTES_MAX)) {
+            at = launcher->hints_size; // no keeper of this form: none of it can be trusted
+            break;
+        }
+        size_t size = has_more ? (size_t)hint.since_ms : 0;
+        if (launcher->hints_size - at - sizeof hint < size) {
+            break;
+        }
+        hint_take(launcher, &hint, launcher->hints + at + sizeof hint, size);
+        at += sizeof hint + size;
+    }
+    memmove(launcher->hints, launcher->hints + at, launcher->hints_size - at);
+    launcher->hints_size -= at;
+}
+
 void gr_launcher_hints_read(struct launcher *launcher)
 {
-    struct gr_keeper_hint hints[128];
     ssize_t size;
+    size_t room;
     do {
-        size = read(launcher->hints_fd, hints, sizeof hints);
-        for (size_t i = 0; size > 0 && i < (size_t)size / sizeof hints[0]; i++) {
-            struct launcher_attempt *attempt =
-                gr_launcher_find(&launcher->table, hints[i].job, hints[i].attempt);
-            if (attempt == NULL) {
-                continue;
-            }
-            if (hints[i].type == GR_REPORT_STARTED) {
-                started(launcher, attempt, hints[i].since_ms);
-            } else if (attempt->state == STATE_STARTED && attempt->idle_ms != hints[i].since_ms) {
-                attempt->idle_ms = hints[i].since_ms;
-                gr_launcher_news_add(&launcher->table, attempt, NEWS_IDLE);
-            }
-        }
-    } while (size == (ssize_t)sizeof hints);
+        room = sizeof launcher->hints - launcher->hints_size;
+        size = read(launcher->hints_fd, launcher->hints + launcher->hints_size, room);
+        launcher->hints_size += size > 0 ? (size_t)size : 0;
+        hints_take(launcher);
+    } while (size == (ssize_t)room);
 }
 
 // ---- finding again ------------------------------------------------------------------------------

@@ -3,6 +3,8 @@
 
 #include "engine/engine.h"
 #include "engine/local/cgroup.h"
+#include "engine/local/keeper.h"
+#include "engine/local/person_cache.h"
 #include "engine/local/record.h"
 #include "engine/local/wire.h"
 
@@ -95,6 +97,9 @@ struct launcher {
     struct gr_cgroup_means means;
     struct rlimit files; // limit of open files as it was
     int oom_adjust;      // as it was; INT_MIN: unchanged
+    struct gr_person_cache persons;
+    uint8_t hints[16384]; // what keepers said and was not taken in yet
+    size_t hints_size;    // bytes of it
     struct launcher_table table;
     struct launcher_reply *reply_first, *reply_last; // a list
     size_t reply_count;

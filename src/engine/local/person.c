@@ -14,7 +14,11 @@ int gr_person_find(uint32_t uid, uint32_t gid, struct gr_person *ret_person, str
     struct passwd entry;
     struct passwd *found = NULL;
     struct gr_person *person = ret_person;
-    *person = (struct gr_person){.uid = uid, .gid = gid, .home = "/", .shell = "/bin/sh"};
+    person->uid = uid;
+    person->gid = gid;
+    person->name[0] = '\0';
+    memcpy(person->home, "/", sizeof "/");
+    memcpy(person->shell, "/bin/sh", sizeof "/bin/sh");
     person->groups[0] = gid;
     person->group_count = 1;
     int code = getpwuid_r(uid, &entry, room, sizeof room, &found);
