@@ -560,9 +560,9 @@ bool gr_pool_stop(struct gr_pool *pool, uint64_t job, enum gr_stop_why why, uint
     if (row == NULL) {
         return false;
     }
-    struct gr_spec spec;
-    if ((signal == 0 || grace_ms < 0) && gr_pool_spec(pool, job, &spec, NULL) != 0) {
-        spec = gr_spec_default(); // its spec is gone: as if it had said nothing
+    struct gr_spec spec = gr_spec_default(); // for one that does not run, or whose spec is gone
+    if (row->state == GR_JOB_RUNNING && (signal == 0 || grace_ms < 0)) {
+        (void)gr_pool_spec(pool, job, &spec, NULL);
     }
     signal = signal == 0 ? spec.stop_signal : signal;
     grace_ms = grace_ms < 0 ? spec.grace_ms : grace_ms;
