@@ -160,13 +160,13 @@ static void the_default_is_the_systems_or_the_users_own(void **state)
         assert_string_equal(path, "/var/lib/granary");
         return;
     }
-    setenv("HOME", "/home/somebody", 1);
+    setenv("HOME", "/srv/somebody", 1);
     setenv("XDG_STATE_HOME", "/state", 1);
     fixture_good(gr_state_default(path, &err), &err);
     assert_string_equal(path, "/state/granary");
     setenv("XDG_STATE_HOME", "relative", 1); // not to be heeded
     fixture_good(gr_state_default(path, &err), &err);
-    assert_string_equal(path, "/home/somebody/.local/state/granary");
+    assert_string_equal(path, "/srv/somebody/.local/state/granary");
     unsetenv("XDG_STATE_HOME");
     unsetenv("HOME");
     assert_int_equal(gr_state_default(path, &err), -ENOENT);
