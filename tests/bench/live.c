@@ -198,6 +198,15 @@ void gr_live_stop(struct gr_live_daemon *daemon)
     daemon->pid = 0;
 }
 
+void gr_live_kill(struct gr_live_daemon *daemon, int signal)
+{
+    if (daemon->pid != 0) {
+        kill(daemon->pid, signal);
+        waitpid(daemon->pid, NULL, 0);
+        daemon->pid = 0;
+    }
+}
+
 void gr_live_end(struct gr_live_daemon *daemon)
 {
     gr_live_stop(daemon);

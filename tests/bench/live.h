@@ -28,6 +28,8 @@ int gr_live_begin(struct gr_live_daemon *daemon, const char *const *arguments, d
                   struct gr_err *err);
 // Ends the daemon with its jobs and launcher, as SIGUSR1 asks for. Blocks until it has.
 void gr_live_stop(struct gr_live_daemon *daemon);
+// Ends the daemon by a signal, waits for it, and leaves its launcher.
+void gr_live_kill(struct gr_live_daemon *daemon, int signal);
 // gr_live_stop, and removes the folder.
 void gr_live_end(struct gr_live_daemon *daemon);
 

@@ -44,7 +44,12 @@ static void fact(struct gr_crowd *crowd, const struct gr_event *event)
     (void)gr_core_apply(crowd->core, event, NULL);
 }
 
-static void fleet_build(struct gr_crowd *crowd, uint32_t nodes)
+static uint32_t rack_size(const struct gr_crowd_config *config)
+{
+    return config->rack == 0 ? RACK : config->rack;
+}
+
+static void fleet_build(struct gr_crowd *crowd, uint32_t nodes, uint32_t rack_nodes)
 {
     struct gr_event event = gr_decide_fact(crowd->core, 0, GR_ORG_ADDED);
     event.org.parent = UINT32_MAX;
@@ -61,7 +66,7 @@ static void fleet_build(struct gr_crowd *crowd, uint32_t nodes)
         fact(crowd, &event);
     }
     for (uint32_t n = 0; n < nodes; n++) {
-        uint32_t rack = n / RACK;
+        uint32_t rack = n / rack_nodes;
         unsigned kind = rack * 7 % KINDS, site = rack * 5 / 3 % SITES;
         event = gr_decide_fact(crowd->core, 0, GR_NODE_ADDED);
         struct gr_node *row = &event.node.row;
@@ -124,20 +129,22 @@ static int mix_build(struct gr_crowd *crowd, struct gr_err *err)
 struct gr_core_config gr_crowd_core(const struct gr_crowd_config *config)
 {
     return (struct gr_core_config){
-        .limits = {.place = {.nodes = config->nodes,
-                             .masks = 16,
-                             .slots = 160,
-                             .domains = {0, (config->nodes + RACK - 1) / RACK, 0, 0}},
-                   .jobs = config->jobs,
-                   .pieces = config->pieces,
-                   .orgs = 128,
-                   .sites = SITES,
-                   .variants = KINDS,
-                   .users = 128,
-                   .arrays = 16,
-                   .edges = 16,
-                   .keys = 16,
-                   .keys_per_org = 16},
+        .limits =
+            {.place = {.nodes = config->nodes,
+                       .masks = 16,
+                       .slots = 160,
+                       .domains = {0, (config->nodes + rack_size(config) - 1) / rack_size(config),
+                                   0, 0}},
+             .jobs = config->jobs,
+             .pieces = config->pieces,
+             .orgs = 128,
+             .sites = SITES,
+             .variants = KINDS,
+             .users = 128,
+             .arrays = 16,
+             .edges = 16,
+             .keys = 16,
+             .keys_per_org = 16},
         .policy = config->policy,
         .touch_jobs = config->jobs,
         .touch_pieces = config->pieces,
@@ -154,7 +161,7 @@ int gr_crowd_begin(const struct gr_crowd_config *config, struct gr_crowd *ret_cr
     if (rc != 0) {
         return rc;
     }
-    fleet_build(&crowd, config->nodes);
+    fleet_build(&crowd, config->nodes, rack_size(config));
     rc = mix_build(&crowd, err);
     crowd.live = calloc(crowd.live_max, sizeof *crowd.live);
     crowd.pieces = calloc(GR_TASKS_MAX, sizeof *crowd.pieces);

@@ -8,10 +8,11 @@
 
 // How the pool is made.
 struct gr_crowd_config {
-    uint32_t nodes;     // of 8 devices, 16 a rack
+    uint32_t nodes;     // of 8 devices
     const char *policy; // static
     uint32_t jobs;      // most live jobs
     uint32_t pieces;    // most further pieces of gangs
+    uint32_t rack;      // nodes of one; 0: 16
 };
 
 // A pool and its live jobs.
