@@ -127,8 +127,8 @@ static int welcome_take(struct local *local, const struct gr_wire_welcome *welco
 {
     if (welcome->form != gr_wire_form()) {
         return gr_fail(err, -EPROTO,
-                       "the launcher of %s is of another version: stop it with `granary engine "
-                       "launcher-stop`, its jobs go on",
+                       "the launcher of %s is of another version: start granary again, which replaces "
+                       "it; its jobs go on",
                        local->dir);
     }
     if (welcome->epoch > local->hello.epoch) {

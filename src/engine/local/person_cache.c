@@ -95,10 +95,10 @@ int gr_person_unpack(const uint8_t *bytes, size_t size, struct gr_person *ret_pe
     memcpy(&head, bytes, sizeof head);
     for (unsigned i = 0; i < 3; i++) {
         const uint8_t *end = memchr(bytes + at, '\0', size - at);
-        size_t length = end == NULL ? rooms[i] : (size_t)(end - (bytes + at)) + 1;
-        if (length > rooms[i]) {
+        if (end == NULL || (size_t)(end - (bytes + at)) >= rooms[i]) {
             return -EBADMSG;
         }
+        size_t length = (size_t)(end - (bytes + at)) + 1;
         memcpy(texts[i], bytes + at, length);
         at += length;
     }
