@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 struct bytes {
     uint8_t *at;
@@ -36,8 +37,9 @@ struct gr_commit {
     uint64_t durable;                  // sequence
     uint64_t group_count, byte_count;
     bool is_full;
-    bool is_sent; // the sending group is in the journal's hands
-    int broken;   // lack of memory: final
+    bool is_sent;     // the sending group is in the journal's hands
+    int64_t again_ms; // monotonic; a disk that was full is not tried again before
+    int broken;       // lack of memory: final
 };
 
 int gr_commit_open(struct gr_journal *journal, const struct gr_commit_watcher *watcher,
@@ -188,8 +190,18 @@ static void finish(struct gr_commit *commit)
     commit->is_sent = commit->is_full = false;
 }
 
+static int64_t clock_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
 static int hand_over(struct gr_commit *commit, struct gr_err *err)
 {
+    if (commit->is_full && clock_ms() < commit->again_ms) {
+        return 0;
+    }
     if (commit->sending == NULL && commit->gathering->payload.size > 0) {
         commit->sending = commit->gathering;
         commit->gathering = &commit->groups[commit->sending == &commit->groups[0] ? 1 : 0];
@@ -217,6 +229,7 @@ int gr_commit_run(struct gr_commit *commit, struct gr_err *err)
         if (rc == -ENOSPC) {
             commit->is_sent = false;
             commit->is_full = true;
+            commit->again_ms = clock_ms() + GR_COMMIT_AGAIN_MS;
             return rc;
         }
         if (rc < 0) {
@@ -232,12 +245,14 @@ int gr_commit_run(struct gr_commit *commit, struct gr_err *err)
 int gr_commit_flush(struct gr_commit *commit, struct gr_err *err)
 {
     assert(commit != NULL);
+    commit->again_ms = 0;
     int rc = gr_commit_run(commit, err);
     while (rc == 0 && commit->sending != NULL) {
         rc = gr_journal_wait(commit->journal, err);
         if (rc == -ENOSPC) {
             commit->is_sent = false;
             commit->is_full = true;
+            commit->again_ms = clock_ms() + GR_COMMIT_AGAIN_MS;
         }
         if (rc >= 0) {
             finish(commit);

@@ -14,6 +14,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+// How soon a disk that was full is tried again, in milliseconds.
+#define GR_COMMIT_AGAIN_MS 200
+
 struct gr_commit; // opaque
 
 // What is told when a group became durable, before its thens run.

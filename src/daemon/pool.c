@@ -388,7 +388,8 @@ int gr_pool_run(struct gr_pool *pool, int *ret_wait_ms, struct gr_err *err)
     int64_t next_ms = gr_pool_may_tick(pool) ? gr_timers_next(&pool->timers) : INT64_MAX;
     int64_t wait_ms = next_ms == INT64_MAX ? TICK_MS : next_ms - gr_pool_now(pool);
     wait_ms = wait_ms < 0 ? 0 : wait_ms > TICK_MS ? TICK_MS : wait_ms;
-    *ret_wait_ms = pool->wants_schedule && !is_full ? 0 : (int)wait_ms;
+    // While the disk is full no timer is acted on: only the disk is tried again.
+    *ret_wait_ms = is_full ? GR_COMMIT_AGAIN_MS : pool->wants_schedule ? 0 : (int)wait_ms;
     return 0;
 }
 

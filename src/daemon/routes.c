@@ -100,6 +100,17 @@ void gr_daemon_reply_text(struct gr_daemon *daemon, struct gr_http_request *requ
                             "try again in a second", NULL);
         return;
     }
+    // What is to be shown may not be durable, and nobody knows when it will be.
+    if (gr_commit_is_full(daemon->pool->commit) &&
+        !gr_slice_is(gr_http_request_method(request), "POST")) {
+        free(text);
+        free(later);
+        (void)gr_http_reply_header(request, "Retry-After", "1");
+        gr_http_reply_error(request, 503, "disk-full",
+                            "the disk of the journal is full: what is not durable is not shown",
+                            "make room; the pool goes on by itself", NULL);
+        return;
+    }
     *later = (struct later){
         .request = request, .status = status, .type = type, .text = text, .size = size};
     gr_http_request_defer(request, NULL);
