@@ -483,6 +483,23 @@ int gr_cgroup_make(const struct gr_cgroup_means *means, const char *name,
     return 0;
 }
 
+int gr_cgroup_make_new(const struct gr_cgroup_means *means, const char *name,
+                       const struct gr_cgroup_limits *limits, struct gr_cgroup **ret_group,
+                       struct gr_err *err)
+{
+    struct gr_cgroup *old;
+    int code = gr_cgroup_make(means, name, limits, ret_group, err);
+    if (code != -EEXIST || gr_cgroup_find(means, name, &old, NULL) != 0) {
+        return code;
+    }
+    if (gr_cgroup_is_populated(old)) {
+        gr_cgroup_release(old);
+        return code;
+    }
+    gr_cgroup_remove(old);
+    return gr_cgroup_make(means, name, limits, ret_group, err);
+}
+
 int gr_cgroup_find(const struct gr_cgroup_means *means, const char *name,
                    struct gr_cgroup **ret_group, struct gr_err *err)
 {

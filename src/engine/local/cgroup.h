@@ -91,6 +91,11 @@ void gr_cgroup_means_find(const char *dir, struct gr_cgroup_means *ret_means);
 int gr_cgroup_make(const struct gr_cgroup_means *means, const char *name,
                    const struct gr_cgroup_limits *limits, struct gr_cgroup **ret_group,
                    struct gr_err *err);
+// As gr_cgroup_make; an empty group of that name, which an earlier pool of the same directory left,
+// is removed first. -EEXIST if processes live in it.
+int gr_cgroup_make_new(const struct gr_cgroup_means *means, const char *name,
+                       const struct gr_cgroup_limits *limits, struct gr_cgroup **ret_group,
+                       struct gr_err *err);
 // As gr_cgroup_make for a group that is there already (after a restart); -ENOENT if it is not.
 int gr_cgroup_find(const struct gr_cgroup_means *means, const char *name,
                    struct gr_cgroup **ret_group, struct gr_err *err);

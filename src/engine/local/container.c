@@ -168,7 +168,7 @@ static int group_make(struct gr_container *container, const struct gr_container_
         limits.devices = NULL;
         limits.is_whole = true;
     }
-    return gr_cgroup_make(config->means, config->group, &limits, &container->group, err);
+    return gr_cgroup_make_new(config->means, config->group, &limits, &container->group, err);
 }
 
 static int bundle_write(const struct gr_container *container,

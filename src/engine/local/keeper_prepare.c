@@ -179,7 +179,7 @@ static int groups_make(struct keeper *keeper, struct gr_err *err)
         (keeper->task_count == 1 && keeper->spec.image[0] == '\0')) {
         return 0;
     }
-    return gr_cgroup_make(keeper->config->means, keeper->name, NULL, &keeper->group, err);
+    return gr_cgroup_make_new(keeper->config->means, keeper->name, NULL, &keeper->group, err);
 }
 
 static int submitter_find(struct keeper *keeper, struct gr_err *err)

@@ -121,8 +121,8 @@ static int group_make(struct keeper *keeper, uint32_t index, struct gr_err *err)
     }
     (void)snprintf(name, sizeof name, "%s/task-%u", keeper->name, task->task);
     if (code == 0) {
-        code = gr_cgroup_make(means, keeper->task_count == 1 ? keeper->name : name, &limits,
-                              &keeper->tasks[index].group, err);
+        code = gr_cgroup_make_new(means, keeper->task_count == 1 ? keeper->name : name, &limits,
+                                  &keeper->tasks[index].group, err);
     }
     if (code == 0 && keeper->task_count == 1) {
         keeper->group = keeper->tasks[index].group;
