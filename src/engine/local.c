@@ -126,10 +126,11 @@ static int welcome_take(struct local *local, const struct gr_wire_welcome *welco
                         struct gr_err *err)
 {
     if (welcome->form != gr_wire_form()) {
-        return gr_fail(err, -EPROTO,
-                       "the launcher of %s is of another version: start granary again, which replaces "
-                       "it; its jobs go on",
-                       local->dir);
+        return gr_fail(
+            err, -EPROTO,
+            "the launcher of %s is of another version: start granary again, which replaces "
+            "it; its jobs go on",
+            local->dir);
     }
     if (welcome->epoch > local->hello.epoch) {
         local->is_stale = true;

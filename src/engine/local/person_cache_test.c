@@ -14,7 +14,7 @@ static struct gr_person person_of(uint32_t uid, const char *name)
 {
     struct gr_person person = {.uid = uid, .gid = 7, .group_count = 2, .groups = {7, 8}};
     (void)snprintf(person.name, sizeof person.name, "%s", name);
-    (void)snprintf(person.home, sizeof person.home, "/home/%s", name);
+    (void)snprintf(person.home, sizeof person.home, "/homes/%s", name);
     (void)snprintf(person.shell, sizeof person.shell, "/bin/sh");
     return person;
 }
@@ -63,7 +63,7 @@ static void a_person_arrives_as_it_was_sent(void **state)
     assert_int_equal(gr_person_unpack(bytes, size, &back), 0);
     assert_true(back.uid == 5 && back.gid == 7 && back.group_count == 2 && back.groups[1] == 8);
     assert_string_equal(back.name, "anna");
-    assert_string_equal(back.home, "/home/anna");
+    assert_string_equal(back.home, "/homes/anna");
     assert_string_equal(back.shell, "/bin/sh");
     for (size_t cut = 0; cut < size; cut++) {
         assert_int_equal(gr_person_unpack(bytes, cut, &back), -EBADMSG);
