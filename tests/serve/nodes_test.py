@@ -1,0 +1,121 @@
+"""Nodes of a live pool: cordon, drain, uncordon, and what of it survives a restart. Run by meson with
+the program; by hand also with the names of cases."""
+
+import os
+import sys
+
+from pool import Pool, cases_of, lines_of, main, until
+
+HOLD = "while [ ! -e go ]; do sleep 0.02; done"
+
+
+def _node(pool, kind=None):
+    """Name of the node with this kind of device, as it stands in a path."""
+    for node in pool.get("/v1/nodes")["nodes"]:
+        if node["variant"] == kind or (kind and node["name"].split("/")[-1] == kind):
+            return node["name"].replace("/", "%2F")
+    raise AssertionError(f"no node has {kind}")
+
+
+def _set(pool, node, verb, **body):
+    reply = pool.ask("POST", f"/v1/nodes/{node}/{verb}", body)
+    assert reply.status == 200, reply
+    return reply.json()
+
+
+def nothing_new_comes_to_a_cordoned_node_and_what_runs_there_goes_on():
+    with Pool(pretend="2xh20") as pool:
+        node = _node(pool, "h20")
+        first = pool.submit(HOLD, kind="h20", devices=1, directory=pool.work)
+        pool.wait(first, "running")
+        view = _set(pool, node, "cordon", why="a fan is loud")
+        assert view["state"] == "drained" and view["why"] == "a fan is loud", view
+        second = pool.submit(kind="h20", devices=1)
+        assert pool.state_of(second) == "waiting" and pool.state_of(first) == "running"
+        pool.restart()
+        view = pool.get(f"/v1/nodes/{node}")
+        assert view["state"] == "drained" and view["running"] == [first], view
+        assert view["why"] == "a fan is loud", view
+        assert pool.state_of(second) == "waiting"
+        open(pool.path("go"), "w").close()
+        assert pool.wait(first)["state"] == "done"
+        assert pool.state_of(second) == "waiting"
+        assert pool.get("/v1/pool")["nodes"]["drained"] == 1
+        _set(pool, node, "uncordon")
+        assert pool.wait(second)["state"] == "done"
+        assert pool.get(f"/v1/nodes/{node}")["why"] in (None, "")
+
+
+def a_drain_stops_what_runs_there_and_requeues_what_may_be_tried_again():
+    with Pool(pretend="4xh20") as pool:
+        node = _node(pool, "h20")
+        script = "echo $GRANARY_ATTEMPT >> attempts; [ $GRANARY_ATTEMPT = 2 ] || sleep 1000"
+        again = pool.submit(script, kind="h20", devices=1, directory=pool.work,
+                            requeue={"attempts": 2, "on": ["node"]})
+        once = pool.submit("sleep 1000", kind="h20", devices=1)
+        other = pool.submit("sleep 1000")
+        pool.wait([again, once, other], "running")
+        until(lambda: lines_of(pool.path("attempts")) == ["1"])
+        _set(pool, node, "drain", why="repair", grace_ms=1000)
+        assert pool.wait(once)["state"] == "node-failed"
+        view = pool.wait(again, "waiting")
+        assert view["attempt"] == 1, view
+        assert pool.state_of(other) == "running"
+        assert pool.get(f"/v1/nodes/{node}")["running"] == []
+        _set(pool, node, "uncordon")
+        view = pool.wait(again)
+        assert view["state"] == "done" and view["attempt"] == 2, view
+        assert lines_of(pool.path("attempts")) == ["1", "2"]
+
+
+def nodes_are_listed_by_site_and_state():
+    with Pool(pretend="8xh20,4xh200") as pool:
+        def names(query=""):
+            return {node["name"] for node in pool.get("/v1/nodes" + query)["nodes"]}
+
+        everything = names()
+        assert names("?site=local") | names("?site=pretend") == everything
+        assert len(names("?site=pretend")) == 2 and names("?state=drained") == set()
+        node = _node(pool, "h200")
+        _set(pool, node, "cordon")
+        assert names("?state=drained") == {node.replace("%2F", "/")}
+        assert pool.ask("POST", "/v1/nodes/nothing/cordon", {}).status == 404
+        assert pool.ask("POST", f"/v1/nodes/{node}/cordon", {"why": 7}).status == 400
+        assert pool.ask("POST", f"/v1/nodes/{node}/drain", {"grace_ms": -1}).status == 400
+        assert pool.ask("POST", f"/v1/nodes/{node}/cordon", {"reason": "x"}).status == 400
+        devices = pool.get("/v1/devices")["devices"]
+        assert len([device for device in devices if device["pretend"]]) == 12
+
+
+def devices_that_are_no_longer_pretended_are_gone_and_come_back():
+    with Pool(pretend="2xh20") as pool:
+        job = pool.run(kind="h20", devices=2)
+        assert job["state"] == "done"
+        pool.end()
+        pool.options = [option for option in pool.options if "pretend" not in option
+                        and "h20" not in option]
+        pool.start()
+        node = next(node for node in pool.get("/v1/nodes")["nodes"] if node["site"] == "pretend")
+        assert node["out"] == [0, 1] and node["free_milli"] == [0, 0], node
+        waiting = pool.submit(kind="h20", devices=2)
+        assert pool.state_of(waiting) == "waiting"
+        pool.end()
+        pool.options += ["--pretend", "2xh20"]
+        pool.start()
+        assert pool.wait(waiting)["state"] == "done"
+
+
+def device_numbers_stay_when_more_are_added():
+    with Pool(pretend="2xh20") as pool:
+        pool.end()
+        pool.options[pool.options.index("--pretend") + 1] = "4xh20,2xh200"
+        pool.start()
+        devices = [device for device in pool.get("/v1/devices")["devices"] if device["pretend"]]
+        assert sorted(device["variant"].split("-")[-1] for device in devices), devices
+        assert len({(device["node"], device["index"]) for device in devices}) == len(devices)
+        assert pool.run(kind="h20", devices=2)["state"] == "done"
+        assert pool.run(kind="h200", devices=2)["state"] == "done"
+
+
+if __name__ == "__main__":
+    sys.exit(main(cases_of(globals()), sys.argv[1:]))
