@@ -322,12 +322,14 @@ static void step(void)
 
 // --- at the end nothing goes wrong any more, and everything ends
 
-static void stop_what_waits(void)
+// What fits only with machines that are gone, and what runs until somebody stops it. Who was asked
+// to stop before is not asked again.
+static void stop_the_rest(void)
 {
     for (uint32_t i = 0; i < sim.books.job_count; i++) {
         struct book_job *job = &sim.books.jobs[i];
         const struct gr_job *row = gr_core_job_find(sim.pool->core, job->id);
-        if (row != NULL && row->state != GR_JOB_RUNNING) {
+        if (row != NULL && row->stop_why == GR_STOP_NOT) {
             job->stop_wanted = true;
             (void)gr_pool_stop(sim.pool, job->id, GR_STOP_BY_USER, 0, -1);
         }
@@ -369,8 +371,8 @@ static void calm(void)
         sim.true_ms += 500;
         world_step();
         pool_turn();
-        if (i == 2500) {
-            stop_what_waits(); // what fits only with machines that are gone
+        if (i > 1000 && i % 100 == 0) {
+            stop_the_rest();
         }
     }
     for (unsigned i = 0; i < 50; i++) { // the last orders

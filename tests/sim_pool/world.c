@@ -150,7 +150,8 @@ static void begin_attempt(struct world_attempt *at)
     at->began_ms = now();
     static const uint32_t lengths[] = {50, 500, 4000, 20000, 60000, 200000};
     uint32_t length = lengths[sim_below(6)];
-    at->end_ms = sim.true_ms + 1 + sim_below(length);
+    // Some never end by themselves: a stop whose order is lost for ever would show.
+    at->end_ms = sim_chance(6) ? SIM_NEVER : sim.true_ms + 1 + sim_below(length);
     if (at->starts > 1) {
         sim_wrong("attempt %llu.%u began twice", (unsigned long long)at->job, at->attempt);
     }
