@@ -747,4 +747,4 @@ TESTS = [
 ]
 
 if __name__ == "__main__":
-    sys.exit(standin.main(TESTS, sys.argv[1]))
+    sys.exit(standin.main(TESTS, os.path.abspath(sys.argv[1])))

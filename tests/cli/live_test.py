@@ -237,7 +237,7 @@ TESTS = [run_shows_both_streams_and_ends_as_the_job_ends,
 
 def main():
     global PROGRAM
-    PROGRAM = sys.argv[1]
+    PROGRAM = os.path.abspath(sys.argv[1])
     failed = 0
     pool = Pool()
     try:
