@@ -280,6 +280,20 @@ static void a_name_that_is_longer_than_a_sockets_works(void **state)
     assert_int_equal(system(command), 0);
 }
 
+static void a_launcher_whose_directory_was_removed_ends(void **state)
+{
+    (void)state;
+    struct fixture fixture = {.epoch = 1};
+    fixture_open(&fixture);
+    pid_t launcher = fixture_launcher(&fixture);
+    char command[256];
+    (void)snprintf(command, sizeof command, "rm -r %s", fixture.root);
+    assert_int_equal(system(command), 0);
+    fixture_await_gone(launcher);
+    fixture.engine->ops->close(fixture.engine);
+    free(fixture.reports);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(int argc, char **argv)
@@ -302,6 +316,7 @@ int main(int argc, char **argv)
         TEST(half_a_record_is_no_attempt),
         TEST(there_is_one_launcher_of_a_directory),
         cmocka_unit_test(a_directory_of_another_user_is_not_served),
+        cmocka_unit_test(a_launcher_whose_directory_was_removed_ends),
         cmocka_unit_test(a_name_that_is_longer_than_a_sockets_works),
     };
     return cmocka_run_group_tests_name("engine/restart", tests, NULL, NULL);

@@ -28,6 +28,8 @@
 #define ORDERS_AT_A_TIME 32
 // Bytes that the pipe of hints should hold.
 #define HINTS_SIZE (1 << 20)
+// How often an idle launcher looks whether its directory is still there.
+#define LOOK_MS 5000
 // What the kernel may end before the launcher and the keepers: anything.
 #define OOM_ADJUST (-900)
 
@@ -266,17 +268,23 @@ static void event_serve(struct launcher *launcher, const struct epoll_event *eve
     }
 }
 
-// Milliseconds until something is to be done anyway; -1: nothing is.
+// Whether the engine's directory was removed: then nobody can find this launcher any more.
+static bool is_dir_gone(const struct launcher *launcher)
+{
+    struct stat about;
+    return fstat(launcher->dir_fd, &about) == 0 && about.st_nlink == 0;
+}
+
+// Milliseconds until something is to be done anyway.
 static int timeout_ms(const struct launcher *launcher)
 {
     if (launcher->daemon.has_more && !gr_launcher_is_full(launcher)) {
         return 0;
     }
-    if (launcher->settle_at_ms == INT64_MAX) {
-        return -1;
-    }
-    int64_t left_ms = launcher->settle_at_ms - monotonic_ms();
-    return left_ms < 0 ? 0 : left_ms > 60000 ? 60000 : (int)left_ms;
+    int64_t now_ms = monotonic_ms();
+    int64_t left_ms =
+        launcher->settle_at_ms == INT64_MAX ? LOOK_MS : launcher->settle_at_ms - now_ms;
+    return left_ms < 0 ? 0 : left_ms > LOOK_MS ? LOOK_MS : (int)left_ms;
 }
 
 static void serve(struct launcher *launcher)
@@ -284,7 +292,10 @@ static void serve(struct launcher *launcher)
     struct launcher_peer *daemon = &launcher->daemon;
     while (!launcher->is_over) {
         struct epoll_event events[64];
-        int count = epoll_wait(launcher->poll_fd, events, 64, timeout_ms(launcher));
+        int wait_ms = timeout_ms(launcher);
+        int count = epoll_wait(launcher->poll_fd, events, 64, wait_ms);
+        launcher->is_over =
+            launcher->is_over || (count == 0 && wait_ms == LOOK_MS && is_dir_gone(launcher));
         for (int i = 0; i < count; i++) {
             event_serve(launcher, &events[i]);
         }
