@@ -17,7 +17,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -202,9 +201,6 @@ static int restart_begin(void *context, struct gr_err *err)
                                      .jobs = JOBS,
                                      .pieces = PIECES,
                                      .rack = RACK_NODES};
-    if (sodium_init() < 0) {
-        return gr_fail(err, -EIO, "libsodium does not start");
-    }
     restart->group_room = (size_t)4096 * GROUP_FACTS;
     restart->group = malloc(restart->group_room);
     if (restart->group == NULL) {

@@ -209,9 +209,6 @@ static int submit_begin(void *context, struct gr_err *err)
     const char *place = getenv("TMPDIR");
     struct gr_spec_input input = {.arena = &work->arena};
     struct gr_pool_config config = gr_serve_default().pool;
-    if (sodium_init() < 0) {
-        return gr_fail(err, -EIO, "libsodium does not start");
-    }
     work->dir.lock_fd = -1;
     snprintf(work->root, sizeof work->root, "%.30s/granary-XXXXXX",
              place != NULL ? place : "/var/tmp");
