@@ -29,24 +29,35 @@ size_t gr_aside_write(uint8_t *at, uint64_t sequence, const void *bytes, size_t 
     return GR_ASIDE_HEADER_BYTES + size;
 }
 
+bool gr_aside_next(const uint8_t *aside, size_t size, size_t *at, uint64_t *ret_sequence,
+                   const uint8_t **ret_bytes, size_t *ret_size)
+{
+    assert(at != NULL && ret_sequence != NULL && ret_bytes != NULL && ret_size != NULL);
+    if (size - *at < GR_ASIDE_HEADER_BYTES) {
+        return false;
+    }
+    size_t item = get(aside + *at, 4);
+    size_t begin = *at + GR_ASIDE_HEADER_BYTES;
+    if (item > size - begin) {
+        return false;
+    }
+    *ret_sequence = get(aside + *at + 4, 8);
+    *ret_bytes = aside + begin;
+    *ret_size = item;
+    *at = begin + item;
+    return true;
+}
+
 bool gr_aside_find(const uint8_t *aside, size_t size, uint64_t sequence, const uint8_t **ret_bytes,
                    size_t *ret_size)
 {
     assert(ret_bytes != NULL && ret_size != NULL);
     size_t at = 0;
-    while (size - at >= GR_ASIDE_HEADER_BYTES) {
-        size_t item = get(aside + at, 4);
-        uint64_t of = get(aside + at + 4, 8);
-        at += GR_ASIDE_HEADER_BYTES;
-        if (item > size - at) {
-            return false;
-        }
+    uint64_t of;
+    while (gr_aside_next(aside, size, &at, &of, ret_bytes, ret_size)) {
         if (of == sequence) {
-            *ret_bytes = aside + at;
-            *ret_size = item;
             return true;
         }
-        at += item;
     }
     return false;
 }

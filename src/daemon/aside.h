@@ -18,6 +18,10 @@
 
 // Writes one item (room for GR_ASIDE_HEADER_BYTES + size). Returns how many bytes it took.
 size_t gr_aside_write(uint8_t *at, uint64_t sequence, const void *bytes, size_t size);
+// The item at *at, and *at behind it; begin with 0. False at the end, or if the aside is damaged.
+// Borrows.
+bool gr_aside_next(const uint8_t *aside, size_t size, size_t *at, uint64_t *ret_sequence,
+                   const uint8_t **ret_bytes, size_t *ret_size);
 // Finds the item of a fact in an aside. False if there is none, or the aside is damaged. Borrows.
 bool gr_aside_find(const uint8_t *aside, size_t size, uint64_t sequence, const uint8_t **ret_bytes,
                    size_t *ret_size);
