@@ -269,6 +269,7 @@ def events_are_told_from_any_sequence_also_after_a_restart():
                 if event.get("job") == job:
                     assert event["type"] == "job-submitted"
                     break
+        pool.wait(job)
         with pool.events() as events:
             job = pool.submit()
             assert next(events)["job"] == job

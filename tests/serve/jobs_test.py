@@ -339,7 +339,7 @@ def nothing_of_the_daemons_own_environment_reaches_a_job():
 
 def a_task_has_no_descriptors_and_no_signals_of_the_daemon():
     with Pool() as pool:
-        view = pool.run("ls -l /proc/$$/fd; grep ^Sig /proc/$$/status; tty; cat")
+        view = pool.run("ls -l /proc/$$/fd; grep ^Sig /proc/self/status; tty; cat")
         log = pool.log(view["id"])
         assert view["state"] == "done", view
         for word in ("journal", "launcher", "socket", "hints", "live"):
