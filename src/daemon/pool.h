@@ -270,6 +270,8 @@ int gr_pool_care_before(struct gr_pool *pool, const struct gr_job *job, struct g
 // Whether the end that was reported must wait until its devices were looked after; then it is kept.
 bool gr_pool_care_after(struct gr_pool *pool, const struct gr_job *job,
                         const struct gr_engine_report *report);
+// Whether the end of this job waits so.
+bool gr_pool_care_holds(const struct gr_pool *pool, uint64_t job);
 // Hears what became of checks and looks.
 void gr_pool_care_run(struct gr_pool *pool);
 // At a start: nodes wait for their checks, or take work at once.

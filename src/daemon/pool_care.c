@@ -3,6 +3,7 @@
 #include "daemon/care.h"
 #include "daemon/notes.h"
 #include "daemon/pool.h"
+#include "daemon/view.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -121,6 +122,8 @@ static int visit_job(struct gr_pool *pool, const struct gr_job *job, enum gr_nod
         return gr_fail(err, -ENOMEM, "no memory for node checks");
     }
     int rc = 0;
+    struct gr_spec spec;
+    bool has_user = has_scripts && gr_pool_spec(pool, job->id, &spec, NULL) == 0;
     bool checks_devices = when == GR_CHECKS_AFTER && is_real(devices, count);
     if (has_scripts || checks_devices) {
         struct gr_care_visit visit = {.when = when,
@@ -129,7 +132,7 @@ static int visit_job(struct gr_pool *pool, const struct gr_job *job, enum gr_nod
                                           gr_place_cold_get(gr_core_place(pool->core), node)->name,
                                       .job = job->id,
                                       .attempt = job->attempt,
-                                      .user = "",
+                                      .user = has_user ? gr_view_user(spec.uid) : "",
                                       .devices = devices,
                                       .device_count = count,
                                       .checks_devices = checks_devices};
@@ -174,16 +177,24 @@ int gr_pool_care_before(struct gr_pool *pool, const struct gr_job *job, struct g
     return rc;
 }
 
+bool gr_pool_care_holds(const struct gr_pool *pool, uint64_t job)
+{
+    for (const struct gr_pool_held *held = pool->held; held != NULL; held = held->next) {
+        if (held->report.job == job) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool gr_pool_care_after(struct gr_pool *pool, const struct gr_job *job,
                         const struct gr_engine_report *report)
 {
     if (pool->care == NULL) {
         return false;
     }
-    for (const struct gr_pool_held *held = pool->held; held != NULL; held = held->next) {
-        if (held->report.job == report->job) {
-            return true; // it was told again while its devices are looked after
-        }
+    if (gr_pool_care_holds(pool, job->id)) {
+        return true; // it was told again while its devices are looked after
     }
     struct gr_err err;
     struct gr_pool_held *held = malloc(sizeof *held);

@@ -385,6 +385,11 @@ void gr_pool_end_reported(struct gr_pool *pool, const struct gr_engine_report *r
         gr_pool_order_then(pool, GR_POOL_ORDER_FORGET, report->job, report->attempt);
         return;
     }
+    if (report->type == GR_REPORT_LOST) {
+        struct gr_ending lost = {.began_ms = job->began_ms, .outcome = GR_OUTCOME_LOST};
+        end_attempt(pool, job, report->since_ms, &lost, report->text);
+        return;
+    }
     const struct gr_engine_end *end = &report->end;
     int64_t began_ms = report->started_ms < job->started_ms ? job->started_ms : report->started_ms;
     int64_t now_ms = gr_pool_now(pool);
@@ -409,8 +414,10 @@ static void hear_lost(struct gr_pool *pool, const struct gr_engine_report *repor
         end_unstarted(pool, job, report->text);
         return;
     }
-    struct gr_ending ending = {.began_ms = job->began_ms, .outcome = GR_OUTCOME_LOST};
-    end_attempt(pool, job, report->since_ms, &ending, report->text);
+    // Whatever ended it, its devices go to the next only when they were looked after.
+    if (!gr_pool_care_after(pool, job, report)) {
+        gr_pool_end_reported(pool, report);
+    }
 }
 
 static void hear_idle(struct gr_pool *pool, const struct gr_engine_report *report)
@@ -465,6 +472,9 @@ static void hear_listed(struct gr_pool *pool)
         bool is_known = live != NULL && (live->is_known || live->is_sent);
         if (job->state != GR_JOB_RUNNING || !is_here(pool, job)) {
             continue;
+        }
+        if (!is_known && gr_pool_care_holds(pool, job->id)) {
+            continue; // it has ended, and its devices are looked after
         }
         if (!is_known && job->began_ms == 0) {
             gr_pool_order_then(pool, GR_POOL_ORDER_START, job->id, job->attempt);

@@ -4,9 +4,13 @@
 
 #include "daemon/fixture.h"
 #include "daemon/limits.h"
+#include "daemon/view.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
+#include <sys/stat.h>
 
 #define REPORTS 32
 #define ORDERS 256
@@ -367,6 +371,78 @@ static void what_ran_and_is_not_in_a_list_is_lost(void **state)
     assert_int_equal(ended.ending.outcome, GR_OUTCOME_LOST);
 }
 
+// Scripts for after an attempt that wait until somebody opens their gate.
+static void care_open(void)
+{
+    struct gr_err err;
+    assert_int_equal(mkdir(fixture_path("checks"), 0700), 0);
+    assert_int_equal(mkdir(fixture_path("checks/after.d"), 0700), 0);
+    assert_int_equal(mkfifo(fixture_path("gate"), 0600), 0);
+    char script[320];
+    snprintf(script, sizeof script,
+             "#!/bin/sh\necho \"$GRANARY_CHECK $GRANARY_USER\" >%s/said\ncat %s/gate >/dev/null\n",
+             fixture_dir, fixture_dir);
+    fixture_write("checks/after.d/10-wait", script);
+    assert_int_equal(chmod(fixture_path("checks/after.d/10-wait"), 0700), 0);
+    fixture_good(gr_care_open(fixture_path("checks"), pool->watch, 3600000, &pool->care, &err),
+                 &err);
+}
+
+// Opens the gate and waits until the scripts are over.
+static void care_end(uint64_t job)
+{
+    int gate = open(fixture_path("gate"), O_WRONLY | O_CLOEXEC);
+    assert_true(gate >= 0);
+    close(gate);
+    struct pollfd poll_fd = {.fd = gr_care_fd(pool->care), .events = POLLIN};
+    while (gr_core_job_find(pool->core, job) != NULL) {
+        assert_int_equal(poll(&poll_fd, 1, 20000), 1);
+        settle();
+    }
+}
+
+static void an_end_whose_node_is_looked_after_is_not_lost_by_a_list(void **state)
+{
+    (void)state;
+    struct gr_spec spec = a_spec();
+    uint64_t job = start_one(&spec);
+    kill_and_open(); // it ended meanwhile
+    care_open();
+    say(GR_REPORT_ENDED, job, 1);
+    engine.reports[engine.report_count - 1].end.exit_code = 7;
+    say(GR_REPORT_LISTED, 0, 0);
+    settle();
+    assert_non_null(gr_core_job_find(pool->core, job));
+    care_end(job);
+    struct gr_ended ended;
+    assert_true(gr_pool_ended_find(pool, job, &ended));
+    assert_int_equal(ended.ending.outcome, GR_OUTCOME_FAILED);
+    assert_int_equal(ended.ending.exit_code, 7);
+    char said[128] = "";
+    char want[128];
+    FILE *file = fopen(fixture_path("said"), "re");
+    assert_non_null(file);
+    assert_non_null(fgets(said, sizeof said, file));
+    fclose(file);
+    snprintf(want, sizeof want, "after %s\n", gr_view_user(spec.uid));
+    assert_string_equal(said, want);
+}
+
+static void a_node_is_looked_after_also_when_an_attempt_is_lost(void **state)
+{
+    (void)state;
+    struct gr_spec spec = a_spec();
+    uint64_t job = start_one(&spec);
+    care_open();
+    say(GR_REPORT_LOST, job, 1);
+    settle();
+    assert_non_null(gr_core_job_find(pool->core, job)); // its devices are nobody's yet
+    care_end(job);
+    struct gr_ended ended;
+    assert_true(gr_pool_ended_find(pool, job, &ended));
+    assert_int_equal(ended.ending.outcome, GR_OUTCOME_LOST);
+}
+
 static void more_ends_in_one_request_than_are_kept_in_memory_are_all_found(void **state)
 {
     (void)state;
@@ -378,6 +454,10 @@ static void more_ends_in_one_request_than_are_kept_in_memory_are_all_found(void 
     }
     for (unsigned i = 0; i < 12; i++) {
         assert_true(gr_pool_stop(pool, jobs[i], GR_STOP_BY_USER, 0, -1));
+    }
+    for (unsigned i = 0; i < 12; i++) { // also while nothing of it is durable
+        struct gr_ended ended;
+        assert_true(gr_pool_ended_find(pool, jobs[i], &ended));
     }
     settle();
     for (unsigned again = 0; again < 2; again++) {
@@ -449,6 +529,8 @@ int main(void)
         POOL_TEST(an_order_that_cannot_be_given_ends_a_job_only_when_the_engine_says_so),
         POOL_TEST(an_attempt_that_nobody_placed_is_killed),
         POOL_TEST(what_ran_and_is_not_in_a_list_is_lost),
+        POOL_TEST(an_end_whose_node_is_looked_after_is_not_lost_by_a_list),
+        POOL_TEST(a_node_is_looked_after_also_when_an_attempt_is_lost),
         POOL_TEST(more_ends_in_one_request_than_are_kept_in_memory_are_all_found),
         POOL_TEST(a_kill_loses_what_nobody_was_told),
         POOL_TEST(jobs_of_an_organisation_are_counted_to_the_last),
