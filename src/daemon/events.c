@@ -9,9 +9,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
-// Groups that one stream may read without finding anything to send.
+// Groups that one stream may read without finding anything to send, and for how long.
 #define GROUPS_A_TURN 64
+#define TURN_NS INT64_C(2000000)
 
 // A group in memory.
 struct kept {
@@ -243,14 +245,24 @@ static int next_text(struct stream *stream)
     return kept == NULL ? 0 : project(stream, kept->payload, kept->size) ? 1 : -1;
 }
 
+static int64_t clock_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
 static long read_stream(void *context, char *bytes, size_t size)
 {
     struct stream *stream = context;
-    // Bounded: who may see little of a long history must not hold up everybody else.
+    int64_t until_ns = clock_ns() + TURN_NS;
+    // Bounded: who may see little of a long history must not hold up everybody else. A group may
+    // hold thousands of facts, and whose each is may have to be read from the disk.
     for (unsigned groups = 0; stream->done == stream->size; groups++) {
-        int rc = groups < GROUPS_A_TURN ? next_text(stream) : 0;
+        bool is_enough = groups == GROUPS_A_TURN || (groups > 0 && clock_ns() >= until_ns);
+        int rc = is_enough ? 0 : next_text(stream);
         if (rc <= 0) {
-            stream->events->has_news = stream->events->has_news || groups == GROUPS_A_TURN;
+            stream->events->has_news = stream->events->has_news || is_enough;
             return rc;
         }
     }

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 bool gr_route_spec_read(struct gr_daemon *daemon, struct gr_http_request *request,
                         struct gr_slice bytes, struct gr_spec *ret_spec,
@@ -266,20 +267,22 @@ static bool read_stop(struct gr_http_request *request, uint32_t *ret_signal, int
     return is_good;
 }
 
-// Asks one job to stop, or all live elements of an array. Returns how many were asked.
-static uint32_t stop_all(struct gr_pool *pool, uint64_t id, uint32_t signal, int64_t grace_ms)
+// Asks a job to stop, or all live elements of an array. These have ids in a row, since a submission
+// is decided as one: what else is live behind them ends the search.
+static void stop_all(struct gr_pool *pool, uint64_t id, uint32_t signal, int64_t grace_ms)
 {
-    uint32_t count = 0;
-    uint32_t cursor = 0;
-    const struct gr_job *job;
-    struct gr_job_more more;
-    while ((job = gr_core_job_next(pool->core, &cursor)) != NULL) {
-        gr_core_job_more(pool->core, job->id, &more);
-        if (job->id == id || more.array == id) {
-            count += gr_pool_stop(pool, job->id, GR_STOP_BY_USER, signal, grace_ms);
+    uint64_t next = gr_core_next_sequence(pool->core);
+    for (uint64_t at = id; at < next && at - id < GR_SPEC_ARRAY_MAX; at++) {
+        struct gr_job_more more;
+        if (gr_core_job_find(pool->core, at) == NULL) {
+            continue;
         }
+        gr_core_job_more(pool->core, at, &more);
+        if (at != id && more.array != id) {
+            return;
+        }
+        (void)gr_pool_stop(pool, at, GR_STOP_BY_USER, signal, grace_ms);
     }
-    return count;
 }
 
 // The key of a stop: whether it was used already, or may be used now. Returns 1: it was, for the
@@ -361,7 +364,7 @@ void gr_route_stop(void *context, struct gr_http_request *request)
     if (is_dry || is_replayed) {
         // nothing more is done
     } else if (is_array) {
-        (void)stop_all(pool, id, signal, grace_ms);
+        stop_all(pool, id, signal, grace_ms);
     } else {
         (void)gr_pool_stop(pool, id, GR_STOP_BY_USER, signal, grace_ms);
     }
@@ -387,7 +390,12 @@ struct list {
     bool has_name;
     uint64_t ids[LIST_MOST + 1]; // a heap, the smallest first: the greatest ids stay
     uint32_t count;
+    int64_t until_ns; // names are looked up until then; 0: none was yet
+    bool is_cut;      // there were more
 };
+
+// How long a list may look up names: each is in a spec, which may have to be read from the disk.
+#define NAMES_NS INT64_C(100000000)
 
 static unsigned state_index(const char *state)
 {
@@ -436,15 +444,36 @@ static void list_add(struct list *list, uint64_t id)
     }
 }
 
-static bool list_wants(struct gr_pool *pool, const struct list *list, uint64_t id, uint32_t user,
-                       uint32_t org, const char *state)
+static int64_t clock_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static bool has_name(struct gr_pool *pool, struct list *list, uint64_t id)
 {
     struct gr_spec spec;
-    return id < list->below && (list->user == UINT32_MAX || list->user == user) &&
+    int64_t now_ns = clock_ns();
+    list->until_ns = list->until_ns == 0 ? now_ns + NAMES_NS : list->until_ns;
+    list->is_cut = list->is_cut || now_ns >= list->until_ns;
+    return !list->is_cut && gr_pool_spec(pool, id, &spec, NULL) == 0 &&
+           gr_slice_is(list->name, spec.name);
+}
+
+// Whether a job could enter the list at all: asked first, for there may be a million.
+static bool list_has_room(const struct list *list, uint64_t id)
+{
+    return id < list->below && (list->count <= list->most || id > list->ids[0]);
+}
+
+static bool list_wants(struct gr_pool *pool, struct list *list, uint64_t id, uint32_t user,
+                       uint32_t org, const char *state)
+{
+    return list_has_room(list, id) && (list->user == UINT32_MAX || list->user == user) &&
            (list->org == UINT32_MAX || list->org == org) &&
            (list->states >> state_index(state) & 1u) != 0 &&
-           (!list->has_name ||
-            (gr_pool_spec(pool, id, &spec, NULL) == 0 && gr_slice_is(list->name, spec.name)));
+           (!list->has_name || has_name(pool, list, id));
 }
 
 // Rows of the history that a list looks at, at most: a filter that fits few of them ends earlier.
@@ -472,7 +501,8 @@ static void list_fill(struct gr_pool *pool, struct list *list)
     const struct gr_job *job;
     while ((list->states & LIVE_STATES) != 0 &&
            (job = gr_core_job_next(pool->core, &cursor)) != NULL) {
-        if (list_wants(pool, list, job->id, job->user, job->org, gr_view_job_state(pool, job))) {
+        if (list_has_room(list, job->id) &&
+            list_wants(pool, list, job->id, job->user, job->org, gr_view_job_state(pool, job))) {
             list_add(list, job->id);
         }
     }
@@ -587,6 +617,12 @@ void gr_route_jobs(void *context, struct gr_http_request *request)
         return;
     }
     list_fill(pool, &list);
+    if (list.is_cut) {
+        gr_http_reply_error(request, 422, "too-many",
+                            "there are more jobs than can be looked through by name at once",
+                            "narrow the list with user= or state=", "name");
+        return;
+    }
     qsort(list.ids, list.count, sizeof *list.ids, compare_ids);
     json_t *jobs = json_array();
     int rc = jobs == NULL;
