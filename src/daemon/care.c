@@ -115,20 +115,20 @@ static void *run(void *context)
 {
     struct gr_care *care = context;
     struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
+    clock_gettime(CLOCK_MONOTONIC, &until);
     pthread_mutex_lock(&care->mutex);
     while (!care->ends) {
         int rc = 0;
         bool has_work = care->forget_count > 0 || (care->asked != NULL && !care->asked->is_over);
         if (!has_work) {
-            rc = pthread_cond_timedwait(&care->wake, &care->mutex, &until);
+            rc = pthread_cond_clockwait(&care->wake, &care->mutex, CLOCK_MONOTONIC, &until);
         }
         bool looks = rc == ETIMEDOUT;
         if (!care->ends) {
             work(care, looks);
         }
         if (looks) {
-            clock_gettime(CLOCK_REALTIME, &until);
+            clock_gettime(CLOCK_MONOTONIC, &until);
             until.tv_sec += care->look_ms / 1000;
             until.tv_nsec += care->look_ms % 1000 * 1000000;
             until.tv_sec += until.tv_nsec / 1000000000;

@@ -213,12 +213,13 @@ static void *writer(void *context)
     pthread_mutex_lock(&history->mutex);
     while (rows != NULL) {
         struct timespec until;
-        clock_gettime(CLOCK_REALTIME, &until);
+        clock_gettime(CLOCK_MONOTONIC, &until);
         until.tv_nsec += GATHER_MS * 1000000L;
         until.tv_sec += until.tv_nsec / 1000000000;
         until.tv_nsec %= 1000000000;
         if (!history->ends && history->count < BATCH_MAX) {
-            (void)pthread_cond_timedwait(&history->wake, &history->mutex, &until);
+            // By a clock that does not jump: one that is set back must not hold up the table.
+            (void)pthread_cond_clockwait(&history->wake, &history->mutex, CLOCK_MONOTONIC, &until);
         }
         uint64_t upto;
         uint32_t count = take_rows(history, rows, &upto);
