@@ -88,14 +88,13 @@ static void report(const struct gr_engine_report *what)
 static void report_attempt(const struct world_attempt *at)
 {
     struct gr_engine_report what = {.job = at->job, .attempt = at->attempt, .since_ms = now()};
+    if (at->state == WORLD_KEPT_OUT && is_listing) {
+        return; // no more than a name that is taken
+    }
     switch (at->state) {
     case WORLD_STARTING:
         return; // comes by itself
     case WORLD_KEPT_OUT:
-        if (is_listing) {
-            return;
-        }
-        // fall through
     case WORLD_REFUSED:
         what.type = GR_REPORT_REFUSED;
         snprintf(what.text, sizeof what.text, "refused in a simulated way");
