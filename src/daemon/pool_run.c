@@ -14,6 +14,7 @@
 // A type fits into three bits, an attempt into ten.
 #define TYPE_BITS 3
 #define ATTEMPT_BITS 10
+#define JOB_MAX (UINT64_MAX >> (TYPE_BITS + ATTEMPT_BITS))
 static_assert(GR_POOL_ORDER_FORGET < 1 << TYPE_BITS, "a type fits");
 static_assert(GR_SPEC_ATTEMPTS_MAX < 1 << ATTEMPT_BITS, "an attempt fits");
 
@@ -393,13 +394,14 @@ void gr_pool_end_reported(struct gr_pool *pool, const struct gr_engine_report *r
     const struct gr_engine_end *end = &report->end;
     int64_t began_ms = report->started_ms < job->started_ms ? job->started_ms : report->started_ms;
     int64_t now_ms = gr_pool_now(pool);
+    // What an engine says is the world's: nonsense must not meet the core's assertions.
     struct gr_ending ending = {.began_ms = began_ms > now_ms ? now_ms : began_ms,
                                .cpu_ms = end->cpu_ms,
                                .peak_kib = end->peak_kib,
                                .outcome = outcome_of(job, end),
                                .exit_code = end->exit_code,
-                               .signal = end->signal,
-                               .task = end->task};
+                               .signal = end->signal < GR_SIGNALS ? end->signal : 0,
+                               .task = end->task < job->demand.tasks ? end->task : 0};
     end_attempt(pool, job, report->since_ms, &ending, report->text);
 }
 
@@ -507,6 +509,10 @@ static void hear_down(struct gr_pool *pool)
 
 static int hear_one(struct gr_pool *pool, const struct gr_engine_report *report, struct gr_err *err)
 {
+    // What an engine says is the world's: about a job that cannot be, nothing can be ordered.
+    if (report->attempt > GR_SPEC_ATTEMPTS_MAX || report->job > JOB_MAX) {
+        return 0;
+    }
     switch (report->type) {
     case GR_REPORT_STARTED:
         hear_started(pool, report);
@@ -645,19 +651,19 @@ void gr_pool_schedule(struct gr_pool *pool)
     const char *code;
     const char *text;
     int64_t until_ns = clock_ns() + SCHEDULE_NS;
+    // One time for all: room that is kept until a job over its limit ends is kept until the next
+    // millisecond, and would be looked for again and again if that came meanwhile.
+    int64_t now_ms = gr_pool_now(pool);
     struct gr_event event;
-    while (gr_decide_doomed(pool->core, gr_pool_now(pool), &event)) {
-        gr_pool_fact(pool, &event);
-    }
-    // What is asked for lately, so that the policy leaves room of the right sort.
-    while (gr_decide_mix(pool->core, gr_pool_now(pool), &event)) {
-        gr_pool_fact(pool, &event);
-    }
     for (unsigned n = 1;; n++) {
         if (gr_pool_refuses(pool, &code, &text) != 0 || (n % 16 == 0 && clock_ns() >= until_ns)) {
             return; // goes on in the next turn
         }
-        if (!gr_decide_start(pool->core, NULL, gr_pool_now(pool), pool->pieces, &event)) {
+        // First those that can never start, of which one end may make very many; then what is asked
+        // for lately, so that the policy leaves room of the right sort.
+        if (!gr_decide_doomed(pool->core, now_ms, &event) &&
+            !gr_decide_mix(pool->core, now_ms, &event) &&
+            !gr_decide_start(pool->core, NULL, now_ms, pool->pieces, &event)) {
             break;
         }
         pool->placed_total += event.type == GR_JOB_PLACED;

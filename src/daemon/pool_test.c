@@ -443,6 +443,46 @@ static void a_node_is_looked_after_also_when_an_attempt_is_lost(void **state)
     assert_int_equal(ended.ending.outcome, GR_OUTCOME_LOST);
 }
 
+static void nonsense_of_an_engine_is_no_reason_to_end(void **state)
+{
+    (void)state;
+    struct gr_spec spec = a_spec();
+    uint64_t job = start_one(&spec);
+    say(GR_REPORT_LOST, job + 1000, GR_SPEC_ATTEMPTS_MAX + 1000);
+    say(GR_REPORT_STARTED, UINT64_MAX, 1);
+    say(GR_REPORT_ENDED, job, 1);
+    engine.reports[engine.report_count - 1].end.signal = 4000;
+    engine.reports[engine.report_count - 1].end.task = 7;
+    settle();
+    struct gr_ended ended;
+    assert_true(gr_pool_ended_find(pool, job, &ended));
+    assert_int_equal(ended.ending.signal, 0);
+    assert_int_equal(ended.ending.task, 0);
+}
+
+static void one_end_that_dooms_many_leaves_time_for_others(void **state)
+{
+    (void)state;
+    struct gr_spec spec = a_spec();
+    struct gr_spec_after after = {.how = GR_AFTER_OK};
+    struct gr_err err;
+    uint64_t job = after.job = start_one(&spec);
+    spec.after = &after;
+    spec.after_count = 1;
+    for (unsigned i = 0; i < 90; i++) {
+        (void)submit(&spec);
+    }
+    say(GR_REPORT_ENDED, job, 1);
+    engine.reports[engine.report_count - 1].end.exit_code = 1;
+    fixture_good(gr_pool_hear(pool, &err), &err);
+    pool->config.waiting_bytes_most = 1; // too much waits already
+    gr_pool_schedule(pool);
+    assert_int_equal(gr_core_held(pool->core), 90);
+    pool->config.waiting_bytes_most = 1 << 20;
+    settle();
+    assert_int_equal(gr_core_held(pool->core), 0);
+}
+
 static void more_ends_in_one_request_than_are_kept_in_memory_are_all_found(void **state)
 {
     (void)state;
@@ -531,6 +571,8 @@ int main(void)
         POOL_TEST(what_ran_and_is_not_in_a_list_is_lost),
         POOL_TEST(an_end_whose_node_is_looked_after_is_not_lost_by_a_list),
         POOL_TEST(a_node_is_looked_after_also_when_an_attempt_is_lost),
+        POOL_TEST(nonsense_of_an_engine_is_no_reason_to_end),
+        POOL_TEST(one_end_that_dooms_many_leaves_time_for_others),
         POOL_TEST(more_ends_in_one_request_than_are_kept_in_memory_are_all_found),
         POOL_TEST(a_kill_loses_what_nobody_was_told),
         POOL_TEST(jobs_of_an_organisation_are_counted_to_the_last),
