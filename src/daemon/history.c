@@ -210,6 +210,7 @@ static void *writer(void *context)
     struct gr_history *history = context;
     struct row *rows = malloc(BATCH_MAX * sizeof *rows);
     time_t pruned = 0;
+    (void)pthread_setname_np(pthread_self(), "history");
     pthread_mutex_lock(&history->mutex);
     while (rows != NULL) {
         struct timespec until;

@@ -153,6 +153,7 @@ static void *write_groups(void *context)
 {
     struct gr_journal *journal = context;
     struct gr_journal_tip tip = journal->tip;
+    (void)pthread_setname_np(pthread_self(), "journal");
     pthread_mutex_lock(&journal->mutex);
     for (;;) {
         while (journal->stage != STAGE_TAKEN && !journal->is_stopping) {

@@ -102,6 +102,7 @@ static void wait_until(struct gr_settler *settler, uint64_t at_ms)
 static void *settle(void *context)
 {
     struct gr_settler *settler = context;
+    (void)pthread_setname_np(pthread_self(), "checkpoint");
     struct gr_err err;
     uint64_t next_head_ms = 0;
     int rc = 0;
