@@ -4,6 +4,7 @@
 #include "daemon/view.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 // Replies 403 to whoever is no operator. True: it did.
@@ -30,14 +31,18 @@ void gr_route_nodes(void *context, struct gr_http_request *request)
     bool has_site = gr_http_request_query(request, "site", &site);
     bool has_state = gr_http_request_query(request, "state", &state);
     json_t *nodes = json_array();
-    int rc = nodes == NULL;
     uint32_t count = gr_place_node_count(gr_core_place(pool->core));
-    for (uint32_t n = 0; n < count; n++) {
+    uint32_t *counts = calloc((size_t)count + 1, sizeof *counts);
+    int rc = nodes == NULL || counts == NULL;
+    if (counts != NULL) {
+        gr_view_jobs_count(pool, counts);
+    }
+    for (uint32_t n = 0; n < count && rc == 0; n++) {
         const struct gr_node *row = gr_place_node_get(gr_core_place(pool->core), n);
         if (has_site && !gr_slice_is(site, gr_core_site_get(pool->core, row->site)->name)) {
             continue;
         }
-        json_t *node = gr_view_node(pool, n, false);
+        json_t *node = gr_view_node(pool, n, counts);
         const char *is = json_string_value(json_object_get(node, "state"));
         if (has_state && is != NULL && !gr_slice_is(state, is)) {
             json_decref(node);
@@ -45,6 +50,7 @@ void gr_route_nodes(void *context, struct gr_http_request *request)
         }
         rc |= gr_json_append(nodes, node);
     }
+    free(counts);
     json_t *object = json_object();
     rc |= gr_json_set(object, "nodes", nodes);
     if (rc != 0) {
@@ -77,7 +83,7 @@ void gr_route_node(void *context, struct gr_http_request *request)
     }
     uint32_t node = node_of(daemon, request);
     if (node != UINT32_MAX) {
-        gr_daemon_reply(daemon, request, 200, gr_view_node(daemon->pool, node, true));
+        gr_daemon_reply(daemon, request, 200, gr_view_node(daemon->pool, node, NULL));
     }
 }
 
@@ -119,7 +125,7 @@ static void set_state(struct gr_daemon *daemon, struct gr_http_request *request,
                              json_is_integer(grace) ? json_integer_value(grace) : -1,
                              json_is_string(why) ? json_string_value(why) : "");
         }
-        gr_daemon_reply(daemon, request, 200, gr_view_node(daemon->pool, node, true));
+        gr_daemon_reply(daemon, request, 200, gr_view_node(daemon->pool, node, NULL));
     }
     json_decref(body);
 }

@@ -60,31 +60,53 @@ bool gr_view_uid(struct gr_slice name, uint32_t *ret_uid)
 static const char *const node_states[] = {
     [GR_NODE_UP] = "up", [GR_NODE_DRAINED] = "drained", [GR_NODE_BROKEN] = "broken"};
 
-// Jobs that hold something of a node: their number, and their ids if `ids` is not NULL.
-static int64_t jobs_on(struct gr_pool *pool, uint32_t node, json_t *ids, int *rc)
+// Calls `each` once for every node that a running job holds something of.
+static void each_held(struct gr_pool *pool,
+                      void (*each)(void *context, uint32_t node, uint64_t job), void *context)
 {
-    int64_t jobs = 0;
     uint32_t cursor = 0;
+    uint32_t left = gr_core_running(pool->core);
     const struct gr_job *job;
-    while ((job = gr_core_job_next(pool->core, &cursor)) != NULL) {
+    while (left > 0 && (job = gr_core_job_next(pool->core, &cursor)) != NULL) {
         if (job->state != GR_JOB_RUNNING) {
             continue;
         }
+        left--;
         uint32_t count = gr_core_job_pieces(pool->core, job->id, pool->pieces, job->demand.tasks);
-        for (uint32_t i = 0; i < count; i++) {
-            if (pool->pieces[i].node == node) {
-                jobs++;
-                if (ids != NULL) {
-                    *rc |= gr_json_append(ids, json_integer((json_int_t)job->id));
-                }
-                break;
+        for (uint32_t i = 0; i < count; i++) { // those of one node follow each other
+            if (i == 0 || pool->pieces[i].node != pool->pieces[i - 1].node) {
+                each(context, pool->pieces[i].node, job->id);
             }
         }
     }
-    return jobs;
 }
 
-json_t *gr_view_node(struct gr_pool *pool, uint32_t node, bool is_full)
+static void count_held(void *context, uint32_t node, uint64_t job)
+{
+    (void)job;
+    ((uint32_t *)context)[node]++;
+}
+
+void gr_view_jobs_count(struct gr_pool *pool, uint32_t *ret_counts)
+{
+    each_held(pool, count_held, ret_counts);
+}
+
+struct ids_of {
+    uint32_t node;
+    json_t *ids;
+    int rc;
+};
+
+static void add_held(void *context, uint32_t node, uint64_t job)
+{
+    struct ids_of *of = context;
+    if (node == of->node) {
+        of->rc |= gr_json_append(of->ids, json_integer((json_int_t)job));
+    }
+}
+
+json_t *gr_view_node(struct gr_pool *pool, uint32_t node, const uint32_t *counts)
 {
     const struct gr_place *place = gr_core_place(pool->core);
     const struct gr_node *row = gr_place_node_get(place, node);
@@ -93,7 +115,6 @@ json_t *gr_view_node(struct gr_pool *pool, uint32_t node, bool is_full)
     json_t *object = json_object();
     json_t *free_milli = json_array();
     json_t *out = json_array();
-    json_t *ids = is_full ? json_array() : NULL;
     int rc = 0;
     for (uint32_t d = 0; d < row->devices; d++) {
         rc |= gr_json_append(free_milli, json_integer(row->free[d]));
@@ -118,14 +139,21 @@ json_t *gr_view_node(struct gr_pool *pool, uint32_t node, bool is_full)
     rc |= gr_json_set_decimal(object, "cpu_free", row->cpu_milli, 3);
     rc |= gr_json_set_int(object, "memory_mib", cold->memory_mib);
     rc |= gr_json_set_int(object, "memory_free_mib", row->memory_mib);
-    rc |= gr_json_set_int(object, "jobs", jobs_on(pool, node, ids, &rc));
+    struct ids_of of = {.node = node};
+    if (counts == NULL) {
+        of.ids = json_array();
+        each_held(pool, add_held, &of);
+    }
+    rc |= of.rc;
+    rc |= gr_json_set_int(object, "jobs",
+                          counts != NULL ? counts[node] : (int64_t)json_array_size(of.ids));
     if (pool->nodes[node].why[0] != '\0') {
         rc |= gr_json_set_text(object, "why", gr_slice_of(pool->nodes[node].why));
     } else {
         rc |= gr_json_set_null(object, "why");
     }
-    if (is_full) {
-        rc |= gr_json_set(object, "running", ids);
+    if (counts == NULL) {
+        rc |= gr_json_set(object, "running", of.ids);
     }
     if (rc != 0) {
         json_decref(object);

@@ -18,8 +18,12 @@ extern const char *const gr_view_states[];
 json_t *gr_view_job(struct gr_pool *pool, const struct gr_job *job, bool is_full);
 // A job that ended. The caller owns it; NULL: no memory.
 json_t *gr_view_ended(struct gr_pool *pool, const struct gr_ended *ended, bool is_full);
-// A node by number. `is_full`: with the jobs that run there.
-json_t *gr_view_node(struct gr_pool *pool, uint32_t node, bool is_full);
+// How many jobs run on each node: adds to `ret_counts`, zeros with room for all nodes. Visits every
+// job once, whatever the number of nodes.
+void gr_view_jobs_count(struct gr_pool *pool, uint32_t *ret_counts);
+// A node by number, with what gr_view_jobs_count found; NULL: with the jobs that run there, for
+// which it visits every job.
+json_t *gr_view_node(struct gr_pool *pool, uint32_t node, const uint32_t *counts);
 // All devices of this machine.
 json_t *gr_view_devices(struct gr_pool *pool);
 // The pool as a whole.
