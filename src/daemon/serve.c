@@ -395,9 +395,7 @@ static void close_all(struct serve *serve)
         (void)waitpid(serve->snapshot_pid, NULL, 0);
     }
     if (serve->check_fd >= 0) {
-        close(serve->check_fd);
-        kill(serve->check_pid, SIGKILL);
-        (void)waitpid(serve->check_pid, NULL, 0);
+        close(serve->check_fd); // it ends by itself, and cleans up: killed, it would leave processes
     }
     if (serve->epoll_fd >= 0) {
         close(serve->epoll_fd);
