@@ -9,7 +9,7 @@ import sys
 import tempfile
 import threading
 
-from pool import NOBODY, Pool, Skip, cases_of, main, need_root, until
+from pool import NOBODY, Pool, Skip, cases_of, main, need_root, processes, until
 
 
 def _work(pool, count=10):
@@ -279,6 +279,17 @@ def a_journal_at_its_limit_refuses_and_a_higher_limit_goes_on():
         for job in accepted:
             assert pool.state_of(job) == "waiting"
         assert pool.try_submit(kind="h20", devices=1).status == 201
+
+
+def a_daemon_that_ends_at_once_leaves_no_process_of_its_own():
+    with Pool(starts=False) as pool:
+        for _ in range(3):
+            pool.start()
+            daemon = Pool.program.encode()
+            pool.end()
+            # What tried out the engine cleans up after itself.
+            until(lambda: not [line for _, _, line, _ in processes()
+                               if line[0] == daemon and pool.state.encode() in line], timeout=20)
 
 
 def a_second_daemon_on_the_same_directory_is_refused():
