@@ -11,9 +11,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
-// Most bytes of answers kept for one request: some ten million lines.
-#define ANSWERS_MAX ((size_t)512 << 20)
+// Most bytes of answers kept for one request, and for all: lines are short and answers may be long,
+// and nobody may fill the memory with them. One request has room for some two million lines.
+#define ANSWERS_MAX ((size_t)128 << 20)
+#define ANSWERS_ALL_MAX ((size_t)512 << 20)
+// How long lines of all requests are decided in one turn of the loop: others are served between.
+#define TURN_NS INT64_C(5000000)
 
 struct gr_bulk {
     struct gr_daemon *daemon;
@@ -21,6 +26,7 @@ struct gr_bulk {
     char *text; // the answers so far
     size_t size, room;
     uint64_t line;
+    int64_t until_ns;                // its share of this turn ends then; 0: it has not begun
     uint8_t key[32];                 // of the request; each line has its own, made from it
     bool has_key, is_dry, is_broken; // broken: no memory
 };
@@ -36,6 +42,8 @@ void gr_bulk_free(struct gr_bulk *bulk)
             daemon->paused[i--] = daemon->paused[--daemon->paused_count];
         }
     }
+    daemon->answers_bytes -= bulk->room;
+    daemon->bulk_count--;
     free(bulk->text);
     free(bulk);
 }
@@ -49,11 +57,15 @@ static bool bulk_reserve(struct gr_bulk *bulk, size_t size)
     while (room - bulk->size < size) {
         room *= 2;
     }
-    char *text = room > ANSWERS_MAX ? NULL : realloc(bulk->text, room);
+    struct gr_daemon *daemon = bulk->daemon;
+    size_t more = room - bulk->room;
+    bool has_share = room <= ANSWERS_MAX && daemon->answers_bytes + more <= ANSWERS_ALL_MAX;
+    char *text = has_share ? realloc(bulk->text, room) : NULL;
     if (text == NULL) {
         bulk->is_broken = true;
         return false;
     }
+    daemon->answers_bytes += more;
     bulk->text = text;
     bulk->room = room;
     return true;
@@ -116,6 +128,7 @@ static struct gr_bulk *bulk_begin(struct gr_daemon *daemon, struct gr_http_reque
     }
     bulk->daemon = daemon;
     bulk->request = request;
+    daemon->bulk_count++;
     int has_key = -1;
     if (!gr_daemon_query_is_wrong(request, names)) {
         bulk->is_dry = gr_daemon_query_flag(request, "dry_run", &is_good);
@@ -189,7 +202,25 @@ static void decide_line(struct gr_daemon *daemon, struct gr_http_request *reques
     }
 }
 
-static void wait_for_disk(struct gr_daemon *daemon, struct gr_http_request *request)
+static int64_t clock_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+// Whether the request has used up its share of what lines may take of a turn.
+static bool is_turn_over(struct gr_bulk *bulk)
+{
+    int64_t now_ns = clock_ns();
+    if (bulk->until_ns == 0) {
+        bulk->until_ns = now_ns + TURN_NS / bulk->daemon->bulk_count;
+    }
+    return now_ns >= bulk->until_ns;
+}
+
+// Until the disk has taken what waits, or at least until the next turn.
+static void wait_a_turn(struct gr_daemon *daemon, struct gr_http_request *request)
 {
     if (daemon->paused_count == daemon->paused_room) {
         size_t room = daemon->paused_room == 0 ? 64 : daemon->paused_room * 2;
@@ -221,14 +252,14 @@ bool gr_route_submit_line(void *context, struct gr_http_request *request, struct
     while (blank < line.size && (line.text[blank] == ' ' || line.text[blank] == '\r')) {
         blank++;
     }
-    if (blank == line.size) {
-        return true; // an empty line has a number and no answer
+    if (blank < line.size) { // an empty line has a number and no answer
+        decide_line(daemon, request, bulk, line);
     }
-    decide_line(daemon, request, bulk, line);
     const char *code;
     const char *text;
-    if (gr_pool_refuses(daemon->pool, &code, &text) == 503) {
-        wait_for_disk(daemon, request);
+    if (gr_pool_refuses(daemon->pool, &code, &text) == 503 || is_turn_over(bulk)) {
+        bulk->until_ns = 0;
+        wait_a_turn(daemon, request);
     }
     return !bulk->is_broken;
 }
