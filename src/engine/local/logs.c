@@ -48,7 +48,8 @@ int gr_local_log_open(const char *dir, uint64_t job, uint32_t attempt, uint32_t 
     code = file_check(found, path, is_chosen, uid, err);
     if (code == 0) {
         (void)snprintf(again, sizeof(again), "/proc/self/fd/%d", found);
-        code = open(again, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+        // Who holds a lease on his own file (F_SETLEASE) must not make a caller wait until it ends.
+        code = open(again, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
         code = code >= 0 ? code : gr_fail_errno(err, "open %s", path);
     }
     close(found);
