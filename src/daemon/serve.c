@@ -547,5 +547,7 @@ static int serve_in_background(const struct gr_serve_config *config, struct gr_e
 int gr_serve(const struct gr_serve_config *config, struct gr_err *err)
 {
     assert(config != NULL);
+    // Whatever the umask of who starts it: users come to the socket, and change nothing.
+    (void)umask(022);
     return config->in_background ? serve_in_background(config, err) : serve_here(config, -1, err);
 }

@@ -1,0 +1,191 @@
+"""What users try against a daemon that serves others too: to read what is not theirs, to make it
+wait, to hold what they were to give back.
+
+Run by meson with the program as its only argument. Works as root and as an ordinary user, without
+accelerators: devices are pretended.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+
+PROGRAM = ""
+
+
+class Connection:
+    """One connection to the daemon's socket."""
+
+    def __init__(self, path):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(60)
+        self.socket.connect(path)
+        self.file = self.socket.makefile("rb")
+
+    def send(self, method, target, body=None):
+        data = b"" if body is None else json.dumps(body).encode()
+        head = f"{method} {target} HTTP/1.1\r\nHost: pool\r\n"
+        if body is not None:
+            head += f"Content-Type: application/json\r\nContent-Length: {len(data)}\r\n"
+        self.socket.sendall(head.encode() + b"\r\n" + data)
+
+    def reply(self):
+        status = int(self.file.readline().split()[1])
+        heads = {}
+        while line := self.file.readline().strip():
+            name, value = line.decode().split(":", 1)
+            heads[name.lower()] = value.strip()
+        if "content-length" in heads:
+            return status, self.file.read(int(heads["content-length"]))
+        body = b""
+        while size := int(self.file.readline(), 16):
+            body += self.file.read(size)
+            self.file.readline()
+        return status, body
+
+    def ask(self, method, target, body=None):
+        self.send(method, target, body)
+        return self.reply()
+
+    def close(self):
+        self.file.close()
+        self.socket.close()
+
+
+class Pool:
+    """A daemon with a state directory of its own."""
+
+    def __init__(self):
+        self.folder = tempfile.mkdtemp(prefix="granary-attack-")
+        os.chmod(self.folder, 0o755)
+        self.state = os.path.join(self.folder, "state")
+        self.path = os.path.join(self.state, "granary.sock")
+        was = os.umask(0)
+        self.daemon = subprocess.Popen(
+            [PROGRAM, "serve", "--state", self.state, "--listen", "none", "--quiet",
+             "--pretend", "8xh20"], cwd=self.folder, stdin=subprocess.DEVNULL)
+        os.umask(was)
+        until = time.monotonic() + 60
+        while not self.answers():
+            assert self.daemon.poll() is None, "the daemon ended"
+            assert time.monotonic() < until, "the daemon does not serve"
+            time.sleep(0.02)
+
+    def answers(self):
+        try:
+            return self.ask("GET", "/v1/health")[0] == 200
+        except OSError:
+            return False
+
+    def ask(self, method, target, body=None):
+        with contextlib.closing(Connection(self.path)) as connection:
+            return connection.ask(method, target, body)
+
+    def submit(self, **spec):
+        status, body = self.ask("POST", "/v1/jobs", spec)
+        assert status == 201, (status, body)
+        return json.loads(body)["id"]
+
+    def job(self, id):
+        status, body = self.ask("GET", f"/v1/jobs/{id}")
+        assert status == 200, (status, body)
+        return json.loads(body)
+
+    def wait_for_state(self, id, *states, seconds=60):
+        until = time.monotonic() + seconds
+        while (state := self.job(id)["state"]) not in states:
+            assert time.monotonic() < until, f"job {id} is {state}, not {states}"
+            time.sleep(0.02)
+
+    def attempt(self, id):
+        return os.path.join(self.state, "engine", "attempts", f"{id}.1")
+
+    def close(self):
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            subprocess.run([PROGRAM, "serve", "--end", "--stop-jobs", "--state", self.state],
+                           timeout=60, stdout=subprocess.DEVNULL)
+        if self.daemon.poll() is None:
+            self.daemon.kill()
+        self.daemon.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def the_umask_of_who_starts_it_opens_no_file_of_the_pool(pool):
+    for name in os.listdir(pool.state):
+        about = os.lstat(os.path.join(pool.state, name))
+        assert stat.S_ISSOCK(about.st_mode) or about.st_mode & 0o022 == 0, name
+
+
+def nobody_else_reads_output_by_its_path(pool):
+    id = pool.submit(command=["echo", "words"], umask="000")
+    pool.wait_for_state(id, "done")
+    for name in "output.0", "error.0":
+        about = os.stat(os.path.join(pool.attempt(id), name))
+        assert stat.S_IMODE(about.st_mode) == 0o600, (name, oct(about.st_mode))
+
+
+def a_lease_on_the_output_makes_nobody_wait(pool):
+    id = pool.submit(command=["echo", "words"])
+    pool.wait_for_state(id, "done")
+    signal.signal(signal.SIGIO, signal.SIG_IGN)
+    file = os.open(os.path.join(pool.attempt(id), "output.0"), os.O_RDWR)
+    try:
+        fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+        with contextlib.closing(Connection(pool.path)) as reader:
+            reader.send("GET", f"/v1/jobs/{id}/logs")
+            began = time.monotonic()
+            reader.reply()
+            # The kernel would take the lease away after 45 seconds.
+            assert time.monotonic() - began < 20
+    finally:
+        os.close(file)
+    assert pool.ask("GET", f"/v1/jobs/{id}/logs")[1] == b"words\n"
+
+
+def many_that_send_lines_without_end_hold_nobody_up(pool):
+    head = (b"POST /v1/jobs HTTP/1.1\r\nHost: pool\r\nContent-Type: application/x-ndjson\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\n")
+    lines = b"x\n" * 65536
+    senders = [Connection(pool.path) for _ in range(150)]
+    for sender in senders:
+        sender.socket.sendall(head)
+        sender.socket.setblocking(False)
+    worst = 0
+    for _ in range(10):
+        for sender in senders:
+            with contextlib.suppress(BlockingIOError):
+                # Broken pieces are as good: all that counts is that there is always more.
+                sender.socket.send(b"%x\r\n" % len(lines) + lines + b"\r\n")
+        began = time.monotonic()
+        assert pool.ask("GET", "/v1/health")[0] == 200
+        worst = max(worst, time.monotonic() - began)
+    for sender in senders:
+        sender.close()
+    assert worst < 2, f"one request took {worst:.1f} s"
+
+
+def main():
+    global PROGRAM
+    PROGRAM = sys.argv[1]
+    names = sys.argv[2:]
+    tests = [test for name, test in list(globals().items())
+             if callable(test) and getattr(test, "__code__", None) is not None
+             and test.__code__.co_varnames[:1] == ("pool",) and (not names or name in names)]
+    pool = Pool()
+    try:
+        for test in tests:
+            print(test.__name__, flush=True)
+            test(pool)
+    finally:
+        pool.close()
+
+
+main()
