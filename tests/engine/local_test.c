@@ -35,6 +35,19 @@ static int set_up_idle(void **state)
     return 0;
 }
 
+// Where this is not allowed the test that wants it shows less.
+static int set_up_protected(void **state)
+{
+    int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+    bool is_set = fd >= 0 && write(fd, "-500", 4) == 4;
+    int code = set_up(state);
+    if (is_set && pwrite(fd, "0", 1, 0) != 1) {
+        code = -1;
+    }
+    close(fd);
+    return code;
+}
+
 static int tear_down(void **state)
 {
     fixture_close(*state);
@@ -173,6 +186,14 @@ static void nothing_is_inherited_but_three_files(void **state)
     assert_non_null(strstr(text, "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n0022\n"));
     assert_int_equal(sscanf(strstr(text, "0022\n") + 5, "%d %d", &session, &self), 2);
     assert_int_equal(session, self);
+}
+
+static void a_task_is_not_as_safe_from_the_out_of_memory_killer_as_the_daemon(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture_run(fixture, 1, "cat /proc/self/oom_score_adj");
+    (void)fixture_await(fixture, 1, GR_REPORT_ENDED);
+    assert_true(strtol(fixture_output(fixture, 1, 0, 1), NULL, 10) >= 0);
 }
 
 static void output_goes_where_the_spec_says_with_patterns(void **state)
@@ -573,6 +594,9 @@ int main(int argc, char **argv)
         TEST(a_working_directory_that_is_not_there_is_refused),
         TEST(the_environment_is_the_specs_and_the_pools),
         TEST(nothing_is_inherited_but_three_files),
+        cmocka_unit_test_setup_teardown(
+            a_task_is_not_as_safe_from_the_out_of_memory_killer_as_the_daemon, set_up_protected,
+            tear_down),
         TEST(output_goes_where_the_spec_says_with_patterns),
         TEST(a_later_attempt_adds_to_the_output_of_an_earlier),
         TEST(secrets_are_read_at_the_start_and_only_then),

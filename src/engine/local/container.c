@@ -258,6 +258,7 @@ static int runtime_create(struct gr_container *container, const struct gr_contai
         .group = config->means->has_group ? container->group : NULL,
         .output = config->output,
         .error = config->error,
+        .oom_adjust = config->oom_adjust,
     };
     char box[PATH_MAX];
     char pid[PATH_MAX + 8];

@@ -31,6 +31,7 @@ struct gr_container_config {
     const uint32_t *groups; // supplementary groups of the submitter
     uint32_t group_count;
     int output, error; // file descriptors for its standard output and error
+    int oom_adjust;    // see gr_process_oom_set
     const struct gr_cgroup_means *means;
 };
 

@@ -124,6 +124,7 @@ static struct gr_container_config *config_of(const struct trial *trial, int out)
         .group_count = 1,
         .output = out,
         .error = out,
+        .oom_adjust = 123,
         .means = &means,
     };
     return &config;
@@ -216,7 +217,7 @@ static void the_job_is_the_submitter_and_has_no_more_rights(void **state)
             .image = "zipped",
             .command = "id -u; id -g; id -G; umask; pwd; env; grep -E 'Cap|NoNewPrivs' "
                        "/proc/self/status; echo to err >&2; echo $$; touch made /made; "
-                       "ls /proc | grep -c '^[0-9]'; exit 7",
+                       "ls /proc | grep -c '^[0-9]'; cat /proc/self/oom_score_adj; exit 7",
         };
         int status = run(&trial);
         assert_true(WIFEXITED(status));
@@ -233,6 +234,7 @@ static void the_job_is_the_submitter_and_has_no_more_rights(void **state)
         assert_true(says("CapBnd:\t0000000000000000"));
         assert_true(says("NoNewPrivs:\t1"));
         assert_true(says("to err\n"));
+        assert_true(says("\n123\n"));
         assert_true(geteuid() != 0 || says("4242"));
         char path[128];
         struct stat st;

@@ -55,6 +55,7 @@ int gr_keeper_container_create(struct keeper *keeper, uint32_t index, int output
         .group_count = keeper->person->group_count,
         .output = output,
         .error = error,
+        .oom_adjust = keeper->config->oom_adjust,
         .means = keeper->config->means,
     };
     return gr_container_create(&config, &keeper->tasks[index].container, &keeper->tasks[index].pid,

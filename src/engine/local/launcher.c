@@ -449,7 +449,9 @@ static void process_set(struct launcher *launcher)
     if (fd >= 0 && read(fd, text, sizeof text - 1) > 0) {
         int was = (int)strtol(text, NULL, 10);
         int length = snprintf(text, sizeof text, "%d", OOM_ADJUST);
-        launcher->oom_adjust = pwrite(fd, text, (size_t)length, 0) == length ? was : INT_MIN;
+        bool is_set = pwrite(fd, text, (size_t)length, 0) == length;
+        // What protects the daemon's own unit is not for the jobs.
+        launcher->oom_adjust = !is_set ? INT_MIN : was < 0 ? 0 : was;
     }
     if (fd >= 0) {
         (void)close(fd);

@@ -96,7 +96,7 @@ struct launcher {
     uint8_t boot[GR_RECORD_BOOT_SIZE]; // this machine's
     struct gr_cgroup_means means;
     struct rlimit files; // limit of open files as it was
-    int oom_adjust;      // as it was; INT_MIN: unchanged
+    int oom_adjust;      // for tasks: as it was, at least 0; INT_MIN: unchanged
     struct gr_person_cache persons;
     uint8_t hints[16384]; // what keepers said and was not taken in yet
     size_t hints_size;    // bytes of it

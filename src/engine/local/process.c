@@ -120,10 +120,10 @@ static int files_take(const struct gr_process_config *config, const struct gr_pr
 
 // ---- becoming the submitter ---------------------------------------------------------------------
 
-static void oom_restore(int adjust)
+void gr_process_oom_set(int adjust)
 {
     char text[16];
-    int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+    int fd = adjust == INT_MIN ? -1 : open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
     if (fd >= 0) {
         // A refusal leaves the value of a protected process, which is no reason not to run.
         ssize_t count = write(fd, text, (size_t)snprintf(text, sizeof text, "%d", adjust));
@@ -137,9 +137,7 @@ static int child_prepare(const struct gr_process_config *config, const struct gr
                          struct gr_err *err)
 {
     (void)setsid();
-    if (config->oom_adjust != INT_MIN) {
-        oom_restore(config->oom_adjust);
-    }
+    gr_process_oom_set(config->oom_adjust);
     int code = process->group == NULL ? 0 : gr_cgroup_enter(process->group);
     if (code != 0) {
         errno = -code;

@@ -32,7 +32,7 @@ struct gr_process_config {
     int words;                      // write end of a pipe (close-on-exec): struct gr_process_word
     int go[2];                // a pipe whose write end is closed when all may begin; -1: at once
     struct rlimit files;      // of open files, as it was before the launcher raised it
-    int oom_adjust;           // to be restored in /proc/self/oom_score_adj; INT_MIN: leave it
+    int oom_adjust;           // see gr_process_oom_set
     bool may_gain_privileges; // set-user-ID programs work
 };
 
@@ -49,6 +49,10 @@ struct gr_process {
 // `words` is closed.
 pid_t gr_process_start(const struct gr_process_config *config, const struct gr_process *process,
                        struct gr_err *err);
+
+// Sets how soon the kernel ends the calling process, and what it starts, when memory runs out: a
+// task must not be as protected as its keeper. INT_MIN: leaves it as it is, as does a refusal.
+void gr_process_oom_set(int adjust);
 
 // Opens the file a task shall write to by the spec, with the rights of the calling process. Creates
 // it with mode 0666 (the umask holds); empties it at the first attempt, and adds to it later.

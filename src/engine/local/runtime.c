@@ -3,6 +3,7 @@
 #include "engine/local/runtime.h"
 
 #include "engine/local/bundle.h"
+#include "engine/local/process.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -301,6 +302,7 @@ static int child_prepare(const struct gr_runtime *runtime, struct fault *fault)
     if (stage != NULL && stage->group != NULL && (code = gr_cgroup_enter(stage->group)) < 0) {
         return code;
     }
+    gr_process_oom_set(stage != NULL ? stage->oom_adjust : INT_MIN);
     if ((code = namespaces_enter(fault)) < 0 || (code = view_mount(fault)) < 0) {
         return code;
     }

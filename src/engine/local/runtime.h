@@ -21,6 +21,7 @@ struct gr_runtime_stage {
     uint32_t group_count;          // of groups
     const struct gr_cgroup *group; // entered first; NULL: none
     int output, error;             // become its standard output and error
+    int oom_adjust;                // see gr_process_oom_set
 };
 
 // One call of a runtime. Borrowed.
