@@ -218,6 +218,38 @@ static void what_ran_before_the_machine_started_anew_is_lost(void **state)
     assert_int_equal(fixture_count(fixture, 1, GR_REPORT_LOST), 0);
 }
 
+// Writes one byte of a job's record.
+static void record_poke(const struct fixture *fixture, const char *name, char byte)
+{
+    char path[256];
+    (void)snprintf(path, sizeof path, "%s/live/%s", fixture->dir, name);
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(pwrite(fd, &byte, 1, 0), 1);
+    close(fd);
+}
+
+static void what_lives_is_not_lost_though_its_record_cannot_be_read(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture_run(fixture, 1, "echo >ran; exec sleep 1000");
+    (void)fixture_await(fixture, 1, GR_REPORT_STARTED);
+    record_poke(fixture, "1.1", '?');
+    assert_int_equal(kill(fixture_launcher(fixture), SIGKILL), 0);
+    (void)fixture_await(fixture, 0, GR_REPORT_DOWN);
+    (void)fixture_await(fixture, 0, GR_REPORT_UP);
+    fixture_clear(fixture);
+    fixture_list(fixture);
+    assert_int_equal(fixture_count(fixture, 1, GR_REPORT_LOST), 0);
+    record_poke(fixture, "1.1", 'G'); // it can be read again
+    (void)fixture_await(fixture, 1, GR_REPORT_STARTED);
+    struct gr_err err;
+    gr_err_init(&err);
+    assert_int_equal(
+        fixture->engine->ops->stop(fixture->engine, 1, 1, fixture->epoch, SIGTERM, 10000, &err), 0);
+    assert_int_equal(fixture_await(fixture, 1, GR_REPORT_ENDED)->end.signal, SIGTERM);
+}
+
 static void half_a_record_is_no_attempt(void **state)
 {
     struct fixture *fixture = *state;
@@ -313,6 +345,7 @@ int main(int argc, char **argv)
         TEST(when_launcher_and_keeper_die_the_work_is_ended_and_lost),
         TEST(when_an_orphaned_keeper_dies_its_work_is_ended_and_lost),
         TEST(what_ran_before_the_machine_started_anew_is_lost),
+        TEST(what_lives_is_not_lost_though_its_record_cannot_be_read),
         TEST(half_a_record_is_no_attempt),
         TEST(there_is_one_launcher_of_a_directory),
         cmocka_unit_test(a_directory_of_another_user_is_not_served),

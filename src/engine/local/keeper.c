@@ -191,6 +191,8 @@ static void wait_for_news(int64_t until_ms)
 // Goes on until nothing is left of the attempt.
 static void wait_for_end(struct keeper *keeper)
 {
+    // The signal that says so may have been used up while the programs began.
+    gr_keeper_obey(keeper);
     while (gr_keeper_reap(keeper)) {
         // Whoever outlives the tasks' own processes is not waited for.
         bool is_time = keeper->is_stopping && gr_keeper_monotonic_ms() >= keeper->kill_at_ms;

@@ -127,9 +127,11 @@ static bool fence(struct launcher *launcher, const struct launcher_attempt *atte
     return was_left;
 }
 
-static void pid_fd_close(struct launcher_attempt *attempt)
+static void pid_fd_close(const struct launcher *launcher, struct launcher_attempt *attempt)
 {
     if (attempt->pid_fd >= 0) {
+        // A keeper that was just forked may have a copy open, and epoll would go on telling of it.
+        (void)epoll_ctl(launcher->poll_fd, EPOLL_CTL_DEL, attempt->pid_fd, NULL);
         (void)close(attempt->pid_fd);
         attempt->pid_fd = -1;
     }
@@ -147,17 +149,27 @@ static void started(struct launcher *launcher, struct launcher_attempt *attempt,
     }
 }
 
-void gr_launcher_keeper_ended(struct launcher *launcher, struct launcher_attempt *attempt)
+// Reads the record of an attempt. On failure *ret_record is zero.
+static int record_get(const struct launcher *launcher, const struct launcher_attempt *attempt,
+                      struct gr_record *ret_record)
 {
-    struct gr_record record = {0};
     struct gr_err err;
     int fd = -1;
     gr_err_init(&err);
-    pid_fd_close(attempt);
-    if (gr_record_open(launcher->live_fd, attempt->job, attempt->attempt, &fd, &err) == 0) {
-        (void)gr_record_read(fd, &record, &err);
+    *ret_record = (struct gr_record){0};
+    int code = gr_record_open(launcher->live_fd, attempt->job, attempt->attempt, &fd, &err);
+    if (code == 0) {
+        code = gr_record_read(fd, ret_record, &err);
         (void)close(fd);
     }
+    return code;
+}
+
+void gr_launcher_keeper_ended(struct launcher *launcher, struct launcher_attempt *attempt)
+{
+    struct gr_record record;
+    pid_fd_close(launcher, attempt);
+    (void)record_get(launcher, attempt, &record);
     if (record.life.started_ms != 0) {
         started(launcher, attempt, record.life.started_ms);
     }
@@ -280,11 +292,14 @@ static void attempt_look(struct launcher *launcher, struct launcher_attempt *att
     struct gr_err err;
     int fd = -1;
     gr_err_init(&err);
-    if (gr_record_open(launcher->live_fd, attempt->job, attempt->attempt, &fd, &err) != 0 ||
-        gr_record_read(fd, &record, &err) != 0) {
-        attempt->state = STATE_LOST;
-        attempt->lost_ms = now_ms(CLOCK_REALTIME);
-        gr_launcher_news_add(&launcher->table, attempt, NEWS_END);
+    int code = gr_record_open(launcher->live_fd, attempt->job, attempt->attempt, &fd, &err);
+    bool may_live = attempt->pid != 0 || attempt->pid_fd >= 0 ||
+                    (fd >= 0 ? gr_record_is_held(fd) : code != -ENOENT);
+    code = code != 0 ? code : gr_record_read(fd, &record, &err);
+    if (code != 0 && may_live) {
+        // Whatever keeps us from reading it: nobody may have its devices. It is looked at again.
+    } else if (code != 0) {
+        gr_launcher_keeper_ended(launcher, attempt);
     } else if (memcmp(record.head.boot, launcher->boot, sizeof launcher->boot) != 0) {
         // Nothing survives the machine; numbers in this record may be anybody's now.
         attempt->state = record.end.type != 0 ? STATE_OVER : STATE_LOST;
@@ -376,8 +391,13 @@ static int64_t attempt_settle(struct launcher *launcher, struct launcher_attempt
     if (attempt->state == STATE_STARTING || (attempt->state == STATE_STARTED && is_unwatched)) {
         attempt_look(launcher, attempt);
     } else if (attempt->state == STATE_FENCING && !fence(launcher, attempt)) {
-        attempt->state = STATE_LOST;
-        gr_launcher_news_add(&launcher->table, attempt, NEWS_END);
+        // Its end may stand there all the same, if it could not be read when the keeper ended.
+        struct gr_record record;
+        int code = record_get(launcher, attempt, &record);
+        if (code == 0 || code == -ENOENT || code == -EBADMSG) {
+            attempt->state = record.end.type != 0 ? STATE_OVER : STATE_LOST;
+            gr_launcher_news_add(&launcher->table, attempt, NEWS_END);
+        }
     }
     is_unwatched = attempt->pid == 0 && attempt->pid_fd < 0;
     return attempt->state == STATE_FENCING                   ? FENCE_AGAIN_MS
