@@ -395,7 +395,8 @@ static void close_all(struct serve *serve)
         (void)waitpid(serve->snapshot_pid, NULL, 0);
     }
     if (serve->check_fd >= 0) {
-        close(serve->check_fd); // it ends by itself, and cleans up: killed, it would leave processes
+        close(
+            serve->check_fd); // it ends by itself, and cleans up: killed, it would leave processes
     }
     if (serve->epoll_fd >= 0) {
         close(serve->epoll_fd);
