@@ -106,7 +106,7 @@ int gr_seats_write(const char *state_dir, const struct gr_seats *seats, struct g
     if (rc == 0 && rename(beside, path) != 0) {
         rc = gr_fail_errno(err, "rename %s", beside);
     }
-    return rc;
+    return rc != 0 ? rc : gr_state_sync(state_dir, err);
 }
 
 static int compare(const void *a, const void *b)

@@ -27,6 +27,17 @@ int gr_state_path(const char *dir, const char *name, char ret_path[GR_STATE_PATH
     return 0;
 }
 
+int gr_state_sync(const char *dir, struct gr_err *err)
+{
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) {
+        return gr_fail_errno(err, "open %s", dir);
+    }
+    int rc = fsync(fd) == 0 ? 0 : gr_fail_errno(err, "sync %s", dir);
+    close(fd);
+    return rc;
+}
+
 int gr_state_default(char ret_path[GR_STATE_PATH_SIZE], struct gr_err *err)
 {
     if (geteuid() == 0) {
@@ -53,10 +64,12 @@ static int make_parents(const char *path, struct gr_err *err)
             return gr_fail_errno(err, "make directory %s", part);
         }
     }
-    if (mkdir(path, 0711) != 0 && errno != EEXIST) {
-        return gr_fail_errno(err, "make directory %s", path);
+    if (mkdir(path, 0711) != 0) {
+        return errno == EEXIST ? 0 : gr_fail_errno(err, "make directory %s", path);
     }
-    return 0;
+    const char *slash = strrchr(path, '/');
+    snprintf(part, sizeof part, "%.*s", slash == path ? 1 : (int)(slash - path), path);
+    return gr_state_sync(part, err); // what is durable in it must be found again
 }
 
 // Locks the open file. A process that was just killed may have left a child that is about to become
@@ -143,7 +156,10 @@ static int read_salt(struct gr_state_dir *dir, struct gr_err *err)
     int code = errno;
     close(fd);
     errno = code;
-    return is_written && rename(beside, path) == 0 ? 0 : gr_fail_errno(err, "write %s", path);
+    if (!is_written || rename(beside, path) != 0) {
+        return gr_fail_errno(err, "write %s", path);
+    }
+    return gr_state_sync(dir->path, err); // before facts name users by it
 }
 
 int gr_state_dir_open(const char *path, struct gr_state_dir *ret_dir, struct gr_err *err)

@@ -18,6 +18,9 @@ int gr_state_default(char ret_path[GR_STATE_PATH_SIZE], struct gr_err *err);
 int gr_state_path(const char *dir, const char *name, char ret_path[GR_STATE_PATH_SIZE],
                   struct gr_err *err);
 
+// Makes the names in a directory durable: after a file was made or renamed there. Blocks.
+int gr_state_sync(const char *dir, struct gr_err *err);
+
 // A state directory that this process has.
 struct gr_state_dir {
     char path[GR_STATE_PATH_SIZE];    // absolute
