@@ -41,7 +41,9 @@ struct gr_history {
 };
 
 static const char schema[] =
-    "PRAGMA journal_mode=WAL;PRAGMA synchronous=FULL;"
+    // The log may hold several batches before it is copied into the table: rows of one user come
+    // together on a page, so most pages would be copied again by the next batch.
+    "PRAGMA journal_mode=WAL;PRAGMA synchronous=FULL;PRAGMA wal_autocheckpoint=8192;"
     "CREATE TABLE IF NOT EXISTS upto(one INTEGER PRIMARY KEY CHECK(one=1), sequence INTEGER);"
     "INSERT OR IGNORE INTO upto VALUES(1,0);"
     "CREATE TABLE IF NOT EXISTS ended(id INTEGER PRIMARY KEY, array INTEGER, array_index INTEGER,"

@@ -10,7 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BUCKETS 65536u
+// More than specs that fit into the default of 128 MiB: the oldest is the last of its bucket, and
+// each one before it is a wait for memory.
+#define BUCKET_BITS 19
+#define BUCKETS (1u << BUCKET_BITS)
 
 struct entry {
     uint64_t job;
@@ -31,7 +34,7 @@ struct gr_specs {
 
 static struct entry **bucket_of(struct gr_specs *specs, uint64_t job)
 {
-    return &specs->buckets[(job * UINT64_C(0x9E3779B97F4A7C15)) >> 48];
+    return &specs->buckets[(job * UINT64_C(0x9E3779B97F4A7C15)) >> (64 - BUCKET_BITS)];
 }
 
 int gr_specs_open(const char *dir, size_t most_bytes, struct gr_specs **ret_specs,
