@@ -384,10 +384,16 @@ static int open_all(struct serve *serve, struct gr_err *err)
 static void close_all(struct serve *serve)
 {
     struct gr_daemon *daemon = &serve->daemon;
+    struct gr_pool *pool = daemon->pool;
+    // Replies and streams hear of the last group while they are there, and of nothing afterwards.
+    if (pool != NULL && pool->commit != NULL && gr_commit_flush(pool->commit, NULL) == 0 &&
+        daemon->http != NULL) {
+        (void)gr_http_run(daemon->http);
+    }
     gr_http_close(daemon->http); // ends streams and requests: their data goes first
     gr_events_close(daemon->events);
     gr_identities_close(daemon->identities);
-    gr_pool_close(daemon->pool);
+    gr_pool_free(pool);
     gr_arena_done(&serve->arena);
     free(daemon->paused);
     if (serve->snapshot_pid != 0) {
