@@ -276,8 +276,8 @@ class Pool:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def kill_engine(self):
-        """Whatever of the engine or of its jobs still runs: known by its environment or its
-        arguments, which name this pool's folder."""
+        """Whatever of the engine, of its trial or of its jobs still runs: known by its environment
+        or its arguments, which name this pool's folder."""
         mark = (self.state + "/engine").encode()
         for _ in range(50):
             found = []
@@ -287,7 +287,7 @@ class Pool:
                         is_job = b"GRANARY_JOB_DIR=" + mark in file.read()
                 except OSError:
                     is_job = False
-                if is_job or mark in line:
+                if is_job or mark in line or self.state.encode() in line:
                     found.append(pid)
             if not found:
                 return
