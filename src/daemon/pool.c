@@ -167,7 +167,14 @@ static int open_journal(struct gr_pool *pool, struct start_progress *start, stru
     }
     pool->recovery =
         (struct gr_recovery){.fact = forward_fact, .progress = forward_progress, .context = start};
+    // From where the history ends, so that it is whole afterwards, also if its table was lost; or,
+    // if the journal does not reach back so far, from the newest snapshot all the same.
+    pool->recovery.before = gr_history_upto(pool->history) + 1;
     rc = gr_recover(pool->dir.path, &pool->config.core, &pool->recovery, &pool->core, err);
+    if (rc == -ENODATA) {
+        pool->recovery.before = 0;
+        rc = gr_recover(pool->dir.path, &pool->config.core, &pool->recovery, &pool->core, err);
+    }
     if (rc != 0) {
         return rc;
     }

@@ -511,6 +511,34 @@ static void more_ends_in_one_request_than_are_kept_in_memory_are_all_found(void 
     }
 }
 
+static void a_history_that_was_lost_is_made_again(void **state)
+{
+    (void)state;
+    struct gr_err err;
+    struct gr_spec spec = a_spec();
+    uint64_t jobs[8];
+    settle();
+    for (unsigned i = 0; i < 8; i++) {
+        jobs[i] = submit(&spec);
+        assert_true(gr_pool_stop(pool, jobs[i], GR_STOP_BY_USER, 0, -1));
+    }
+    settle();
+    gr_pool_close(pool);
+    struct gr_recovery recovery = {0};
+    fixture_good(gr_recover_and_save(dir.path, &config.core, &recovery, &err), &err);
+    for (unsigned again = 0; again < 2; again++) {
+        pool_open();
+        assert_true(again == 0 ? pool->recovery.snapshot != 0 : pool->recovery.snapshot == 0);
+        for (unsigned i = 0; i < 8; i++) {
+            struct gr_ended ended;
+            assert_true(gr_pool_ended_find(pool, jobs[i], &ended));
+        }
+        gr_pool_close(pool);
+        assert_int_equal(remove(fixture_path("history/ended.db")), 0);
+    }
+    pool_open();
+}
+
 static void a_kill_loses_what_nobody_was_told(void **state)
 {
     (void)state;
@@ -574,6 +602,7 @@ int main(void)
         POOL_TEST(nonsense_of_an_engine_is_no_reason_to_end),
         POOL_TEST(one_end_that_dooms_many_leaves_time_for_others),
         POOL_TEST(more_ends_in_one_request_than_are_kept_in_memory_are_all_found),
+        POOL_TEST(a_history_that_was_lost_is_made_again),
         POOL_TEST(a_kill_loses_what_nobody_was_told),
         POOL_TEST(jobs_of_an_organisation_are_counted_to_the_last),
         POOL_TEST(a_question_of_a_new_kind_is_answered_and_changes_nothing),

@@ -114,6 +114,9 @@ static int begin(const char *dir, const struct gr_core_config *config, struct gr
                  struct gr_core **ret_core, struct gr_err *err)
 {
     uint64_t most = recovery->until == 0 ? UINT64_MAX : recovery->until;
+    if (recovery->before != 0 && recovery->before - 1 < most) {
+        most = recovery->before - 1;
+    }
     struct gr_snapshot *snapshot = NULL;
     int rc = gr_snapshot_open(dir, most, recovery->passed, sizeof recovery->passed, &snapshot, err);
     if (rc == -ENOENT) {
