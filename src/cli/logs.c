@@ -53,6 +53,18 @@ static int wait_for_start(const struct request *request, struct gr_cli_job *job,
     return gr_cli_wait_run(&wait, err);
 }
 
+// An attempt that never was has no output, and is no empty one.
+static int check_attempt(const struct request *request, const struct gr_cli_job *job,
+                         struct gr_err *err)
+{
+    int64_t last = gr_cli_get_int_or(job->json, "attempt", request->attempt);
+    return request->attempt <= last || request->follow
+               ? 0
+               : gr_fail(err, -ENOENT,
+                         "--attempt: job %" PRIu64 " has had %" PRId64 " attempt%s so far", job->id,
+                         last, last == 1 ? "" : "s");
+}
+
 static int copy(const struct request *request, const struct gr_cli_job *job, struct gr_err *err)
 {
     int64_t tasks = gr_cli_get_int_or(job->json, "tasks", 1);
@@ -89,7 +101,8 @@ static int show(const struct request *request, const char *text)
     gr_err_init(&err);
     int code = gr_cli_job_find(request->remote.client, text, &job, &err);
     if (code == 0) {
-        code = wait_for_start(request, &job, &err);
+        code = check_attempt(request, &job, &err);
+        code = code == 0 ? wait_for_start(request, &job, &err) : code;
         code = code == 0 ? copy(request, &job, &err) : code;
         gr_cli_job_done(&job);
     }

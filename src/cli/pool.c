@@ -9,6 +9,7 @@
 #include "client/path.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 static int fetch(void *context, struct gr_client *client, json_t **ret_value, struct gr_err *err)
@@ -44,7 +45,7 @@ static void put_devices(const struct gr_cli_page *page, const json_t *pool)
                      gr_number_format(count(pool, "devices", "free_milli"), 3, free), away);
 }
 
-// The states of device-time that are not zero, as far as the daemon tells them as numbers.
+// The states of device-time that are not zero: all devices' spans together.
 static void put_time(const struct gr_cli_page *page, const json_t *pool)
 {
     char text[512] = "";
@@ -53,15 +54,13 @@ static void put_time(const struct gr_cli_page *page, const json_t *pool)
     json_t *value;
     json_object_foreach(json_object_get(pool, "device_time"), state, value)
     {
+        // Seconds as text, with a fraction: they may be more than a number of JSON holds exactly.
         const char *amount = json_string_value(value);
-        char own[GR_CLI_UNIT_SIZE];
-        if (json_is_integer(value)) {
-            snprintf(own, sizeof own, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
-            amount = own;
-        }
-        if (amount != NULL && strcmp(amount, "0") != 0) {
+        double seconds = amount == NULL ? 0 : strtod(amount, NULL);
+        char span[GR_CLI_UNIT_SIZE];
+        if (seconds > 0 && seconds < 1e15) {
             int wrote = snprintf(text + used, sizeof text - used, "%s%s %s", used == 0 ? "" : ", ",
-                                 state, amount);
+                                 state, gr_cli_span((int64_t)(seconds * 1000), span));
             if (wrote < 0 || (size_t)wrote >= sizeof text - used) {
                 break;
             }

@@ -128,8 +128,9 @@ static void look_at(struct found *found, const json_t *job)
     if (strncmp(name, found->prefix, size) != 0 || number <= 0) {
         return;
     }
-    if (number != id && found->count > 0 && found->best == (uint64_t)number) {
-        return; // another element of the array that was seen
+    // Another element of the array that was seen; its first one's own number is the array's.
+    if (found->count > 0 && found->best == (uint64_t)number) {
+        return;
     }
     bool is_exact = name[size] == '\0';
     if (is_exact && found->exact == 0 && found->count > 0) {

@@ -13,7 +13,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { PLACES_SHOWN = 16, TEXT_SIZE = 1024 };
+enum { PLACES_SHOWN = 16, TEXT_SIZE = 1024, COMMAND_SIZE = 8192 };
 
 static void put_time(const struct gr_cli_page *page, const char *label, const json_t *job,
                      const char *key, int64_t now_ms)
@@ -157,30 +157,53 @@ static void put_use(const struct gr_cli_page *page, const json_t *job, int64_t n
     }
 }
 
-// The command as a shell would take it.
+// Writes a word as a shell would take it. False: it did not fit.
+static bool word_write(char *text, size_t size, size_t *used, const char *word)
+{
+    bool is_plain = word[0] != '\0' && strpbrk(word, " \t\n'\"\\$`*?[]{}()<>|&;#~!") == NULL;
+    int wrote =
+        snprintf(text + *used, size - *used, "%s%s", *used == 0 ? "" : " ", is_plain ? word : "'");
+    bool fits = wrote >= 0 && (size_t)wrote < size - *used;
+    *used += fits ? (size_t)wrote : 0;
+    for (; fits && !is_plain; word++) {
+        // A quote inside ends the quotes, stands for itself, and begins them again.
+        const char one[2] = {*word == '\0' ? '\'' : *word, '\0'};
+        const char *piece = *word == '\'' ? "'\\''" : one;
+        wrote = snprintf(text + *used, size - *used, "%s", piece);
+        fits = wrote >= 0 && (size_t)wrote < size - *used;
+        *used += fits ? (size_t)wrote : 0;
+        if (*word == '\0') {
+            break;
+        }
+    }
+    return fits;
+}
+
 static void put_command(const struct gr_cli_page *page, const json_t *spec)
 {
-    char text[TEXT_SIZE] = "";
+    static const char more[] = " ...";
+    char text[COMMAND_SIZE + sizeof more] = "";
     const json_t *command = json_object_get(spec, "command");
     size_t used = 0;
     size_t index;
     const json_t *word;
     if (json_is_string(command)) {
-        snprintf(text, sizeof text, "%s", json_string_value(command));
+        snprintf(text, COMMAND_SIZE, "%s", json_string_value(command));
     }
     json_array_foreach((json_t *)(uintptr_t)command, index, word)
     {
         const char *value = json_is_string(word) ? json_string_value(word) : "";
-        bool plain = value[0] != '\0' && strpbrk(value, " \t\n'\"\\$`*?[]{}()<>|&;#~!") == NULL;
-        int wrote = snprintf(text + used, sizeof text - used, "%s%s%s%s", index == 0 ? "" : " ",
-                             plain ? "" : "'", value, plain ? "" : "'");
-        if (wrote < 0 || (size_t)wrote >= sizeof text - used) {
+        if (!word_write(text, COMMAND_SIZE, &used, value)) {
+            memcpy(text + used, more, sizeof more);
             break;
         }
-        used += (size_t)wrote;
     }
-    gr_cli_page_put(page, "command", text);
-    gr_cli_page_put(page, "script", gr_cli_get_text(spec, "script", ""));
+    if (strchr(text, '\n') != NULL) {
+        gr_cli_page_put_lines(page, "command", text);
+    } else {
+        gr_cli_page_put(page, "command", text);
+    }
+    gr_cli_page_put_lines(page, "script", gr_cli_get_text(spec, "script", ""));
     gr_cli_page_put(page, "directory", gr_cli_get_text(spec, "directory", ""));
     gr_cli_page_put(page, "image", gr_cli_get_text(spec, "image", ""));
     gr_cli_page_put(page, "output", gr_cli_get_text(spec, "output", ""));
