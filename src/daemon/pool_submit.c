@@ -182,8 +182,8 @@ static bool mask_of(struct gr_pool *pool, const struct gr_spec *spec, struct gr_
     uint64_t bits[GR_POOL_VARIANTS_MAX / 64];
     struct gr_err err;
     if (kind_bits(pool, spec->kind, bits, &err) != 0) {
-        return refuse(ret, 422, "bad-spec", "kind", "`granary catalogue list` shows all kinds",
-                      "%s", err.text);
+        return refuse(ret, 422, "bad-spec", "kind", "`granary catalogue kinds` lists them", "%s",
+                      err.text);
     }
     gr_mask_keep_variants(ret_mask, bits);
     uint64_t any = 0;
