@@ -7,6 +7,7 @@
 
 #include "codec/event_bytes.h"
 #include "core/save.h"
+#include "daemon/aside.h"
 #include "daemon/history.h"
 #include "daemon/serve.h"
 #include "engine/local.h"
@@ -32,6 +33,8 @@
 // Racks are large here: as many as a pool has room for by default.
 #define RACK_NODES 500
 #define GROUP_FACTS 1000u
+// Bytes of a spec beside each submission: a command, 10 variables, limits.
+#define SPEC_BYTES 440u
 
 struct restart {
     struct gr_live_daemon daemon;
@@ -40,7 +43,9 @@ struct restart {
     struct gr_history *history;
     uint8_t *group; // bytes that gather
     size_t group_size, group_room;
-    uint64_t group_first, tail_last;
+    uint8_t *aside; // specs of the group
+    size_t aside_size;
+    uint64_t tail_last;
     uint32_t tail_count, live; // of them facts; jobs in the end
     bool is_cold;
 };
@@ -52,10 +57,12 @@ static int group_write(struct restart *restart, struct gr_err *err)
                                            .last = restart->tail_last,
                                            .epoch = tip.epoch,
                                            .payload = restart->group,
-                                           .payload_size = restart->group_size};
+                                           .payload_size = restart->group_size,
+                                           .aside = restart->aside,
+                                           .aside_size = restart->aside_size};
     int rc = gr_journal_append(restart->journal, &group, tip.sequence, err);
     rc = rc != 0 ? rc : gr_journal_wait(restart->journal, err);
-    restart->group_size = 0;
+    restart->group_size = restart->aside_size = 0;
     return rc < 0 ? rc : 0;
 }
 
@@ -76,6 +83,11 @@ static int tail_fact(struct restart *restart, const struct gr_event *event, stru
 {
     if (event->type == GR_JOB_FINISHED) {
         tell(restart, event);
+    }
+    if (event->type == GR_JOB_SUBMITTED) {
+        static const uint8_t spec[SPEC_BYTES];
+        restart->aside_size += gr_aside_write(restart->aside + restart->aside_size, event->sequence,
+                                              spec, sizeof spec);
     }
     long size = gr_event_encode(event, restart->group + restart->group_size,
                                 restart->group_room - restart->group_size);
@@ -203,7 +215,8 @@ static int restart_begin(void *context, struct gr_err *err)
                                      .rack = RACK_NODES};
     restart->group_room = (size_t)4096 * GROUP_FACTS;
     restart->group = malloc(restart->group_room);
-    if (restart->group == NULL) {
+    restart->aside = malloc((size_t)GROUP_FACTS * (SPEC_BYTES + GR_ASIDE_HEADER_BYTES));
+    if (restart->group == NULL || restart->aside == NULL) {
         return gr_fail(err, -ENOMEM, "no memory for a group");
     }
     int rc = gr_live_folder(&restart->daemon, err);
@@ -211,7 +224,6 @@ static int restart_begin(void *context, struct gr_err *err)
     if (rc != 0) {
         return rc;
     }
-    // A daemon's clock may not be before its last fact.
     gr_crowd_fill(&restart->crowd, RUNNING_PERCENT);
     rc = waiting_make(restart, err);
     rc = rc != 0 ? rc : state_open(restart, &dir, err);
@@ -305,6 +317,7 @@ static void restart_end(void *context)
     gr_journal_close(restart->journal);
     gr_crowd_end(&restart->crowd);
     free(restart->group);
+    free(restart->aside);
     *restart = (struct restart){0};
 }
 
