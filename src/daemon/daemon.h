@@ -83,6 +83,10 @@ json_t *gr_daemon_body(struct gr_http_request *request, const char *const *keys)
 // -1: a reply was made (the header is not well formed).
 int gr_daemon_key(const struct gr_daemon *daemon, struct gr_http_request *request,
                   uint8_t ret_key[32]);
+// The key of a write that is not a submission: whether it was used already, or may be used now, for
+// something about fact `about` (0: only asked, not used). Returns 1: it was, for the same request,
+// and the reply says so; 0: go on; -1: a reply was made.
+int gr_daemon_key_take(struct gr_daemon *daemon, struct gr_http_request *request, uint64_t about);
 // Whether a caller may act on what belongs to this uid.
 bool gr_daemon_may(const struct gr_identity *who, uint32_t uid);
 

@@ -311,6 +311,14 @@ void gr_route_apply(void *context, struct gr_http_request *request)
         return;
     }
     bool is_done = apply_all(&apply, body);
+    uint64_t last = gr_core_next_sequence(apply.daemon->pool->core) - 1;
+    // Applied again it changes nothing by itself; the key only keeps another one from passing for
+    // it.
+    if (is_done && !is_dry && gr_daemon_key_take(context, request, last) < 0) {
+        json_decref(body);
+        json_decref(apply.changed);
+        return;
+    }
     if (is_done && !is_dry) {
         apply.is_real = true;
         is_done = apply_all(&apply, body);

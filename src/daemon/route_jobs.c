@@ -285,43 +285,6 @@ static void stop_all(struct gr_pool *pool, uint64_t id, uint32_t signal, int64_t
     }
 }
 
-// The key of a stop: whether it was used already, or may be used now. Returns 1: it was, for the
-// same; 0: it was not; -1: a reply was made.
-static int take_key(struct gr_daemon *daemon, struct gr_http_request *request, uint64_t id)
-{
-    struct gr_pool *pool = daemon->pool;
-    uint8_t key[32];
-    struct gr_pool_submitted done;
-    int has_key = gr_daemon_key(daemon, request, key);
-    if (has_key <= 0) {
-        return has_key;
-    }
-    int found = gr_pool_key_find(pool, key, &done);
-    if (found > 0) {
-        (void)gr_http_reply_header(request, "Granary-Replayed", "true");
-        return 1;
-    }
-    if (found < 0) {
-        gr_http_reply_error(request, 409, "conflict",
-                            "this Idempotency-Key was used for another request",
-                            "use a new key for a new request", NULL);
-        return -1;
-    }
-    // One that stops nothing uses no key: there is nothing to do only once.
-    uint32_t user = gr_core_job_find(pool->core, id) == NULL
-                        ? UINT32_MAX
-                        : gr_pool_user_take(pool, gr_daemon_who(request)->uid);
-    if (user != UINT32_MAX &&
-        !gr_pool_key_use(pool, key, gr_core_user_get(pool->core, user)->org, id)) {
-        (void)gr_http_reply_header(request, "Retry-After", "1");
-        gr_http_reply_error(request, 429, gr_refusal_name(GR_REFUSED_LIMIT_KEYS),
-                            gr_refusal_text(GR_REFUSED_LIMIT_KEYS),
-                            "send it without an idempotency key", NULL);
-        return -1;
-    }
-    return 0;
-}
-
 void gr_route_stop(void *context, struct gr_http_request *request)
 {
     struct gr_daemon *daemon = context;
@@ -352,7 +315,8 @@ void gr_route_stop(void *context, struct gr_http_request *request)
                             NULL, NULL);
         return;
     }
-    int is_replayed = is_dry ? 0 : take_key(daemon, request, id);
+    // One that stops nothing uses no key: there is nothing to do only once.
+    int is_replayed = is_dry ? 0 : gr_daemon_key_take(daemon, request, job == NULL ? 0 : id);
     if (is_replayed < 0) {
         return;
     }

@@ -118,9 +118,16 @@ static void set_state(struct gr_daemon *daemon, struct gr_http_request *request,
                                         : "why must be a text",
                             NULL, why_is_good ? "grace_ms" : "why");
     } else {
-        if (!is_dry && state == GR_NODE_UP) {
+        uint64_t last = gr_core_next_sequence(daemon->pool->core) - 1;
+        int is_replayed = is_dry ? 0 : gr_daemon_key_take(daemon, request, last);
+        if (is_replayed < 0) {
+            json_decref(body);
+            return;
+        }
+        bool is_real = !is_dry && is_replayed == 0;
+        if (is_real && state == GR_NODE_UP) {
             gr_pool_node_return(daemon->pool, node);
-        } else if (!is_dry) {
+        } else if (is_real) {
             gr_pool_node_set(daemon->pool, node, state, drain,
                              json_is_integer(grace) ? json_integer_value(grace) : -1,
                              json_is_string(why) ? json_string_value(why) : "");

@@ -300,3 +300,35 @@ int gr_daemon_key(const struct gr_daemon *daemon, struct gr_http_request *reques
     memcpy(ret_key + 16, digest, 16);
     return 1;
 }
+
+int gr_daemon_key_take(struct gr_daemon *daemon, struct gr_http_request *request, uint64_t about)
+{
+    struct gr_pool *pool = daemon->pool;
+    uint8_t key[32];
+    struct gr_pool_submitted done;
+    int has_key = gr_daemon_key(daemon, request, key);
+    if (has_key <= 0) {
+        return has_key;
+    }
+    int found = gr_pool_key_find(pool, key, &done);
+    if (found > 0) {
+        (void)gr_http_reply_header(request, "Granary-Replayed", "true");
+        return 1;
+    }
+    if (found < 0) {
+        gr_http_reply_error(request, 409, "conflict",
+                            "this Idempotency-Key was used for another request",
+                            "use a new key for a new request", NULL);
+        return -1;
+    }
+    uint32_t user = about == 0 ? UINT32_MAX : gr_pool_user_take(pool, gr_daemon_who(request)->uid);
+    if (user != UINT32_MAX &&
+        !gr_pool_key_use(pool, key, gr_core_user_get(pool->core, user)->org, about)) {
+        (void)gr_http_reply_header(request, "Retry-After", "1");
+        gr_http_reply_error(request, 429, gr_refusal_name(GR_REFUSED_LIMIT_KEYS),
+                            gr_refusal_text(GR_REFUSED_LIMIT_KEYS),
+                            "send it without an idempotency key", NULL);
+        return -1;
+    }
+    return 0;
+}

@@ -68,6 +68,25 @@ def a_drain_stops_what_runs_there_and_requeues_what_may_be_tried_again():
         assert lines_of(pool.path("attempts")) == ["1", "2"]
 
 
+def a_write_about_nodes_with_a_used_key_is_answered_again_and_not_done_again():
+    with Pool(pretend="2xh20") as pool:
+        node = _node(pool, "h20")
+        path = f"/v1/nodes/{node}"
+        key = {"Idempotency-Key": "cordon-1"}
+        assert pool.ask("POST", path + "/cordon", {"why": "x"}, key).status == 200
+        _set(pool, node, "uncordon")
+        reply = pool.ask("POST", path + "/cordon", {"why": "x"}, key)
+        assert reply.status == 200 and reply.headers["Granary-Replayed"] == "true", reply
+        assert pool.get(path)["state"] == "up"
+        assert pool.ask("POST", path + "/cordon", {"why": "y"}, key).status == 409
+        declared = {"organisations": [{"name": "acme"}]}
+        key = {"Idempotency-Key": "apply-1"}
+        assert pool.ask("POST", "/v1/apply", declared, key).json()["unchanged"] == 0
+        assert pool.ask("POST", "/v1/apply", declared, key).json()["unchanged"] == 1
+        declared = {"organisations": [{"name": "other"}]}
+        assert pool.ask("POST", "/v1/apply", declared, key).status == 409
+
+
 def nodes_are_listed_by_site_and_state():
     with Pool(pretend="8xh20,4xh200") as pool:
         def names(query=""):
