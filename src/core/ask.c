@@ -86,6 +86,11 @@ uint32_t gr_core_held(const struct gr_core *core)
     return core->held;
 }
 
+uint32_t gr_core_edges(const struct gr_core *core)
+{
+    return core->edge_used;
+}
+
 uint32_t gr_core_org_jobs(const struct gr_core *core, uint32_t org)
 {
     return org < core->org_count ? gr_org_use_at(core, org)->jobs : 0;

@@ -141,6 +141,8 @@ uint32_t gr_core_waiting(const struct gr_core *core);
 uint32_t gr_core_running(const struct gr_core *core);
 // Live jobs of an organisation; 0 if there is none of this index.
 uint32_t gr_core_org_jobs(const struct gr_core *core, uint32_t org);
+// Edges that are not met, of all jobs.
+uint32_t gr_core_edges(const struct gr_core *core);
 // The next waiting job in order after `job` (0: the first), or 0. `job` must be waiting.
 uint64_t gr_core_waiting_next(const struct gr_core *core, uint64_t job);
 // Copies the pieces of a running job, at most `most`, and returns how many there are.

@@ -328,6 +328,11 @@ static bool prepare(struct gr_pool *pool, const struct gr_spec *spec, uint32_t o
     if ((uint64_t)gr_core_org_jobs(pool->core, org) + count > pool->config.org_jobs_most) {
         return refuse_by_core(ret, GR_REFUSED_LIMIT_ORG);
     }
+    // Each element of an array has edges of its own.
+    if ((uint64_t)ret_submission->edge_count * count + gr_core_edges(pool->core) >
+        pool->config.core.limits.edges) {
+        return refuse_by_core(ret, GR_REFUSED_LIMIT_OTHER);
+    }
     ret_submission->org = org;
     return true;
 }
@@ -362,18 +367,8 @@ static bool encode_spec(struct gr_pool *pool, const struct gr_spec *spec, size_t
     return true;
 }
 
-static void drop_submitted(struct gr_pool *pool, uint64_t first, uint64_t last)
-{
-    for (uint64_t job = first; job <= last && first != 0; job++) {
-        if (gr_core_job_find(pool->core, job) != NULL) {
-            struct gr_event event =
-                gr_decide_drop(pool->core, gr_pool_now(pool), job, GR_REFUSED_LIMIT_OTHER);
-            gr_pool_fact(pool, &event);
-        }
-    }
-}
-
-// One job, or all elements of an array, one fact each.
+// One job, or all elements of an array, one fact each. Only the first may be refused: what could
+// stand against a later one was asked before.
 static bool submit_all(struct gr_pool *pool, const struct gr_spec *spec,
                        struct gr_submission *submission, struct gr_pool_submitted *ret_submitted,
                        struct gr_pool_refusal *ret)
@@ -396,7 +391,7 @@ static bool submit_all(struct gr_pool *pool, const struct gr_spec *spec,
         enum gr_refusal refusal =
             gr_decide_submit(pool->core, NULL, now_ms, submission, events, &event_count);
         if (refusal != GR_REFUSED_NOTHING) {
-            drop_submitted(pool, ret_submitted->first, ret_submitted->last);
+            assert(i == 0);
             return refuse_by_core(ret, refusal);
         }
         for (unsigned e = 0; e < event_count; e++) {

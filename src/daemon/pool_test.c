@@ -511,6 +511,29 @@ static void more_ends_in_one_request_than_are_kept_in_memory_are_all_found(void 
     }
 }
 
+static void an_array_without_room_for_what_it_waits_for_is_refused_before_its_first(void **state)
+{
+    (void)state;
+    struct gr_spec spec = a_spec();
+    struct gr_spec_after after[20]; // there is room for 1000 in all
+    struct gr_pool_submitted submitted;
+    struct gr_pool_refusal refusal;
+    for (unsigned i = 0; i < 20; i++) {
+        after[i] = (struct gr_spec_after){.job = submit(&spec), .how = GR_AFTER_ANY};
+    }
+    uint64_t next = gr_core_next_sequence(pool->core);
+    spec.after = after;
+    spec.after_count = 20;
+    spec.array_count = 51;
+    assert_false(gr_pool_submit(pool, &spec, NULL, &submitted, &refusal));
+    assert_int_equal(refusal.refusal, GR_REFUSED_LIMIT_OTHER);
+    assert_int_equal(refusal.status, 429);
+    assert_int_equal(gr_core_next_sequence(pool->core), next);
+    spec.array_count = 50;
+    assert_true(gr_pool_submit(pool, &spec, NULL, &submitted, &refusal));
+    assert_int_equal(gr_core_edges(pool->core), 1000);
+}
+
 static void a_history_that_was_lost_is_made_again(void **state)
 {
     (void)state;
@@ -602,6 +625,7 @@ int main(void)
         POOL_TEST(nonsense_of_an_engine_is_no_reason_to_end),
         POOL_TEST(one_end_that_dooms_many_leaves_time_for_others),
         POOL_TEST(more_ends_in_one_request_than_are_kept_in_memory_are_all_found),
+        POOL_TEST(an_array_without_room_for_what_it_waits_for_is_refused_before_its_first),
         POOL_TEST(a_history_that_was_lost_is_made_again),
         POOL_TEST(a_kill_loses_what_nobody_was_told),
         POOL_TEST(jobs_of_an_organisation_are_counted_to_the_last),

@@ -224,7 +224,6 @@ static void dropped(const struct gr_event *event)
 {
     struct book_job *job = job_of(event->dropped.job, "dropped");
     bool may = event->dropped.why == GR_REFUSED_AFTER ||
-               (event->dropped.why == GR_REFUSED_LIMIT_OTHER && job->array != 0) ||
                (event->dropped.why == GR_REFUSED_BY_USER && job->stop_wanted);
     goal_reach("dropped", event->dropped.why);
     if (job->is_placed || !may) {
