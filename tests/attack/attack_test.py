@@ -6,6 +6,7 @@ accelerators: devices are pretended.
 """
 
 import contextlib
+import ctypes
 import fcntl
 import json
 import os
@@ -170,6 +171,26 @@ def many_that_send_lines_without_end_hold_nobody_up(pool):
     for sender in senders:
         sender.close()
     assert worst < 2, f"one request took {worst:.1f} s"
+
+
+def trace(pid):
+    """Takes hold of a process as a debugger does, and does not care about it any more."""
+    library = ctypes.CDLL(None, use_errno=True)
+    library.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+    PTRACE_SEIZE = 0x4206
+    return library.ptrace(PTRACE_SEIZE, pid, None, None) == 0
+
+
+def a_debugger_does_not_keep_a_stopped_job_s_devices(pool):
+    id = pool.submit(command=["sh", "-c", "echo $$; exec sleep 600"], kind="h20", devices=8)
+    output = os.path.join(pool.attempt(id), "output.0")
+    pool.wait_for_state(id, "running")
+    while not (text := open(output).read()).endswith("\n"):
+        time.sleep(0.02)
+    if not trace(int(text)):
+        print("this machine lets nobody trace: not tried")
+    assert pool.ask("POST", f"/v1/jobs/{id}/stop", {"signal": "KILL"})[0] == 202
+    pool.wait_for_state(id, "stopped")  # while we, who trace it, live and never wait for it
 
 
 def main():

@@ -147,6 +147,40 @@ int gr_descendants_kill(gr_descendants_spare *spare, void *context)
     return count;
 }
 
+bool gr_descendants_is_corpse(pid_t pid)
+{
+    char path[64];
+    struct stat_line line;
+    (void)snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
+    DIR *threads = opendir(path);
+    bool is_dead = threads != NULL;
+    for (pid_t thread = is_dead ? proc_next(threads) : 0; thread != 0 && is_dead;
+         thread = proc_next(threads)) {
+        is_dead = stat_read(thread, &line) && (line.state == 'Z' || line.state == 'X');
+    }
+    if (threads != NULL) {
+        (void)closedir(threads);
+    }
+    return is_dead;
+}
+
+bool gr_descendants_are_corpses(void)
+{
+    char path[64];
+    size_t size = 0;
+    int self = (int)getpid();
+    (void)snprintf(path, sizeof path, "/proc/%d/task/%d/children", self, self);
+    char *text = proc_read(path, CHILDREN_SIZE_MAX, &size);
+    bool are_dead = text != NULL;
+    char *at = text;
+    for (pid_t pid = are_dead ? number_next(&at) : 0; pid != 0 && are_dead;
+         pid = number_next(&at)) {
+        are_dead = gr_descendants_is_corpse(pid);
+    }
+    free(text);
+    return are_dead;
+}
+
 // ---- by environment -----------------------------------------------------------------------------
 
 static bool has_marker(pid_t pid, const char *marker)

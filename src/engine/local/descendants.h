@@ -14,6 +14,14 @@ typedef bool gr_descendants_spare(pid_t pid, void *context);
 // reaping, ends all. Returns how many were sent it; -errno if /proc cannot be read.
 int gr_descendants_kill(gr_descendants_spare *spare, void *context);
 
+// Whether all threads of a process are dead; false if it is not there.
+bool gr_descendants_is_corpse(pid_t pid);
+
+// Whether every child of the calling process is dead and only waits for whoever traces it (ptrace):
+// a tracer need not ever look, and the parent can reap it only after that. False if a thread of one
+// may still run, or if /proc cannot be read.
+bool gr_descendants_are_corpses(void);
+
 // Sends KILL to every process whose first environment holds the entry `marker` ("NAME=VALUE"), but
 // the caller. Returns how many there were; -errno if /proc cannot be read. Reads all of /proc.
 int gr_descendants_marked_kill(const char *marker);

@@ -93,6 +93,31 @@ static void whom_the_caller_spares_lives(void **state)
     all_end(NULL, NULL, 0);
 }
 
+static void the_dead_are_told_from_the_living(void **state)
+{
+    (void)state;
+    siginfo_t info;
+    pid_t dead = fork();
+    if (dead == 0) {
+        _exit(0);
+    }
+    assert_int_equal(waitid(P_PID, (id_t)dead, &info, WEXITED | WNOWAIT), 0);
+    assert_true(gr_descendants_is_corpse(dead));
+    assert_true(gr_descendants_are_corpses());
+    assert_false(gr_descendants_is_corpse(getpid()));
+    pid_t alive = fork();
+    if (alive == 0) {
+        for (;;) {
+            (void)pause();
+        }
+    }
+    assert_false(gr_descendants_are_corpses());
+    assert_int_equal(kill(alive, SIGKILL), 0);
+    assert_int_equal(waitpid(alive, NULL, 0), alive);
+    assert_int_equal(waitpid(dead, NULL, 0), dead);
+    assert_false(gr_descendants_is_corpse(dead));
+}
+
 static void a_process_is_known_by_what_it_was_started_with(void **state)
 {
     (void)state;
@@ -143,6 +168,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(orphans_of_other_sessions_are_reached),
         cmocka_unit_test(whom_the_caller_spares_lives),
+        cmocka_unit_test(the_dead_are_told_from_the_living),
         cmocka_unit_test(a_process_is_known_by_what_it_was_started_with),
         cmocka_unit_test(usage_counts_all_and_sees_who_is_stopped),
     };

@@ -18,6 +18,8 @@
 
 // How often KILL is sent to what does not end.
 #define KILL_AGAIN_MS 10
+// After so long of killing, what is dead and cannot be reaped is given up.
+#define CORPSE_MS 2000
 // How often writing the end is tried again.
 #define WRITE_AGAIN_MS 1000
 
@@ -84,6 +86,7 @@ void gr_keeper_signal(struct keeper *keeper, int signal)
 
 void gr_keeper_kill(struct keeper *keeper)
 {
+    keeper->killing_ms = keeper->is_killing ? keeper->killing_ms : gr_keeper_monotonic_ms();
     keeper->is_stopping = true;
     keeper->is_killing = true;
     for (uint32_t i = 0; i < keeper->task_count; i++) {
@@ -188,12 +191,28 @@ static void wait_for_news(int64_t until_ms)
     (void)sigtimedwait(&set, NULL, &timeout);
 }
 
+// Whether all that is left is dead, and held back by a tracer outside of the attempt: what a user
+// could hold devices with for ever. Those are given up; their tasks ended by the KILL.
+static bool is_only_held_back(struct keeper *keeper)
+{
+    if (!keeper->is_killing || gr_keeper_monotonic_ms() - keeper->killing_ms < CORPSE_MS ||
+        !gr_descendants_are_corpses()) {
+        return false;
+    }
+    for (uint32_t i = 0; i < keeper->task_count; i++) {
+        if (keeper->tasks[i].pid != 0 && !keeper->tasks[i].is_over) {
+            task_ended(keeper, i, SIGKILL);
+        }
+    }
+    return true;
+}
+
 // Goes on until nothing is left of the attempt.
 static void wait_for_end(struct keeper *keeper)
 {
     // The signal that says so may have been used up while the programs began.
     gr_keeper_obey(keeper);
-    while (gr_keeper_reap(keeper)) {
+    while (gr_keeper_reap(keeper) && !is_only_held_back(keeper)) {
         // Whoever outlives the tasks' own processes is not waited for.
         bool is_time = keeper->is_stopping && gr_keeper_monotonic_ms() >= keeper->kill_at_ms;
         if (keeper->going == 0 || is_time || keeper->is_killing) {

@@ -49,6 +49,7 @@ struct keeper {
     bool is_stopping;           // the stop signal was sent
     bool is_killing;            // KILL is sent, again and again, until nothing is left
     int64_t kill_at_ms;         // monotonic; when stopping becomes killing
+    int64_t killing_ms;         // monotonic; when KILL was sent first
     int64_t task_failed;        // index of the task that failed first; -1: none
     uint32_t task_last;         // index of the task that ended last
 

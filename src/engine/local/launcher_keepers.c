@@ -90,10 +90,11 @@ void gr_launcher_wake(const struct launcher *launcher, const struct launcher_att
 
 // ---- when a keeper dies without a word ----------------------------------------------------------
 
-static bool is_keeper(pid_t pid, void *context)
+// Who is not to be killed: keepers, and the dead that somebody who traces them holds back.
+static bool is_spared(pid_t pid, void *context)
 {
     const struct launcher *launcher = context;
-    return gr_launcher_find_pid(&launcher->table, pid) != NULL;
+    return gr_launcher_find_pid(&launcher->table, pid) != NULL || gr_descendants_is_corpse(pid);
 }
 
 // KILLs what is left of an attempt. Returns whether something was left.
@@ -115,7 +116,7 @@ static bool fence(struct launcher *launcher, const struct launcher_attempt *atte
         }
     }
     // What a keeper of ours leaves becomes our child.
-    was_left = gr_descendants_kill(is_keeper, launcher) > 0 || was_left;
+    was_left = gr_descendants_kill(is_spared, launcher) > 0 || was_left;
     if (!attempt->is_ours) {
         char path[PATH_MAX];
         char marker[PATH_MAX + 32];
