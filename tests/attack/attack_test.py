@@ -193,6 +193,27 @@ def a_debugger_does_not_keep_a_stopped_job_s_devices(pool):
     pool.wait_for_state(id, "stopped")  # while we, who trace it, live and never wait for it
 
 
+def a_lock_on_the_own_image_does_not_keep_a_job_from_being_stopped(pool):
+    images = os.path.join(pool.folder, "images")
+    make = os.path.join(os.path.dirname(__file__), "..", "engine", "make_image.py")
+    subprocess.run([sys.executable, make, images], check=True)
+    image = os.path.join(images, "plain")
+    first = pool.submit(command=["true"], image=image)
+    pool.wait_for_state(first, "done", "failed", "not-started")
+    cache = os.path.join(pool.state, "engine", "images", str(os.geteuid()))
+    locks = [name for name in os.listdir(cache) if name.endswith(".lock")] \
+        if os.path.isdir(cache) else []
+    if not locks:
+        print("no image is kept here: not tried:", pool.job(first)["reason"])
+        return
+    with open(os.path.join(cache, locks[0]), "r+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        id = pool.submit(command=["true"], image=image, kind="h20", devices=8)
+        pool.wait_for_state(id, "starting", "running")
+        assert pool.ask("POST", f"/v1/jobs/{id}/stop", {"signal": "KILL"})[0] == 202
+        pool.wait_for_state(id, "stopped")
+
+
 def main():
     global PROGRAM
     PROGRAM = sys.argv[1]

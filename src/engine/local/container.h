@@ -33,6 +33,10 @@ struct gr_container_config {
     int output, error; // file descriptors for its standard output and error
     int oom_adjust;    // see gr_process_oom_set
     const struct gr_cgroup_means *means;
+    // Asked about ten times a second while the image is read, which takes as long as the submitter
+    // wants: whether the container is still wanted. NULL: it is.
+    bool (*is_wanted)(void *context);
+    void *context; // handed to it
 };
 
 struct gr_container; // opaque

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,9 @@
 
 // Bytes of what the image's reader says, at most.
 #define ANSWER_MAX ((size_t)8 << 20)
+
+// How often it is asked whether the container is still wanted.
+#define ASK_MS 100
 
 // What the reader says first: how much text follows, and how it went.
 struct answer {
@@ -57,9 +61,26 @@ static int bytes_send(int fd, const void *bytes, size_t size)
     return 0;
 }
 
-static int bytes_receive(int fd, void *bytes, size_t size)
+// Waits for the reader's word. It may never come: the image and its locks are the submitter's.
+static int word_await(const struct gr_container_config *config, int fd)
+{
+    struct pollfd wait = {.fd = fd, .events = POLLIN};
+    while (config->is_wanted == NULL || config->is_wanted(config->context)) {
+        int count = poll(&wait, 1, ASK_MS);
+        if (count > 0 || (count < 0 && errno != EINTR)) {
+            return count > 0 ? 0 : -errno;
+        }
+    }
+    return -EINTR;
+}
+
+static int bytes_receive(const struct gr_container_config *config, int fd, void *bytes, size_t size)
 {
     for (size_t at = 0; at < size;) {
+        int code = word_await(config, fd);
+        if (code < 0) {
+            return code;
+        }
         ssize_t got = recv(fd, (char *)bytes + at, size - at, 0);
         if (got == 0 || (got < 0 && errno != EINTR)) {
             return got == 0 ? -EPIPE : -errno;
@@ -182,17 +203,20 @@ static int answer_take(const struct answer *answer, const char *text, int fds[2]
     return 0;
 }
 
-static int reader_hear(int fd, struct gr_image *image, struct gr_err *err)
+static int reader_hear(const struct gr_container_config *config, int fd, struct gr_image *image,
+                       struct gr_err *err)
 {
     struct answer answer = {0};
     int fds[2] = {-1, -1};
-    int code = answer_receive(fd, &answer, fds);
+    int code = word_await(config, fd);
+    code = code == 0 ? answer_receive(fd, &answer, fds) : code;
     char *text = code == 0 ? calloc(1, (size_t)answer.size + 1) : NULL;
     if (code == 0) {
-        code = text == NULL ? -ENOMEM : bytes_receive(fd, text, answer.size);
+        code = text == NULL ? -ENOMEM : bytes_receive(config, fd, text, answer.size);
     }
-    code = code < 0 ? gr_fail(err, code, "the process that read the image died")
-                    : answer_take(&answer, text, fds, image, err);
+    code = code == -EINTR ? gr_fail(err, code, "stopped while its image was read")
+           : code < 0     ? gr_fail(err, code, "the process that read the image died")
+                          : answer_take(&answer, text, fds, image, err);
     free(text);
     for (int i = 0; i < 2; i++) {
         if (fds[i] >= 0) {
@@ -216,9 +240,12 @@ int gr_container_image_read(const struct gr_container_config *config, int cache,
         reader_run(config, cache, is_cache, sockets[1]);
     }
     close(sockets[1]);
-    int code =
-        pid < 0 ? gr_fail_errno(err, "start a process") : reader_hear(sockets[0], image, err);
+    int code = pid < 0 ? gr_fail_errno(err, "start a process")
+                       : reader_hear(config, sockets[0], image, err);
     close(sockets[0]);
+    if (pid > 0 && code == -EINTR) {
+        (void)kill(pid, SIGKILL);
+    }
     while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR) {
     }
     return code;

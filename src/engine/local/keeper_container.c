@@ -15,6 +15,14 @@ static const char *runtime_of(const struct gr_keeper_config *config)
     return config->crun[0] != '\0' ? config->crun : config->runc;
 }
 
+// Between the words of whoever reads the image.
+static bool is_wanted(void *context)
+{
+    struct keeper *keeper = context;
+    gr_keeper_obey(keeper);
+    return !keeper->is_stopping;
+}
+
 int gr_keeper_container_create(struct keeper *keeper, uint32_t index, int output, int error,
                                struct gr_err *err)
 {
@@ -57,6 +65,8 @@ int gr_keeper_container_create(struct keeper *keeper, uint32_t index, int output
         .error = error,
         .oom_adjust = keeper->config->oom_adjust,
         .means = keeper->config->means,
+        .is_wanted = is_wanted,
+        .context = keeper,
     };
     return gr_container_create(&config, &keeper->tasks[index].container, &keeper->tasks[index].pid,
                                err);

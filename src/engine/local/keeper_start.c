@@ -354,7 +354,7 @@ static int containers_start(struct keeper *keeper, struct gr_err *err)
     for (uint32_t i = 0; i < keeper->task_count && code == 0; i++) {
         code = container_create(keeper, i, err);
         gr_keeper_obey(keeper);
-        code = code == 0 && keeper->is_stopping ? -EINTR : code;
+        code = keeper->is_stopping ? -EINTR : code;
     }
     for (uint32_t i = 0; i < keeper->task_count && code == 0; i++) {
         code = gr_keeper_container_start(&keeper->tasks[i], err);
