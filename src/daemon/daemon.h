@@ -64,8 +64,9 @@ void gr_daemon_reply(struct gr_daemon *daemon, struct gr_http_request *request, 
 // The same with a text from malloc, whose ownership moves.
 void gr_daemon_reply_text(struct gr_daemon *daemon, struct gr_http_request *request,
                           unsigned status, const char *type, char *text, size_t size);
-// Replies with a refusal.
-void gr_daemon_refuse(struct gr_http_request *request, const struct gr_pool_refusal *refusal);
+// Replies with a refusal when everything decided so far is durable: it may be for the sake of that.
+void gr_daemon_refuse(struct gr_daemon *daemon, struct gr_http_request *request,
+                      const struct gr_pool_refusal *refusal);
 // Replies that a write cannot be decided now, if so. True: it did.
 bool gr_daemon_is_refused(struct gr_daemon *daemon, struct gr_http_request *request);
 // Replies that the query has a parameter that is not in `names` (NULL-terminated). True: it did.
@@ -87,6 +88,8 @@ int gr_daemon_key(const struct gr_daemon *daemon, struct gr_http_request *reques
 // something about fact `about` (0: only asked, not used). Returns 1: it was, for the same request,
 // and the reply says so; 0: go on; -1: a reply was made.
 int gr_daemon_key_take(struct gr_daemon *daemon, struct gr_http_request *request, uint64_t about);
+// Whether a caller may know of what is of this organisation.
+bool gr_daemon_may_see(struct gr_daemon *daemon, const struct gr_identity *who, uint32_t org);
 // Whether a caller may act on what belongs to this uid.
 bool gr_daemon_may(const struct gr_identity *who, uint32_t uid);
 

@@ -148,7 +148,7 @@ void gr_route_submit(void *context, struct gr_http_request *request)
     struct gr_spec spec;
     struct gr_pool_refusal refusal;
     if (!gr_route_spec_read(daemon, request, gr_http_request_body(request), &spec, &refusal)) {
-        gr_daemon_refuse(request, &refusal);
+        gr_daemon_refuse(daemon, request, &refusal);
         return;
     }
     if (is_dry) {
@@ -156,7 +156,7 @@ void gr_route_submit(void *context, struct gr_http_request *request)
         return;
     }
     if (!gr_pool_submit(daemon->pool, &spec, has_key > 0 ? key : NULL, &done, &refusal)) {
-        gr_daemon_refuse(request, &refusal);
+        gr_daemon_refuse(daemon, request, &refusal);
         return;
     }
     reply_submitted(daemon, request, &done, false);
@@ -184,17 +184,6 @@ static void reply_no_job(struct gr_http_request *request, uint64_t id)
     gr_http_reply_error(request, 404, "not-found", text, "`granary ps --all` lists jobs", "id");
 }
 
-// Whether the caller may see a job of this organisation. Law: projections are made for whom asks.
-static bool may_see(struct gr_daemon *daemon, const struct gr_identity *who, uint32_t org)
-{
-    if (who->is_operator) {
-        return true;
-    }
-    uint32_t user = gr_pool_user_find(daemon->pool, who->uid);
-    uint32_t mine = user == UINT32_MAX ? 0 : gr_core_user_get(daemon->pool->core, user)->org;
-    return mine == org;
-}
-
 void gr_route_job(void *context, struct gr_http_request *request)
 {
     struct gr_daemon *daemon = context;
@@ -208,7 +197,8 @@ void gr_route_job(void *context, struct gr_http_request *request)
     const struct gr_job *job = gr_core_job_find(pool->core, id);
     struct gr_ended ended;
     bool has_ended = job == NULL && gr_pool_ended_find(pool, id, &ended);
-    if ((job == NULL && !has_ended) || !may_see(daemon, who, job != NULL ? job->org : ended.org)) {
+    if ((job == NULL && !has_ended) ||
+        !gr_daemon_may_see(daemon, who, job != NULL ? job->org : ended.org)) {
         reply_no_job(request, id);
         return;
     }
@@ -305,7 +295,7 @@ void gr_route_stop(void *context, struct gr_http_request *request)
     struct gr_ended ended;
     bool has_ended = job == NULL && gr_pool_ended_find(pool, id, &ended);
     uint32_t org = job != NULL ? job->org : has_ended ? ended.org : 0;
-    if ((job == NULL && !has_ended) || !may_see(daemon, who, org)) {
+    if ((job == NULL && !has_ended) || !gr_daemon_may_see(daemon, who, org)) {
         reply_no_job(request, id);
         return;
     }
@@ -321,8 +311,11 @@ void gr_route_stop(void *context, struct gr_http_request *request)
         return;
     }
     if (job == NULL && !is_array && !is_replayed) {
-        gr_http_reply_error(request, 409, "ended", "the job has ended already",
-                            "`granary show ID` tells how", NULL);
+        gr_daemon_refuse(daemon, request,
+                         &(struct gr_pool_refusal){.status = 409,
+                                                   .code = "ended",
+                                                   .text = "the job has ended already",
+                                                   .hint = "`granary show ID` tells how"});
         return;
     }
     if (is_dry || is_replayed) {

@@ -120,9 +120,11 @@ static bool may_read(struct gr_daemon *daemon, struct gr_http_request *request, 
 {
     struct gr_spec spec;
     struct gr_ended ended;
-    bool is_there = gr_core_job_find(daemon->pool->core, id) != NULL ||
-                    gr_pool_ended_find(daemon->pool, id, &ended);
-    if (!is_there || gr_pool_spec(daemon->pool, id, &spec, NULL) != 0) {
+    const struct gr_job *job = gr_core_job_find(daemon->pool->core, id);
+    bool is_there = job != NULL || gr_pool_ended_find(daemon->pool, id, &ended);
+    bool is_seen = is_there && gr_daemon_may_see(daemon, gr_daemon_who(request),
+                                                 job != NULL ? job->org : ended.org);
+    if (!is_seen || gr_pool_spec(daemon->pool, id, &spec, NULL) != 0) {
         gr_http_reply_error(request, 404, "not-found", "there is no such job",
                             "`granary ps --all` lists jobs", "id");
         return false;

@@ -126,13 +126,58 @@ void gr_daemon_reply(struct gr_daemon *daemon, struct gr_http_request *request, 
                          text == NULL ? 0 : strlen(text));
 }
 
-void gr_daemon_refuse(struct gr_http_request *request, const struct gr_pool_refusal *refusal)
+static void send_refusal(struct gr_http_request *request, const struct gr_pool_refusal *refusal)
 {
     if (refusal->status == 429 || refusal->status == 503) {
         (void)gr_http_reply_header(request, "Retry-After", "1");
     }
     gr_http_reply_error(request, refusal->status, refusal->code, refusal->text,
                         refusal->hint[0] == '\0' ? NULL : refusal->hint, refusal->field);
+}
+
+// A refusal that waits for its group.
+struct later_refusal {
+    struct gr_http_request *request;
+    struct gr_pool_refusal refusal;
+    char field[128]; // a copy: it may lie in the arena of the request's spec
+};
+
+static void refuse_later(void *context, uint64_t value)
+{
+    struct later_refusal *later = context;
+    (void)value;
+    send_refusal(later->request, &later->refusal);
+    free(later);
+}
+
+void gr_daemon_refuse(struct gr_daemon *daemon, struct gr_http_request *request,
+                      const struct gr_pool_refusal *refusal)
+{
+    struct later_refusal *later = malloc(sizeof *later);
+    if (later == NULL) {
+        gr_http_reply_error(request, 503, "unavailable", "no memory for the reply",
+                            "try again in a second", NULL);
+        return;
+    }
+    later->request = request;
+    later->refusal = *refusal;
+    if (refusal->field != NULL) {
+        snprintf(later->field, sizeof later->field, "%s", refusal->field);
+        later->refusal.field = later->field;
+    }
+    gr_http_request_defer(request, NULL);
+    gr_commit_then(daemon->pool->commit, refuse_later, later, 0);
+}
+
+// Law: projections are made for whom asks.
+bool gr_daemon_may_see(struct gr_daemon *daemon, const struct gr_identity *who, uint32_t org)
+{
+    if (who->is_operator) {
+        return true;
+    }
+    uint32_t user = gr_pool_user_find(daemon->pool, who->uid);
+    uint32_t mine = user == UINT32_MAX ? 0 : gr_core_user_get(daemon->pool->core, user)->org;
+    return mine == org;
 }
 
 bool gr_daemon_is_refused(struct gr_daemon *daemon, struct gr_http_request *request)
