@@ -294,8 +294,8 @@ void gr_pool_orders_run(struct gr_pool *pool)
         // Sending may add orders, so the array may move: a copy.
         struct gr_pool_order order = pool->orders[pool->order_done];
         int rc = send_order(pool, &order);
-        if (rc == -EAGAIN || rc == -ENOTCONN) {
-            break;
+        if (rc == -EAGAIN || rc == -ENOTCONN || rc == -ENOMEM) {
+            break; // an order that was lost here would be missed by nobody
         }
         pool->order_done++;
     }

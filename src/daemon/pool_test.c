@@ -27,6 +27,7 @@ struct engine {
     } orders[ORDERS];
     unsigned order_count;
     int start_rc; // what the next start is answered
+    int stop_rc;  // what the next stop is
 };
 
 static struct engine engine;
@@ -60,7 +61,12 @@ static int engine_start(struct gr_engine *self, const struct gr_engine_start *st
 static int engine_stop(struct gr_engine *self, uint64_t job, uint32_t attempt, uint32_t epoch,
                        uint32_t sig, int64_t grace_ms, struct gr_err *err)
 {
-    (void)self, (void)epoch, (void)grace_ms, (void)err;
+    (void)self, (void)epoch, (void)grace_ms;
+    int rc = engine.stop_rc;
+    if (rc != 0) {
+        engine.stop_rc = 0;
+        return gr_fail(err, rc, "not now");
+    }
     note('T', job, attempt, sig);
     return 0;
 }
@@ -347,6 +353,18 @@ static void an_order_that_cannot_be_given_ends_a_job_only_when_the_engine_says_s
     assert_string_equal(ended.text, "not this one");
 }
 
+static void an_order_that_finds_no_memory_is_given_later(void **state)
+{
+    (void)state;
+    struct gr_spec spec = a_spec();
+    uint64_t job = start_one(&spec);
+    engine.stop_rc = -ENOMEM;
+    assert_true(gr_pool_stop(pool, job, GR_STOP_BY_USER, 0, -1));
+    settle();
+    assert_int_equal(engine.stop_rc, 0);
+    assert_int_equal(ordered('T', job), 1);
+}
+
 static void an_attempt_that_nobody_placed_is_killed(void **state)
 {
     (void)state;
@@ -618,6 +636,7 @@ int main(void)
         POOL_TEST(a_stop_is_ordered_again_by_the_daemon_after_the_next_start),
         POOL_TEST(a_time_limit_counts_from_the_first_instruction_also_after_a_restart),
         POOL_TEST(an_order_that_cannot_be_given_ends_a_job_only_when_the_engine_says_so),
+        POOL_TEST(an_order_that_finds_no_memory_is_given_later),
         POOL_TEST(an_attempt_that_nobody_placed_is_killed),
         POOL_TEST(what_ran_and_is_not_in_a_list_is_lost),
         POOL_TEST(an_end_whose_node_is_looked_after_is_not_lost_by_a_list),
