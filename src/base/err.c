@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -21,7 +22,11 @@ static void text_finish(struct gr_err *err, int wanted)
         memcpy(err->text + GR_ERR_TEXT_SIZE - 4, "...", 4);
     }
     for (char *c = err->text; *c != '\0'; c++) {
-        if ((unsigned char)*c < 0x20 || *c == 0x7f) {
+        // Terminals take U+0080 to U+009F for the beginning of commands, too.
+        bool is_c1 = (unsigned char)c[0] == 0xc2 && (unsigned char)c[1] >= 0x80 &&
+                     (unsigned char)c[1] < 0xa0;
+        if (is_c1 || (unsigned char)*c < 0x20 || *c == 0x7f) {
+            c[is_c1] = '?';
             *c = '?';
         }
     }

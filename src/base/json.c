@@ -85,11 +85,42 @@ int gr_json_set_null(json_t *object, const char *key)
     return gr_json_set(object, key, json_null());
 }
 
+// A document on its way to a file.
+struct written {
+    FILE *file;
+    bool has_lead; // 0xc2 came, and is not written yet
+};
+
+// Writes a piece. JSON escapes what is below a blank; terminals also take DEL and U+0080 to U+009F
+// for commands, and who looks at other people's texts must not run those.
+static int piece_write(const char *text, size_t size, void *context)
+{
+    struct written *written = context;
+    for (size_t i = 0; i < size; i++) {
+        unsigned char byte = (unsigned char)text[i];
+        bool is_c1 = written->has_lead && byte >= 0x80 && byte < 0xa0;
+        if (is_c1 || byte == 0x7f) {
+            fprintf(written->file, "\\u%04x", byte);
+        } else {
+            if (written->has_lead) {
+                fputc(0xc2, written->file);
+            }
+            if (byte != 0xc2) {
+                fputc(byte, written->file);
+            }
+        }
+        written->has_lead = byte == 0xc2;
+    }
+    return 0;
+}
+
 int gr_json_write(const json_t *root, FILE *file, const char *name, struct gr_err *err)
 {
     assert(root != NULL);
     errno = 0;
-    if (json_dumpf(root, file, JSON_INDENT(2) | JSON_REAL_PRECISION(15) | JSON_ENCODE_ANY) != 0 &&
+    struct written written = {.file = file};
+    if (json_dump_callback(root, piece_write, &written,
+                           JSON_INDENT(2) | JSON_REAL_PRECISION(15) | JSON_ENCODE_ANY) != 0 &&
         ferror(file) == 0) {
         return gr_fail(err, -ENOMEM, "write %s: not enough memory", name);
     }

@@ -40,6 +40,28 @@ static void numbers_and_order_are_kept(void **state)
     json_decref(object);
 }
 
+static void what_terminals_obey_is_escaped(void **state)
+{
+    (void)state;
+    json_t *array = json_array();
+    assert_int_equal(gr_json_append(array, gr_json_text(gr_slice_of("\x1b\xc2\x9b"
+                                                                    "2J\x7f \xc2\xa0\xc2\xb5"
+                                                                    "\xc3\x9b\xc2\x80"))),
+                     0);
+    char *text = NULL;
+    size_t size = 0;
+    FILE *file = open_memstream(&text, &size);
+    assert_int_equal(gr_json_write(array, file, "memory", NULL), 0);
+    fclose(file);
+    assert_string_equal(text,
+                        "[\n  \"\\u001B\\u009b2J\\u007f \xc2\xa0\xc2\xb5\xc3\x9b\\u0080\"\n]\n");
+    free(text);
+    json_decref(array);
+    struct gr_err err;
+    gr_fail(&err, -EINVAL, "\xc2\x9b 2J \xc2\xb5\x1b");
+    assert_string_equal(err.text, "?? 2J \xc2\xb5?");
+}
+
 static void lack_of_memory_travels_through(void **state)
 {
     (void)state;
@@ -72,6 +94,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(numbers_and_order_are_kept),
+        cmocka_unit_test(what_terminals_obey_is_escaped),
         cmocka_unit_test(lack_of_memory_travels_through),
         cmocka_unit_test(a_full_disk_is_an_error),
     };
