@@ -17,6 +17,9 @@
 // How long the writer lets rows gather, and how often old ones are removed.
 #define GATHER_MS 200
 #define PRUNE_SECONDS 3600
+// Rows that are looked through for old ones at a time. All at once could take minutes, while rows
+// wait and, when very many do, requests are refused.
+#define PRUNE_ROWS 10000
 
 struct row {
     uint64_t sequence;
@@ -38,6 +41,9 @@ struct gr_history {
     uint64_t stuck; // a fact that could not be told; 0: none. upto stays before it
     bool ends;
     char problem[160];
+    // The thread's own.
+    int64_t prune_after; // rows up to this id were looked through; 0: it is to begin anew
+    int64_t prune_at;    // and when, monotonic seconds
 };
 
 static const char schema[] =
@@ -175,17 +181,41 @@ static bool write_batch(struct gr_history *history, const struct row *rows, uint
     return is_good;
 }
 
+// The id of the last of the rows that are to be looked through next; 0: there are none.
+static int64_t prune_last(struct gr_history *history)
+{
+    static const char sql[] =
+        "SELECT max(id) FROM (SELECT id FROM ended WHERE id > ?1 ORDER BY id LIMIT ?2)";
+    sqlite3_stmt *stmt = NULL;
+    int64_t last = 0;
+    if (sqlite3_prepare_v2(history->write_db, sql, -1, &stmt, NULL) == SQLITE_OK) {
+        sqlite3_bind_int64(stmt, 1, history->prune_after);
+        sqlite3_bind_int64(stmt, 2, PRUNE_ROWS);
+        last = sqlite3_step(stmt) == SQLITE_ROW ? sqlite3_column_int64(stmt, 0) : 0;
+    }
+    sqlite3_finalize(stmt);
+    return last;
+}
+
+// Removes old rows, some thousand rows further each time.
 static void prune(struct gr_history *history)
 {
-    if (history->keep_days == 0) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    if (history->keep_days == 0 || (history->prune_after == 0 && now.tv_sec < history->prune_at)) {
         return;
     }
-    char sql[128];
+    int64_t last = prune_last(history);
     int64_t before_ms = ((int64_t)time(NULL) - (int64_t)history->keep_days * 86400) * 1000;
-    snprintf(sql, sizeof sql, "DELETE FROM ended WHERE ended_ms < %lld", (long long)before_ms);
-    if (!run_sql(history, sql)) {
+    char sql[160];
+    snprintf(sql, sizeof sql,
+             "DELETE FROM ended WHERE id > %lld AND id <= %lld AND ended_ms < %lld",
+             (long long)history->prune_after, (long long)last, (long long)before_ms);
+    if (last != 0 && !run_sql(history, sql)) {
         set_problem(history);
     }
+    history->prune_after = last;
+    history->prune_at = now.tv_sec + PRUNE_SECONDS;
 }
 
 // Takes rows from the queue into `rows`, under the mutex. Returns how many, and up to which fact
@@ -211,7 +241,6 @@ static void *writer(void *context)
 {
     struct gr_history *history = context;
     struct row *rows = malloc(BATCH_MAX * sizeof *rows);
-    time_t pruned = 0;
     (void)pthread_setname_np(pthread_self(), "history");
     pthread_mutex_lock(&history->mutex);
     while (rows != NULL) {
@@ -230,8 +259,7 @@ static void *writer(void *context)
         bool has_news = count > 0 || upto > history->upto;
         pthread_mutex_unlock(&history->mutex);
         bool is_written = has_news && write_batch(history, rows, count, upto);
-        if (is_written && time(NULL) - pruned > PRUNE_SECONDS) {
-            pruned = time(NULL);
+        if (is_written) {
             prune(history);
         }
         pthread_mutex_lock(&history->mutex);

@@ -111,6 +111,30 @@ static void what_was_told_is_there_at_the_next_start(void **state)
     gr_history_close(NULL);
 }
 
+static void old_rows_go_some_thousand_rows_at_a_time(void **state)
+{
+    (void)state;
+    struct gr_history *history = open_history(2);
+    struct gr_ended found;
+    // More than are looked through at once: two old ones at the ends, one that is just young.
+    for (uint64_t id = 1; id <= 12000; id++) {
+        struct gr_ended ended = ended_of(id);
+        int64_t days = id == 1 || id == 12000 ? 3 : id == 2 ? 1 : 0;
+        ended.ended_ms -= days * 86400000;
+        assert_true(gr_history_add(history, ended.sequence, &ended));
+    }
+    for (uint64_t id = 12001; id <= 12010; id++) { // it goes on as rows come
+        add(history, id);
+        gr_history_told(history, 1000 + id);
+        await(history, 1000 + id);
+    }
+    assert_int_equal(gr_history_find(history, 1, &found, &err), 0);
+    assert_int_equal(gr_history_find(history, 2, &found, &err), 1);
+    assert_int_equal(gr_history_find(history, 11999, &found, &err), 1);
+    assert_int_equal(gr_history_find(history, 12000, &found, &err), 0);
+    gr_history_close(history);
+}
+
 static void beyond_what_was_missed_it_is_not_complete(void **state)
 {
     (void)state;
@@ -241,6 +265,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         fixture_test(a_job_is_found_before_and_after_it_is_written),
         fixture_test(what_was_told_is_there_at_the_next_start),
+        fixture_test(old_rows_go_some_thousand_rows_at_a_time),
         fixture_test(beyond_what_was_missed_it_is_not_complete),
         fixture_test(lists_go_down_from_an_id_and_keep_to_user_and_organisation),
         fixture_test(old_rows_go_and_new_ones_stay),
