@@ -262,6 +262,31 @@ static int snapshot(struct journal_options *options, struct gr_err *err)
     return write_object(object, options->format, err);
 }
 
+// The fact that the spec of the oldest live job came with; UINT64_MAX: no job is live.
+static int find_oldest(const struct journal_options *options, uint64_t *ret_oldest,
+                       struct gr_err *err)
+{
+    struct gr_core_config config;
+    struct gr_recovery recovery = {0};
+    struct gr_core *core;
+    int rc = gr_limits_read(options->dir, &config, err);
+    rc = rc != 0 ? rc : gr_recover(options->dir, &config, &recovery, &core, err);
+    if (rc != 0) {
+        return rc;
+    }
+    uint32_t cursor = 0;
+    const struct gr_job *job;
+    *ret_oldest = UINT64_MAX;
+    while ((job = gr_core_job_next(core, &cursor)) != NULL) {
+        struct gr_job_more more;
+        gr_core_job_more(core, job->id, &more);
+        uint64_t first = more.array != 0 ? more.array : job->id;
+        *ret_oldest = first < *ret_oldest ? first : *ret_oldest;
+    }
+    gr_core_free(core);
+    return 0;
+}
+
 static int seal(struct journal_options *options, struct gr_err *err)
 {
     if (options->before == 0) {
@@ -270,7 +295,18 @@ static int seal(struct journal_options *options, struct gr_err *err)
                       "sealed");
         return fail(err);
     }
-    int rc = gr_journal_seal(options->journal, (uint64_t)options->before, err);
+    uint64_t oldest = 0;
+    int rc = find_oldest(options, &oldest, err);
+    if (rc == 0 && (uint64_t)options->before > oldest) {
+        rc = gr_fail(err, -EBUSY,
+                     "job %llu has not ended and still needs its spec; seal what comes before it: "
+                     "--before %llu",
+                     (unsigned long long)oldest, (unsigned long long)oldest);
+    }
+    if (rc != 0) {
+        return fail(err);
+    }
+    rc = gr_journal_seal(options->journal, (uint64_t)options->before, err);
     if (rc < 0) {
         return fail(err);
     }

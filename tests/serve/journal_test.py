@@ -116,6 +116,23 @@ def a_sealed_part_is_verified_with_the_rest_and_may_be_moved_away():
         assert pool.job(jobs[0])["id"] == jobs[0]
 
 
+def what_a_job_that_has_not_ended_needs_is_not_sealed():
+    with Pool(pretend="1xh20") as pool:
+        runs = pool.submit("sleep 1000", devices=1, kind="h20")
+        pool.wait(runs, "running")
+        waits = pool.submit("true", devices=1, kind="h20")
+        _work(pool)
+        pool.end()
+        code, _, err = pool("journal", "seal", "--before", str(waits + 1), "--state", pool.state)
+        assert code != 0 and f"--before {runs}" in err, (code, err)
+        code, _, err = pool("journal", "seal", "--before", str(runs), "--state", pool.state)
+        assert code == 0, err
+        pool.start()
+        pool.stop(runs)
+        pool.wait([waits])
+        assert pool.job(waits)["state"] == "done"
+
+
 def a_backup_during_submissions_is_whole_and_can_be_served():
     with Pool() as pool, tempfile.TemporaryDirectory(prefix="granary-serve-") as folder:
         accepted = []
