@@ -234,7 +234,7 @@ int gr_live_drain(const struct gr_live_daemon *daemon, double most_s, struct gr_
         if (is_empty) {
             return 0;
         }
-        pause_ms(2);
+        pause_ms(10);
     }
     return gr_fail(err, -ETIMEDOUT, "jobs do not end");
 }
