@@ -16,7 +16,11 @@
 static const struct {
     const char *name;
     mode_t mode;
-} files[] = {{"salt", 0600}, {"tokens", 0600}, {"limits.json", 0644}, {"devices", 0644}};
+} files[] = {{"salt", 0600},
+             {"tokens", 0600},
+             {"operator.token", 0600},
+             {"limits.json", 0644},
+             {"devices", 0644}};
 
 // Copies a small file, durably. -ENOENT if there is none.
 static int copy_file(const char *from, const char *to, mode_t mode, struct gr_err *err)

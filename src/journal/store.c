@@ -253,7 +253,9 @@ int gr_store_open(const char *dir, enum gr_store_use use, sqlite3 **ret_db, stru
         return rc;
     }
     if (!gr_disk_exists(path)) {
-        return gr_fail(err, -ENOENT, "%s: there is no journal here", dir);
+        return errno == ENOENT || errno == ENOTDIR
+                   ? gr_fail(err, -ENOENT, "%s: there is no journal here", dir)
+                   : gr_fail_errno(err, "open %s", path);
     }
     sqlite3 *db = NULL;
     rc = connect_to(dir, GR_STORE_NAME,

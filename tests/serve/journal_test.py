@@ -157,6 +157,9 @@ def a_backup_during_submissions_is_whole_and_can_be_served():
             assert set(before) <= known | set(accepted[1000:]), set(before) - known
             assert copy.job(before[0])["spec"]["command"] == ["/bin/sh", "-c", "true"]
             assert copy.journal("verify")["verdict"] == "good"
+            with open(folder + "/state/operator.token", "rb") as mine, \
+                    open(pool.state + "/operator.token", "rb") as original:
+                assert mine.read() == original.read()  # the tokens that are known are known by text
             assert not list(copy.engine_processes())
             job = copy.submit("true")
             assert copy.state_of(job) in ("waiting", "starting")
