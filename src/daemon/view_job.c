@@ -2,6 +2,7 @@
 #include "base/json.h"
 #include "base/quantity.h"
 #include "daemon/view.h"
+#include "place/explain.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -147,8 +148,22 @@ static int set_after(json_t *object, struct gr_pool *pool, const struct gr_job *
     return rc | gr_json_set(object, "after", after);
 }
 
-// Why a job waits, as far as the pool can say at once.
-static int set_reason(json_t *object, struct gr_pool *pool, const struct gr_job *job)
+// Whether there would be room if nodes that are drained or broken took work.
+static bool has_room_out_of_use(struct gr_pool *pool, const struct gr_job *job)
+{
+    struct gr_explanation why;
+    gr_place_explain(gr_core_place_refresh(pool->core), &job->demand, &why);
+    for (uint32_t i = 0; i < why.suggestion_count; i++) {
+        if (why.suggestions[i].change == GR_CHANGE_STATE) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// Why a job waits, as far as the pool can say at once; in full: also what takes a look at each
+// node.
+static int set_reason(json_t *object, struct gr_pool *pool, const struct gr_job *job, bool is_full)
 {
     const char *code = NULL;
     const char *text = NULL;
@@ -163,7 +178,11 @@ static int set_reason(json_t *object, struct gr_pool *pool, const struct gr_job 
         bool would_fit =
             gr_place_room_tasks(gr_core_place(pool->core), &job->demand) >= job->demand.tasks;
         code = would_fit ? "turn" : gr_refusal_name(GR_REFUSED_NO_ROOM);
-        text = would_fit ? "waits for its turn" : "waits until devices, cpu or memory are free";
+        text = would_fit ? "waits for its turn"
+               : is_full && has_room_out_of_use(pool, job)
+                   ? "waits until devices, cpu or memory are free; there is room on nodes that are "
+                     "drained or broken"
+                   : "waits until devices, cpu or memory are free";
     }
     if (code == NULL) {
         return gr_json_set_null(object, "reason");
@@ -209,7 +228,7 @@ json_t *gr_view_job(struct gr_pool *pool, const struct gr_job *job, bool is_full
     rc |= set_array(object, more.array, more.array_index);
     rc |= set_spec(object, pool, job->id);
     rc |= gr_json_set_text(object, "state", gr_slice_of(gr_view_job_state(pool, job)));
-    rc |= set_reason(object, pool, job);
+    rc |= set_reason(object, pool, job, is_full);
     rc |= set_demand(object, pool, &job->demand, job->org, job->limit_ms);
     rc |= gr_json_set_int(object, "attempt", job->attempt);
     rc |= gr_json_set_int(object, "attempts", job->attempts);
