@@ -11,8 +11,14 @@
 #include <string.h>
 #include <time.h>
 
-// Groups that one stream may read without finding anything to send, and for how long.
-#define GROUPS_A_TURN 64
+// Pieces of groups that one stream may read without finding anything to send, and for how long;
+// facts of a piece, and bytes of text after which it ends: a group may hold very many facts, and
+// there may be many streams, whose clients read slowly.
+#define PIECES_A_TURN 64
+#define PIECE_FACTS 512
+#define PIECE_BYTES ((size_t)64 << 10)
+// Streams of one user, operators excepted: each may hold a group of the journal.
+#define STREAMS_OF_USER 16
 #define TURN_NS INT64_C(2000000)
 
 // A group in memory.
@@ -28,7 +34,11 @@ struct stream {
     struct gr_http_stream *http;
     struct stream *next;
     struct gr_journal_reader *reader; // for what is older than what is kept; NULL: none open
+    struct gr_journal_group old;      // what it read last
     uint64_t at;                      // sequence that is to be sent next
+    uint64_t group;                   // first sequence of the group that it is in; 0: none
+    size_t offset;                    // of the next fact in that group
+    uid_t uid;                        // whose it is
     bool sees_all;
     uint32_t org; // else what is of this organisation
     char *text;   // made, not yet sent
@@ -178,19 +188,25 @@ static bool append(struct stream *stream, const struct gr_event *event, const js
     return true;
 }
 
-// Makes the text of the facts of a group that the stream has not sent yet.
-static bool project(struct stream *stream, const uint8_t *payload, size_t size)
+// Makes the text of the facts of a group that the stream has not sent yet, a piece at a time.
+static bool project(struct stream *stream, uint64_t first, const uint8_t *payload, size_t size)
 {
     struct gr_events *events = stream->events;
     struct gr_pool *pool = events->daemon->pool;
     stream->size = stream->done = 0;
-    for (size_t at = 0; at < size;) {
+    if (stream->group != first) {
+        stream->group = first;
+        stream->offset = 0;
+    }
+    for (unsigned facts = 0;
+         stream->offset < size && facts < PIECE_FACTS && stream->size < PIECE_BYTES; facts++) {
         struct gr_event event;
-        long took = gr_event_decode(payload + at, size - at, events->scratch, &event, NULL);
+        long took = gr_event_decode(payload + stream->offset, size - stream->offset,
+                                    events->scratch, &event, NULL);
         if (took <= 0) {
             return false;
         }
-        at += (size_t)took;
+        stream->offset += (size_t)took;
         if (event.sequence < stream->at) {
             continue;
         }
@@ -207,7 +223,7 @@ static bool project(struct stream *stream, const uint8_t *payload, size_t size)
     return true;
 }
 
-// From the journal, one group at a time. Returns 1, 0 (nothing there yet), or -1.
+// From the journal, one piece of a group at a time. Returns 1, 0 (nothing there yet), or -1.
 static int project_old(struct stream *stream)
 {
     struct gr_err err;
@@ -219,9 +235,15 @@ static int project_old(struct stream *stream)
             return -1;
         }
     }
-    struct gr_journal_group group;
-    int rc = gr_journal_reader_next(stream->reader, &group, &err);
-    return rc <= 0 ? rc : project(stream, group.payload, group.payload_size) ? 1 : -1;
+    // Its bytes stay where they are until the next one is read.
+    struct gr_journal_group *old = &stream->old;
+    if (old->last < stream->at) {
+        int rc = gr_journal_reader_next(stream->reader, old, &err);
+        if (rc <= 0) {
+            return rc;
+        }
+    }
+    return project(stream, old->first, old->payload, old->payload_size) ? 1 : -1;
 }
 
 // The next text. Returns 1, 0 (nothing new), or -1 (the stream ends).
@@ -238,11 +260,12 @@ static int next_text(struct stream *stream)
     if (stream->reader != NULL) { // it has caught up
         gr_journal_reader_close(stream->reader);
         stream->reader = NULL;
+        stream->old.last = 0;
     }
     while (kept != NULL && kept->last < stream->at) {
         kept = kept->next;
     }
-    return kept == NULL ? 0 : project(stream, kept->payload, kept->size) ? 1 : -1;
+    return kept == NULL ? 0 : project(stream, kept->first, kept->payload, kept->size) ? 1 : -1;
 }
 
 static int64_t clock_ns(void)
@@ -256,10 +279,10 @@ static long read_stream(void *context, char *bytes, size_t size)
 {
     struct stream *stream = context;
     int64_t until_ns = clock_ns() + TURN_NS;
-    // Bounded: who may see little of a long history must not hold up everybody else. A group may
-    // hold thousands of facts, and whose each is may have to be read from the disk.
-    for (unsigned groups = 0; stream->done == stream->size; groups++) {
-        bool is_enough = groups == GROUPS_A_TURN || (groups > 0 && clock_ns() >= until_ns);
+    // Bounded: who may see little of a long history must not hold up everybody else. Whose each
+    // fact is may have to be read from the disk.
+    for (unsigned pieces = 0; stream->done == stream->size; pieces++) {
+        bool is_enough = pieces == PIECES_A_TURN || (pieces > 0 && clock_ns() >= until_ns);
         int rc = is_enough ? 0 : next_text(stream);
         if (rc <= 0) {
             stream->events->has_news = stream->events->has_news || is_enough;
@@ -289,6 +312,15 @@ static void done_stream(void *context)
     free(stream);
 }
 
+static unsigned streams_of(const struct gr_events *events, uid_t uid)
+{
+    unsigned count = 0;
+    for (const struct stream *stream = events->streams; stream != NULL; stream = stream->next) {
+        count += stream->uid == uid;
+    }
+    return count;
+}
+
 void gr_route_events(void *context, struct gr_http_request *request)
 {
     struct gr_daemon *daemon = context;
@@ -299,15 +331,22 @@ void gr_route_events(void *context, struct gr_http_request *request)
         !gr_daemon_query_int(request, "from", 1, INT64_MAX, &from)) {
         return;
     }
+    const struct gr_identity *who = gr_daemon_who(request);
+    if (!who->is_operator && streams_of(events, who->uid) >= STREAMS_OF_USER) {
+        (void)gr_http_reply_header(request, "Retry-After", "10");
+        gr_http_reply_error(request, 429, "too-many", "you have too many streams of events open",
+                            "close some", NULL);
+        return;
+    }
     struct stream *stream = calloc(1, sizeof *stream);
     if (stream == NULL) {
         gr_http_reply_error(request, 503, "unavailable", "no memory", NULL, NULL);
         return;
     }
-    const struct gr_identity *who = gr_daemon_who(request);
     uint32_t user = gr_pool_user_find(daemon->pool, who->uid);
     stream->events = events;
     stream->at = (uint64_t)from;
+    stream->uid = who->uid;
     stream->sees_all = who->is_operator;
     stream->org = user == UINT32_MAX ? 0 : gr_core_user_get(daemon->pool->core, user)->org;
     stream->next = events->streams;

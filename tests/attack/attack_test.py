@@ -106,6 +106,9 @@ class Pool:
             assert time.monotonic() < until, f"job {id} is {state}, not {states}"
             time.sleep(0.02)
 
+    def daemon_uid(self):
+        return os.stat(f"/proc/{self.daemon.pid}").st_uid
+
     def attempt(self, id):
         return os.path.join(self.state, "engine", "attempts", f"{id}.1")
 
@@ -171,6 +174,45 @@ def many_that_send_lines_without_end_hold_nobody_up(pool):
     for sender in senders:
         sender.close()
     assert worst < 2, f"one request took {worst:.1f} s"
+
+
+def many_streams_over_a_large_group_hold_nobody_up(pool):
+    base = pool.submit(command=["sleep", "600"], kind="h20", devices=8)
+    array = pool.submit(command=["true"], array="0-30000", after=[{"job": base, "how": "ok"}])
+    watchers = []
+    try:
+        if os.geteuid() == 0:
+            os.seteuid(65534)  # who connects now is nobody, and no operator
+        watchers = [Connection(pool.path) for _ in range(40)]
+        began = time.monotonic()
+        for watcher in watchers:
+            watcher.send("GET", f"/v1/events?from={array}")
+        assert pool.ask("GET", "/v1/whoami")[0] == 200
+        took = time.monotonic() - began
+        assert took < 3, f"one request took {took:.1f} s"
+        if os.geteuid() != 0 and pool.daemon_uid() == 0:
+            lines = [watcher.file.readline() for watcher in watchers]
+            assert sum(b" 429 " in line for line in lines) == 24, lines
+    finally:
+        os.seteuid(os.getuid())
+        for watcher in watchers:
+            watcher.close()
+    # The group is sent in pieces, whole and in order.
+    with contextlib.closing(Connection(pool.path)) as watcher:
+        watcher.send("GET", f"/v1/events?from={array}")
+        while watcher.file.readline().strip():
+            pass
+        text = b""
+        while b"\nid: %d\n" % (array + 30000) not in text[-65536 * 4:]:
+            size = int(watcher.file.readline(), 16)
+            assert size > 0, "the stream ended"
+            text += watcher.file.read(size)
+            watcher.file.readline()
+    ids = [int(line[4:]) for line in text.split(b"\n") if line.startswith(b"id: ")]
+    assert ids[:30001] == list(range(array, array + 30001))
+    for id in array, base:
+        pool.ask("POST", f"/v1/jobs/{id}/stop?array={'true' if id == array else 'false'}",
+                 {"signal": "KILL"})
 
 
 def trace(pid):
