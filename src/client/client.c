@@ -233,7 +233,7 @@ static int add_headers(const struct gr_client_call *call, const char *key,
     snprintf(line, sizeof line, "Content-Type: %s",
              call->type == NULL ? "application/json" : call->type);
     int code = gr_client_header(headers, line, err);
-    if (code == 0) {
+    if (code == 0 && key != NULL) {
         snprintf(line, sizeof line, "Idempotency-Key: %s", key);
         code = gr_client_header(headers, line, err);
     }
@@ -290,6 +290,13 @@ static bool is_worth_again(CURLcode curl, long status, struct gr_slice body)
            memmem(body.text, body.size, "\"unavailable\"", 13) != NULL;
 }
 
+// The pool keeps no more keys for now.
+static bool is_out_of_keys(CURLcode curl, long status, struct gr_slice body)
+{
+    return curl == CURLE_OK && status == 429 && body.size > 0 &&
+           memmem(body.text, body.size, "\"limit-keys\"", 12) != NULL;
+}
+
 static int64_t now_ms(void)
 {
     struct timespec now;
@@ -344,11 +351,16 @@ int gr_client_send(struct gr_client *client, const struct gr_client_call *call,
     int64_t since_ms = now_ms();
     client->answer = (struct gr_client_answer){0};
     int code = call->key == NULL ? make_key(made, err) : 0;
+    const char *key = call->key == NULL ? made : call->key;
     for (int tried = 0; code == 0; tried++) {
-        const char *key = call->key == NULL ? made : call->key;
         code = send_once(client, call, key, &body, &reply, &curl, err);
         struct gr_slice text = {body.bytes, body.size};
-        if (code < 0 || !is_worth_again(curl, reply.status, text) ||
+        if (code == 0 && key == made && is_out_of_keys(curl, reply.status, text)) {
+            key = NULL; // it was ours: without one it can be sent, only not again
+            continue;
+        }
+        if (code < 0 || (key == NULL && curl != CURLE_OK) ||
+            !is_worth_again(curl, reply.status, text) ||
             !may_try(client, call, tried, curl, since_ms)) {
             break;
         }

@@ -25,8 +25,9 @@ struct gr_core_config gr_limits_default(void)
                    .users = 65536,
                    .arrays = 65536,
                    .edges = 1u << 20,
-                   .keys = 1u << 20,
-                   .keys_per_org = 1u << 18},
+                   // The command line uses one for each job: a day's worth of them.
+                   .keys = 1u << 23,
+                   .keys_per_org = 1u << 22},
         .policy = "granary",
         .order = GR_ORDER_BACKFILL,
         .learn_mix = true,

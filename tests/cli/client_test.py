@@ -624,6 +624,24 @@ def a_write_is_sent_again_only_with_the_same_key(cli, stand):
     assert len(stand.jobs) == 1 and len(keys) == 2 and keys[0] == keys[1], keys
 
 
+def where_no_more_keys_are_kept_a_write_goes_without_one(cli, stand):
+    keys = []
+
+    def keep_no_key(handler, parts):
+        if handler.command != "POST":
+            return False
+        keys.append(handler.headers["Idempotency-Key"])
+        return keys[-1] is not None and (
+            handler.refuse(429, "limit-keys", "no more keys", "", "") or True)
+
+    stand.hooks["*"] = keep_no_key
+    code, out, err = cli("submit", "x")
+    assert (code, out) == (0, "1\n") and keys[0] and keys[1:] == [None], (code, out, err, keys)
+    keys.clear()
+    code, out, err = cli("submit", "--key", "my-own", "x")  # its user relies on it
+    assert code == 1 and keys == ["my-own"], (code, out, err, keys)
+
+
 def events_go_on_where_they_broke(cli, stand):
     stand.add(job(1))
     rounds = []
