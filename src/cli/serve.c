@@ -24,6 +24,7 @@ struct serve_options {
     size_t queue;
     bool in_background, ends, shows_routes, is_quiet, has_no_engine, stops_jobs;
     int64_t jobs, nodes, org_jobs, snapshot_every, idle_s, idle_stop_s, journal_mib, pieces, orgs;
+    int64_t drained_percent;
 };
 
 static const char *const queues[] = {"backfill", "fifo", NULL};
@@ -114,6 +115,7 @@ static void configure(const struct serve_options *options, const char **hosts,
     pool->org_jobs_most = (uint32_t)options->org_jobs;
     pool->snapshot_every = (uint64_t)options->snapshot_every;
     pool->journal_limit_bytes = (uint64_t)options->journal_mib << 20;
+    pool->drain_percent = (uint32_t)options->drained_percent;
     pool->idle_ms = options->idle_s * 1000;
     pool->idle_stop_ms = options->idle_stop_s * 1000;
 }
@@ -130,6 +132,7 @@ static int run(int argc, char **argv)
                                     .orgs = limits->orgs,
                                     .org_jobs = config.pool.org_jobs_most,
                                     .snapshot_every = (int64_t)config.pool.snapshot_every,
+                                    .drained_percent = config.pool.drain_percent,
                                     .idle_s = config.pool.idle_ms / 1000};
     const struct gr_option table[] = {
         {.name = "state",
@@ -186,6 +189,14 @@ static int run(int argc, char **argv)
          .value = "DIR",
          .store = &options.checks,
          .help = "Node checks: scripts in start.d, before.d, after.d and return.d."},
+        {.name = "max-drained",
+         .type = GR_OPTION_INT,
+         .value = "PERCENT",
+         .low = 0,
+         .high = 100,
+         .store = &options.drained_percent,
+         .help = "Nodes that checks and health alone may take out of use, of all; 0: none, else at "
+                 "least one. The default is 20."},
         {.name = "idle",
          .type = GR_OPTION_INT,
          .value = "SECONDS",

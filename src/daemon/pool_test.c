@@ -501,6 +501,21 @@ static void one_end_that_dooms_many_leaves_time_for_others(void **state)
     assert_int_equal(gr_core_held(pool->core), 0);
 }
 
+static void checks_and_health_alone_do_not_empty_the_fleet(void **state)
+{
+    (void)state;
+    const struct gr_place *place = gr_core_place(pool->core);
+    assert_int_equal(gr_place_node_count(place), 2);
+    gr_pool_care_drain(pool, 0, "unwell"); // the limit of this pool is 0 %
+    assert_int_equal(gr_place_node_get(place, 0)->state, GR_NODE_UP);
+    pool->config.drain_percent = 50;
+    gr_pool_care_drain(pool, 0, "unwell");
+    gr_pool_care_drain(pool, 1, "unwell too");
+    assert_int_equal(gr_place_node_get(place, 0)->state, GR_NODE_DRAINED);
+    assert_int_equal(gr_place_node_get(place, 1)->state, GR_NODE_UP);
+    assert_non_null(strstr(pool->nodes[1].why, "unwell too"));
+}
+
 static void more_ends_in_one_request_than_are_kept_in_memory_are_all_found(void **state)
 {
     (void)state;
@@ -641,6 +656,7 @@ int main(void)
         POOL_TEST(what_ran_and_is_not_in_a_list_is_lost),
         POOL_TEST(an_end_whose_node_is_looked_after_is_not_lost_by_a_list),
         POOL_TEST(a_node_is_looked_after_also_when_an_attempt_is_lost),
+        POOL_TEST(checks_and_health_alone_do_not_empty_the_fleet),
         POOL_TEST(nonsense_of_an_engine_is_no_reason_to_end),
         POOL_TEST(one_end_that_dooms_many_leaves_time_for_others),
         POOL_TEST(more_ends_in_one_request_than_are_kept_in_memory_are_all_found),
