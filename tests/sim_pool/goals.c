@@ -18,8 +18,7 @@ static struct {
      .details = 0x1fe & ~(1u << GR_OUTCOME_STOPPED |    // what was stopped or
                           1u << GR_OUTCOME_TIME_LIMIT | // took too long is not
                           1u << GR_OUTCOME_RECLAIMED)}, // tried again
-    {.name = "dropped",
-     .details = 1u << GR_REFUSED_BY_USER | 1u << GR_REFUSED_AFTER},
+    {.name = "dropped", .details = 1u << GR_REFUSED_BY_USER | 1u << GR_REFUSED_AFTER},
     // By why. Nothing reclaims room yet.
     {.name = "stop asked", .details = 0x3e & ~(1u << GR_STOP_RECLAIM)},
     {.name = "refused",
