@@ -99,8 +99,6 @@ bool gr_daemon_may(const struct gr_identity *who, uint32_t uid);
 
 // POST /v1/jobs
 void gr_route_submit(void *context, struct gr_http_request *request);
-// GET /v1/jobs
-void gr_route_jobs(void *context, struct gr_http_request *request);
 // GET /v1/jobs/{id}
 void gr_route_job(void *context, struct gr_http_request *request);
 // POST /v1/jobs/{id}/stop
@@ -110,6 +108,11 @@ void gr_route_stop(void *context, struct gr_http_request *request);
 bool gr_route_spec_read(struct gr_daemon *daemon, struct gr_http_request *request,
                         struct gr_slice bytes, struct gr_spec *ret_spec,
                         struct gr_pool_refusal *ret_refusal);
+
+// --- route_list.c
+
+// GET /v1/jobs
+void gr_route_jobs(void *context, struct gr_http_request *request);
 
 // --- route_bulk.c
 
