@@ -48,17 +48,33 @@ struct gr_care {
 
 // --- the thread
 
-// Asks the drivers about each device of a visit.
+// How the device is now; as it was when the visit began if that is not known.
+static enum gr_health health_now(const struct gr_device_list *now, const struct gr_device *device)
+{
+    for (size_t i = 0; i < now->count; i++) {
+        if (strcmp(now->devices[i].address, device->address) == 0) {
+            return now->devices[i].health;
+        }
+    }
+    return device->health;
+}
+
+// Asks the drivers about each device of a visit. What a device reported once, an XID, is in no
+// answer of its driver, so it is looked at too, and now: the job that just ended may have met it.
 static void ask_drivers(struct gr_care *care, struct visit *visit)
 {
     struct gr_care_answer *answer = &visit->answer;
+    struct gr_device_list now = {0};
+    if (gr_device_watch_look(care->watch, &now, NULL) != 0) {
+        now = (struct gr_device_list){0};
+    }
     for (uint32_t i = 0; i < visit->device_count; i++) {
         const struct gr_device *device = &visit->devices[i];
         struct gr_err err;
         gr_err_init(&err);
         int rc = gr_device_check(care->watch, device, &err);
         enum gr_health health = GR_HEALTH_REPAIR;
-        if (rc == -EIO && device->health == GR_HEALTH_RESET) {
+        if ((rc == 0 || rc == -EIO) && health_now(&now, device) == GR_HEALTH_RESET) {
             rc = gr_device_reset(care->watch, device, &err);
             health = GR_HEALTH_RESET;
         }
@@ -71,6 +87,7 @@ static void ask_drivers(struct gr_care *care, struct visit *visit)
         memcpy(unwell->address, device->address, sizeof unwell->address);
         snprintf(unwell->text, sizeof unwell->text, "%.250s", err.text);
     }
+    gr_device_list_done(&now);
 }
 
 static void tell(struct gr_care *care)

@@ -1,7 +1,10 @@
 // Tests of how devices' health comes and goes, and of checking and resetting them.
 #include "fixture.h"
 
+#include "daemon/care.h"
+
 #include <errno.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -221,6 +224,43 @@ static void a_reset_takes_away_what_it_cures(void **state)
     assert_health(ONE, GR_HEALTH_GOOD, "");
 }
 
+// What happens between holders, as the daemon does it.
+static void a_visit_resets_a_card_whose_job_met_an_xid_that_asks_for_it(void **state)
+{
+    (void)state;
+    char text[512];
+    char program[256];
+    machine_add(ONE, "10de:2335", "0302", "nvidia", -1);
+    machine_nvml("card " ONE "\n" H200);
+    snprintf(text, sizeof text, "#!/bin/sh\necho \"$@\" > %s/arguments\n", machine_folder());
+    machine_write("smi", text);
+    snprintf(program, sizeof program, "%s/smi", machine_folder());
+    assert_int_equal(chmod(program, 0755), 0);
+    struct gr_device_config config = {.sysfs = machine_sysfs(), .nvml = GR_STANDIN, .smi = program};
+    assert_int_equal(gr_device_watch_open(&config, &watch, NULL), 0);
+    look();
+    assert_health(ONE, GR_HEALTH_GOOD, "");
+    machine_nvml("xid " ONE " 119\ncard " ONE "\n" H200);
+    struct gr_care *care = NULL;
+    assert_int_equal(gr_care_open("", watch, 3600000, &care, NULL), 0);
+    struct gr_care_visit visit = {.when = GR_CHECKS_AFTER,
+                                  .name = "n",
+                                  .user = "",
+                                  .devices = at(ONE),
+                                  .device_count = 1,
+                                  .checks_devices = true};
+    struct gr_care_answer answer;
+    struct pollfd poll_fd = {.fd = gr_care_fd(care), .events = POLLIN};
+    assert_int_equal(gr_care_begin(care, &visit, NULL), 0);
+    while (gr_care_poll(care, &answer) == 0) {
+        assert_int_equal(poll(&poll_fd, 1, 20000), 1);
+    }
+    gr_care_close(care);
+    assert_int_equal(answer.device_count, 0);
+    snprintf(program, sizeof program, "%s/arguments", machine_folder());
+    assert_int_equal(access(program, F_OK) == 0, geteuid() == 0); // only root may
+}
+
 static void devices_of_vendors_without_a_way_are_not_reset(void **state)
 {
     (void)state;
@@ -246,6 +286,7 @@ int main(void)
         CASE(a_check_between_holders_finds_what_was_left),
         CASE(a_card_without_a_handle_is_not_called_well),
         CASE(a_reset_takes_away_what_it_cures),
+        CASE(a_visit_resets_a_card_whose_job_met_an_xid_that_asks_for_it),
         CASE(devices_of_vendors_without_a_way_are_not_reset),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
