@@ -210,14 +210,20 @@ void gr_live_kill(struct gr_live_daemon *daemon, int signal)
 void gr_live_end(struct gr_live_daemon *daemon)
 {
     gr_live_stop(daemon);
-    if (daemon->root[0] != '\0') {
+    // Keepers may still put away what the last jobs left.
+    for (int i = 0; i < 50 && daemon->root[0] != '\0'; i++) {
         const char *argv[] = {"rm", "-rf", "--one-file-system", daemon->root, NULL};
         pid_t pid;
         if (posix_spawnp(&pid, "rm", NULL, NULL, (char *const *)(uintptr_t)argv, environ) == 0) {
             waitpid(pid, NULL, 0);
         }
-        daemon->root[0] = '\0';
+        if (access(daemon->root, F_OK) != 0) {
+            daemon->root[0] = '\0';
+            return;
+        }
+        pause_ms(20);
     }
+    daemon->root[0] = '\0';
 }
 
 int gr_live_drain(const struct gr_live_daemon *daemon, double most_s, struct gr_err *err)
