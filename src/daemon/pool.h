@@ -259,7 +259,7 @@ void gr_pool_devices_take(struct gr_pool *pool, struct gr_device_list *devices);
 // checks for that moment they come first.
 void gr_pool_node_return(struct gr_pool *pool, uint32_t node);
 
-// --- inside: pool_run.c and pool_nodes.c, for pool.c
+// --- inside: pool_run.c, pool_turn.c and pool_nodes.c, for pool.c
 
 // Adds facts for organisation, sites, variants and nodes of this machine that are not there yet.
 int gr_pool_enrol(struct gr_pool *pool, struct gr_err *err);
