@@ -2,6 +2,8 @@
 // pipe: whoever reaps the caller's children cannot take the answer away.
 #include "engine/local/node_checks.h"
 
+#include "engine/local/descendants.h"
+
 #include <assert.h>
 #include <dirent.h>
 #include <errno.h>
@@ -26,6 +28,8 @@
 #define LINE_SIZE 512
 // How long a run that was told to end may take until it is killed.
 #define CLOSE_MS 1000
+// Where a run's process has the pipe for its answer; it keeps nothing above.
+#define ANSWER_FD 3
 
 struct gr_node_checks {
     int fd;    // the run's answer
@@ -300,6 +304,23 @@ static void streams_close(struct run *run)
     }
 }
 
+// Ends what left the script's process group: the run adopts what its scripts orphan. What even KILL
+// does not end is not waited for.
+static void orphans_end(void)
+{
+    int64_t end_ms = now_ms() + CLOSE_MS / 2;
+    for (;;) {
+        pid_t pid = waitpid(-1, NULL, WNOHANG);
+        if ((pid < 0 && errno == ECHILD) || now_ms() >= end_ms) {
+            return;
+        }
+        if (pid == 0) {
+            (void)gr_descendants_kill(NULL, NULL);
+            (void)poll(NULL, 0, 1);
+        }
+    }
+}
+
 static void script_run(struct run *run, const char *name, const char *path)
 {
     char text[GR_NODE_CHECKS_TEXT_SIZE];
@@ -316,6 +337,7 @@ static void script_run(struct run *run, const char *name, const char *path)
     kill(-pid, SIGKILL); // it, or what it left behind
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
     }
+    orphans_end();
     close(pidfd);
     streams_close(run);
     run->result.ran++;
@@ -418,6 +440,13 @@ static void run_main(const struct gr_node_checks_config *config, int answer)
     sigset_t told;
     setsid();
     prctl(PR_SET_PDEATHSIG, SIGTERM);
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
+    // The daemon's connections above all: a client must see when the daemon closes one.
+    if ((answer != ANSWER_FD && dup3(answer, ANSWER_FD, O_CLOEXEC) < 0) ||
+        syscall(SYS_close_range, ANSWER_FD + 1U, ~0U, 0U) != 0) {
+        _exit(1);
+    }
+    answer = ANSWER_FD;
     sigemptyset(&told);
     sigaddset(&told, SIGTERM);
     sigprocmask(SIG_SETMASK, &told, NULL);

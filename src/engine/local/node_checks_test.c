@@ -189,6 +189,32 @@ static void a_script_that_hangs_is_killed_with_what_it_started(void **state)
     assert_true(result.took_ms < 5000);
 }
 
+static void a_run_keeps_nothing_open_and_leaves_nothing_running(void **state)
+{
+    (void)state;
+    char text[512];
+    int kept = fcntl(0, F_DUPFD_CLOEXEC, 200); // stands for a client's connection
+    assert_true(kept >= 200);
+    (void)snprintf(text, sizeof text,
+                   "test ! -e /proc/$PPID/fd/%d || { echo keeps it; exit 1; }\n"
+                   "setsid sh -c 'echo $$ >%s/pid; exec sleep 1000' &\n"
+                   "until [ -s %s/pid ]; do sleep 0.01; done",
+                   kept, root, root);
+    script("start.d/a", 0755, text);
+    run(GR_CHECKS_START, 10000);
+    close(kept);
+    assert_string_equal(result.text, "");
+    assert_true(result.is_well);
+    (void)snprintf(text, sizeof text, "%s/pid", root);
+    FILE *file = fopen(text, "re");
+    assert_non_null(file);
+    int pid = 0;
+    assert_int_equal(fscanf(file, "%d", &pid), 1);
+    fclose(file);
+    assert_true(pid > 1);
+    assert_int_equal(kill(pid, 0), -1);
+}
+
 static void closing_early_ends_the_run(void **state)
 {
     (void)state;
@@ -286,6 +312,7 @@ int main(void)
         CASE(devices_are_reported_one_by_one),
         CASE(much_output_is_read_and_forgotten),
         CASE(a_script_that_hangs_is_killed_with_what_it_started),
+        CASE(a_run_keeps_nothing_open_and_leaves_nothing_running),
         CASE(closing_early_ends_the_run),
         CASE(what_others_may_change_is_never_run),
         CASE(without_scripts_all_is_well),
