@@ -95,6 +95,12 @@ struct gr_pool_cached_user {
     uint32_t uid, user;
 };
 
+// How an array ended of which nothing lives any more; 0: nothing is cached.
+struct gr_pool_cached_array {
+    uint64_t array;
+    bool is_well; // all of its elements
+};
+
 // Which of the pool's variants a kind means, while there are `variants` of them.
 struct gr_pool_cached_kind {
     char kind[GR_NAME_SIZE]; // "" : nothing is cached
@@ -150,6 +156,7 @@ struct gr_pool {
     // Orders for the engine, in order, until it takes them.
     struct gr_pool_order *orders;
     size_t order_count, order_done, order_room;
+    struct gr_pool_cached_array arrays[GR_POOL_CACHED];
     struct gr_pool_cached_user users[GR_POOL_CACHED];
     struct gr_pool_cached_kind kind_bits[GR_POOL_CACHED];
     uint8_t salts[4096]; // random bytes for asides, used up from salts_left down

@@ -201,11 +201,18 @@ static bool ended_well(struct gr_pool *pool, const struct gr_ended *first)
 {
     uint64_t array = first->array == first->id ? first->id : 0;
     struct gr_ended ended = *first;
+    // An array has up to 65,536 rows, maybe on the disk, and what they say never changes.
+    struct gr_pool_cached_array *cached = &pool->arrays[array % GR_POOL_CACHED];
+    if (array != 0 && cached->array == array) {
+        return cached->is_well;
+    }
     do {
         if (ended.dropped != 0 || ended.ending.outcome != GR_OUTCOME_DONE) {
+            *cached = (struct gr_pool_cached_array){.array = array, .is_well = false};
             return false;
         }
     } while (array != 0 && gr_pool_ended_find(pool, ended.id + 1, &ended) && ended.array == array);
+    *cached = (struct gr_pool_cached_array){.array = array, .is_well = true};
     return true;
 }
 

@@ -215,6 +215,19 @@ def many_streams_over_a_large_group_hold_nobody_up(pool):
                  {"signal": "KILL"})
 
 
+def how_an_array_ended_is_answered_again_and_again(pool):
+    well = pool.submit(command=["true"], array="0-9")
+    badly = pool.submit(command=["sh", "-c", "test $GRANARY_ARRAY_INDEX -ne 7"], array="0-9")
+    for id in list(range(well, well + 10)) + list(range(badly, badly + 10)):
+        pool.wait_for_state(id, "done", "failed")
+    for _ in range(3):
+        for id, how, would in ((well, "ok", True), (well, "failed", False), (well, "any", True),
+                               (badly, "ok", False), (badly, "failed", True)):
+            spec = {"command": ["true"], "after": [{"job": id, "how": how}]}
+            body = json.loads(pool.ask("POST", "/v1/jobs?dry_run=true", spec)[1])
+            assert (body["would"] != "refuse") == would, (id, how, body)
+
+
 def trace(pid):
     """Takes hold of a process as a debugger does, and does not care about it any more."""
     library = ctypes.CDLL(None, use_errno=True)
