@@ -162,8 +162,10 @@ static int take_pids(void *context, int say)
     for (int i = 0; i < 8; i++) {
         pid_t pid = fork();
         if (pid == 0) {
-            close(say); // who listens waits for the trial, not for these
+            close(say);             // who listens waits for the trial, not for these
+            alarm(TRIAL_MS / 1000); // not inherited: who tries it out may be killed meanwhile
             pause();
+            _exit(0);
         }
         if (pid < 0) {
             return errno == EAGAIN ? 0 : GR_CHECK_UNTRIED;
