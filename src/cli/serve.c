@@ -23,7 +23,8 @@ struct serve_options {
     struct gr_options_list hosts;
     size_t queue;
     bool in_background, ends, shows_routes, is_quiet, has_no_engine, stops_jobs;
-    int64_t jobs, nodes, org_jobs, snapshot_every, idle_s, idle_stop_s, journal_mib, pieces, orgs;
+    int64_t jobs, nodes, org_jobs, snapshot_every, idle_s, idle_stop_s, grace_s, journal_mib,
+        pieces, orgs;
     int64_t drained_percent;
 };
 
@@ -116,6 +117,7 @@ static void configure(const struct serve_options *options, const char **hosts,
     pool->snapshot_every = (uint64_t)options->snapshot_every;
     pool->journal_limit_bytes = (uint64_t)options->journal_mib << 20;
     pool->drain_percent = (uint32_t)options->drained_percent;
+    pool->grace_most_ms = options->grace_s * 1000;
     pool->idle_ms = options->idle_s * 1000;
     pool->idle_stop_ms = options->idle_stop_s * 1000;
 }
@@ -133,6 +135,7 @@ static int run(int argc, char **argv)
                                     .org_jobs = config.pool.org_jobs_most,
                                     .snapshot_every = (int64_t)config.pool.snapshot_every,
                                     .drained_percent = config.pool.drain_percent,
+                                    .grace_s = config.pool.grace_most_ms / 1000,
                                     .idle_s = config.pool.idle_ms / 1000};
     const struct gr_option table[] = {
         {.name = "state",
@@ -212,6 +215,15 @@ static int run(int argc, char **argv)
          .high = 31536000,
          .store = &options.idle_stop_s,
          .help = "Stop a job that is held-idle for so long. The default is 0: never."},
+        {.name = "max-grace",
+         .type = GR_OPTION_INT,
+         .value = "SECONDS",
+         .low = 0,
+         .high = 315360000,
+         .store = &options.grace_s,
+         .help = "Longest time from the signal to KILL where the pool stops a job by itself (time "
+                 "limit, drain, held-idle), whatever the job asks for. The default is 600; 0: no "
+                 "bound."},
         {.name = "max-jobs",
          .type = GR_OPTION_INT,
          .value = "N",

@@ -40,9 +40,10 @@ struct gr_pool_config {
     size_t waiting_bytes_most;    // bytes that may wait to be durable before requests are refused
     uint64_t journal_limit_bytes; // 0: none
     uint32_t org_jobs_most;       // jobs of one organisation, held, waiting and running
-    int64_t idle_ms;              // held-idle is shown after so long; 0: never
-    int64_t idle_stop_ms;         // and the job stopped after so long; 0: never
-    uint32_t drain_percent;       // of the nodes at most drain by themselves
+    int64_t grace_most_ms;    // longest grace where the pool itself stops a job; 0: as specs say
+    int64_t idle_ms;          // held-idle is shown after so long; 0: never
+    int64_t idle_stop_ms;     // and the job stopped after so long; 0: never
+    uint32_t drain_percent;   // of the nodes at most drain by themselves
     struct gr_engine *engine; // instead of this machine's own, for simulations; borrowed; or NULL
     int64_t (*clock_ms)(void *context); // instead of the system's clock, for simulations; or NULL
     void *clock_context;                // handed to it

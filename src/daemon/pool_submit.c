@@ -586,6 +586,11 @@ bool gr_pool_stop(struct gr_pool *pool, uint64_t job, enum gr_stop_why why, uint
     }
     signal = signal == 0 ? spec.stop_signal : signal;
     grace_ms = grace_ms < 0 ? spec.grace_ms : grace_ms;
+    // What the pool takes back it gets back: a submitter's patience counts only for his own stops.
+    int64_t most_ms = pool->config.grace_most_ms;
+    if (why != GR_STOP_BY_USER && most_ms > 0 && grace_ms > most_ms) {
+        grace_ms = most_ms;
+    }
     struct gr_event event =
         gr_decide_stop(pool->core, gr_pool_now(pool), job, why, signal, grace_ms);
     gr_pool_fact(pool, &event);

@@ -117,19 +117,29 @@ static int begin(const char *dir, const struct gr_core_config *config, struct gr
     if (recovery->before != 0 && recovery->before - 1 < most) {
         most = recovery->before - 1;
     }
-    struct gr_snapshot *snapshot = NULL;
-    int rc = gr_snapshot_open(dir, most, recovery->passed, sizeof recovery->passed, &snapshot, err);
-    if (rc == -ENOENT) {
+    struct gr_snapshot_mark mark;
+    int rc;
+    do {
+        struct gr_snapshot *snapshot = NULL;
+        rc = gr_snapshot_open(dir, most, recovery->passed, sizeof recovery->passed, &snapshot, err);
+        if (rc == -ENOENT) {
+            return gr_core_new(config, ret_core, err);
+        }
+        if (rc != 0) {
+            return rc;
+        }
+        size_t size;
+        const uint8_t *bytes = gr_snapshot_bytes(snapshot, &size);
+        mark = gr_snapshot_mark_get(snapshot);
+        rc = gr_core_load(config, bytes, size, ret_core, err);
+        gr_snapshot_close(snapshot);
+        most = mark.sequence - 1;
+        // One that another release wrote is passed over as a damaged one is: an older one, or the
+        // journal from its beginning, says the same.
+    } while (rc == -EBADMSG && most > 0);
+    if (rc == -EBADMSG) {
         return gr_core_new(config, ret_core, err);
     }
-    if (rc != 0) {
-        return rc;
-    }
-    size_t size;
-    const uint8_t *bytes = gr_snapshot_bytes(snapshot, &size);
-    struct gr_snapshot_mark mark = gr_snapshot_mark_get(snapshot);
-    rc = gr_core_load(config, bytes, size, ret_core, err);
-    gr_snapshot_close(snapshot);
     if (rc != 0) {
         gr_err_prefix(err, "snapshot of fact %llu", (unsigned long long)mark.sequence);
         return rc;

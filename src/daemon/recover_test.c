@@ -4,6 +4,7 @@
 
 #include "codec/event_bytes.h"
 #include "daemon/fixture.h"
+#include "journal/snapshot.h"
 
 #include <errno.h>
 
@@ -172,6 +173,25 @@ static void a_bad_snapshot_is_passed_over(void **state)
     recover_and_compare(2);
 }
 
+static void a_snapshot_that_another_release_wrote_is_passed_over(void **state)
+{
+    (void)state;
+    struct gr_recovery recovery = {0};
+    static const char *const newest = "a state in a format that nobody here has heard of";
+    add_group(2);
+    fixture_good(gr_recover_and_save(fixture_dir, &config, &recovery, &err), &err);
+    add_group(2);
+    struct gr_snapshot_mark mark = {.sequence = 4};
+    memcpy(mark.hash, gr_journal_tip_get(journal).hash, sizeof mark.hash);
+    struct gr_snapshot_writer *writer;
+    fixture_good(gr_snapshot_create(fixture_path("snapshots"), &mark, &writer, &err), &err);
+    fixture_good(gr_snapshot_write(writer, newest, strlen(newest), &err), &err);
+    fixture_good(gr_snapshot_commit(writer, 2, &err), &err);
+    recover_and_compare(2);
+    assert_int_equal(unlink(fixture_path("snapshots/00000000000000000002.snapshot")), 0);
+    recover_and_compare(0);
+}
+
 static void a_snapshot_of_another_journal_stops_it(void **state)
 {
     (void)state;
@@ -273,6 +293,7 @@ int main(void)
         RECOVER_TEST(it_goes_as_far_as_it_is_told_in_whole_groups),
         RECOVER_TEST(a_snapshot_beyond_what_is_asked_for_is_not_taken),
         RECOVER_TEST(a_bad_snapshot_is_passed_over),
+        RECOVER_TEST(a_snapshot_that_another_release_wrote_is_passed_over),
         RECOVER_TEST(a_snapshot_of_another_journal_stops_it),
         RECOVER_TEST(a_fact_that_does_not_follow_stops_it),
         RECOVER_TEST(a_fact_with_another_number_stops_it),

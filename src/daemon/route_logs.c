@@ -7,7 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
+
+// How often a log that is not there yet is looked for, in milliseconds: it costs walks of paths.
+#define OPEN_MS 200
 
 // One stream of a log.
 struct gr_log_stream {
@@ -18,7 +22,8 @@ struct gr_log_stream {
     uint32_t attempt, task;
     unsigned stream; // 1 output, 2 error
     bool follows;
-    int fd; // -1: not there yet
+    int fd;          // -1: not there yet
+    int64_t open_ms; // then it is tried again at this time, monotonic
     off_t at;
 };
 
@@ -48,8 +53,15 @@ static long read_log(void *context, char *bytes, size_t size)
     // Asked before reading: what is written until the end is read after it.
     bool goes_on = log->follows && is_live(log);
     if (log->fd < 0) {
+        struct timespec now;
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        int64_t now_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+        if (goes_on && now_ms < log->open_ms) {
+            return 0;
+        }
         int fd = open_log(log);
         if (fd < 0) {
+            log->open_ms = now_ms + OPEN_MS;
             return goes_on ? 0 : -1;
         }
         log->fd = fd;

@@ -51,6 +51,7 @@ struct gr_serve_config gr_serve_default(void)
                                              .spec_bytes_most = (size_t)128 << 20,
                                              .waiting_bytes_most = (size_t)64 << 20,
                                              .org_jobs_most = 1u << 20,
+                                             .grace_most_ms = 600000,
                                              .idle_ms = 600000,
                                              .drain_percent = 20,
                                              .has_engine = true}};

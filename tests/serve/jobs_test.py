@@ -444,5 +444,14 @@ def cpu_time_and_peak_memory_are_recorded():
         assert view["cpu_ms"] >= 20 and view["peak_kib"] >= 50 << 10, view
 
 
+def a_job_cannot_keep_its_devices_by_a_long_grace():
+    with Pool("--max-grace", "1") as pool:
+        job = pool.submit("trap '' TERM; sleep 1000", limit="500ms",
+                          stop={"signal": "CONT", "grace": "86400h"})
+        view = pool.wait(job)
+        assert view["state"] == "time-limit" and view["signal"] == "KILL", view
+        assert view["ended_ms"] - view["started_ms"] < 20000, view
+
+
 if __name__ == "__main__":
     sys.exit(main(cases_of(globals()), sys.argv[1:]))
