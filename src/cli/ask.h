@@ -22,6 +22,7 @@ struct gr_cli_ask {
     int64_t tasks, devices, cpu, priority, requeue;   // devices and cpu in thousandths
     bool has_tasks, has_devices, has_cpu;             // given
     bool has_priority, has_requeue;                   // given
+    bool now;                                         // only if it can start at once
     struct gr_options_list env, secrets, after;       // options that may be given again
     char **argv;                                      // the command and its arguments
     size_t argc;                                      // 0: from the file
@@ -114,6 +115,10 @@ struct gr_cli_ask {
          .value = "RANGE",                                                                         \
          .store = &(ask)->array,                                                                   \
          .help = "Once for each index: 0-9, 1-100:2, or 0-99%5 with five at a time."},             \
+        {.name = "now",                                                                            \
+         .type = GR_OPTION_FLAG,                                                                   \
+         .store = &(ask)->now,                                                                     \
+         .help = "Only if it can start at once; else nothing is submitted (exit code 5)."},        \
         {.name = "requeue",                                                                        \
          .type = GR_OPTION_INT,                                                                    \
          .value = "N",                                                                             \

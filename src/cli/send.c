@@ -10,14 +10,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static int send_one(struct gr_cli_remote *remote, const json_t *body, const char *key, bool dry_run,
-                    struct gr_cli_sent *sent, struct gr_err *err)
+static int send_one(const struct gr_cli_ask *ask, struct gr_cli_remote *remote, const json_t *body,
+                    const char *key, bool dry_run, struct gr_cli_sent *sent, struct gr_err *err)
 {
     struct gr_client_path path;
     json_t *answer = NULL;
     int64_t id;
     gr_client_path_init(&path, "/v1/jobs");
     gr_client_path_query(&path, "dry_run", dry_run ? "true" : NULL);
+    gr_client_path_query(&path, "now", ask->now ? "true" : NULL);
     int code = gr_client_post(remote->client, &path, body, key, &answer, err);
     if (code < 0) {
         return code;
@@ -57,7 +58,7 @@ static int send_all(const struct gr_cli_ask *ask, struct gr_cli_asked *asked,
         }
         if (code == 0) {
             const char *own = key != NULL && asked->file.count > 1 ? numbered : key;
-            code = send_one(remote, body, own, dry_run, &sent[i], err);
+            code = send_one(ask, remote, body, own, dry_run, &sent[i], err);
         }
         json_decref(body);
         if (code == 0) {

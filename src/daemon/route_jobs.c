@@ -114,10 +114,29 @@ static void reply_dry(struct gr_daemon *daemon, struct gr_http_request *request,
     gr_daemon_reply(daemon, request, 200, object);
 }
 
+// Replies if a submission that will not wait would have to. False: it did.
+static bool can_start_now(struct gr_daemon *daemon, struct gr_http_request *request,
+                          const struct gr_spec *spec)
+{
+    struct gr_pool_refusal refusal;
+    bool starts = false;
+    bool has_places;
+    if (!gr_pool_submit_try(daemon->pool, spec, &starts, &has_places, &refusal)) {
+        gr_daemon_refuse(daemon, request, &refusal);
+        return false;
+    }
+    if (!starts) {
+        gr_http_reply_error(request, 503, "no-capacity", "there is no room for it now",
+                            "submit it without --now and it waits; `granary ps` shows what runs",
+                            NULL);
+    }
+    return starts;
+}
+
 void gr_route_submit(void *context, struct gr_http_request *request)
 {
     struct gr_daemon *daemon = context;
-    static const char *const names[] = {"dry_run", NULL};
+    static const char *const names[] = {"dry_run", "now", NULL};
     if (((struct gr_caller *)gr_http_request_data(request))->bulk != NULL) {
         gr_route_submit_end(daemon, request);
         return;
@@ -127,6 +146,7 @@ void gr_route_submit(void *context, struct gr_http_request *request)
         return;
     }
     bool is_dry = gr_daemon_query_flag(request, "dry_run", &is_good);
+    bool is_now = is_good && gr_daemon_query_flag(request, "now", &is_good);
     uint8_t key[32];
     int has_key = is_good ? gr_daemon_key(daemon, request, key) : -1;
     if (has_key < 0 || (!is_dry && gr_daemon_is_refused(daemon, request))) {
@@ -152,6 +172,9 @@ void gr_route_submit(void *context, struct gr_http_request *request)
     }
     if (is_dry) {
         reply_dry(daemon, request, &spec);
+        return;
+    }
+    if (is_now && !can_start_now(daemon, request, &spec)) {
         return;
     }
     if (!gr_pool_submit(daemon->pool, &spec, has_key > 0 ? key : NULL, &done, &refusal)) {

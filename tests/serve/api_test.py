@@ -597,5 +597,17 @@ def shutdown_keeps_jobs_or_stops_them():
         assert pool.state_of(job) == "stopped" and pool.state_of(waiting) == "stopped"
 
 
+def who_will_not_wait_is_refused_where_there_is_no_room_and_leaves_nothing():
+    with Pool(pretend="2xh20") as pool:
+        spec = {"command": ["sleep", "1000"], "kind": "h20", "devices": 2}
+        first = pool.ask("POST", "/v1/jobs?now=true", spec)
+        assert first.status == 201, first
+        pool.wait(first.json()["id"], "running")
+        before = pool.sequence()
+        _refused(pool.ask("POST", "/v1/jobs?now=true", spec), 503, "no-capacity")
+        assert pool.sequence() == before
+        assert pool.ask("POST", "/v1/jobs?now=true", {"command": ["true"]}).status == 201
+
+
 if __name__ == "__main__":
     sys.exit(main(cases_of(globals()), sys.argv[1:]))
