@@ -324,7 +324,8 @@ static int submit_run(void *context, double *ret_values, struct gr_err *err)
     all_s = cpu_s(CLOCK_PROCESS_CPUTIME_ID) - all_s;
     double groups = (double)work->groups;
     double jobs_per_group = jobs / groups;
-    double whole, payload;
+    double whole = 0;
+    double payload = 0;
     ret_values[0] = jobs / (now - begin);
     rc = run_plain(work, (size_t)((double)work->group_bytes / groups), &whole, err);
     rc = rc != 0 ? rc
