@@ -271,7 +271,7 @@ def a_lock_on_the_own_image_does_not_keep_a_job_from_being_stopped(pool):
 
 def main():
     global PROGRAM
-    PROGRAM = sys.argv[1]
+    PROGRAM = os.path.abspath(sys.argv[1])  # it is started in a folder of its own
     names = sys.argv[2:]
     tests = [test for name, test in list(globals().items())
              if callable(test) and getattr(test, "__code__", None) is not None
