@@ -268,6 +268,7 @@ static void texts_are_utf8_without_surprises(void **state)
         spec.argv = (struct gr_spec_texts){(const char *[]){"x", odd[i]}, 2};
         assert_good(&spec); // a program may be given any text
     }
+    spec = good();
     spec.name = "Größe 大 \xf0\x9f\x90\x87";
     assert_good(&spec);
 }
