@@ -6,6 +6,38 @@
 
 #include <string.h>
 
+// What passes in each state while `passed` milliseconds go by and nothing happens.
+static struct gr_device_time time_passed(const struct gr_core *core, unsigned __int128 passed)
+{
+    struct gr_place_totals totals = gr_place_totals_get(gr_pool(core));
+    uint64_t held_broken =
+        core->broken_milli - totals.free_milli[GR_NODE_BROKEN] - totals.withheld_milli;
+    return (struct gr_device_time){.used = (core->used_milli - held_broken) * passed,
+                                   .idle = totals.free_milli[GR_NODE_UP] * passed,
+                                   .maintenance = totals.free_milli[GR_NODE_DRAINED] * passed,
+                                   .broken = core->broken_milli * passed};
+}
+
+static void time_add(struct gr_device_time *time, const struct gr_device_time *more)
+{
+    time->used += more->used;
+    time->idle += more->idle;
+    time->maintenance += more->maintenance;
+    time->broken += more->broken;
+}
+
+struct gr_device_time gr_core_device_time_at(const struct gr_core *core, int64_t at_ms)
+{
+    assert(core != NULL);
+    struct gr_device_time time = core->time;
+    if (core->sequence != 0 && at_ms > core->now_ms) {
+        struct gr_device_time more =
+            time_passed(core, (unsigned __int128)((uint64_t)at_ms - (uint64_t)core->now_ms));
+        time_add(&time, &more);
+    }
+    return time;
+}
+
 // Device-time passes up to `at_ms`.
 static void advance(struct gr_core *core, int64_t at_ms)
 {
@@ -15,14 +47,9 @@ static void advance(struct gr_core *core, int64_t at_ms)
     assert(at_ms >= core->now_ms);
     unsigned __int128 passed = (unsigned __int128)((uint64_t)at_ms - (uint64_t)core->now_ms);
     if (passed != 0) {
-        struct gr_place_totals totals = gr_place_totals_get(gr_pool(core));
-        uint64_t held_broken =
-            core->broken_milli - totals.free_milli[GR_NODE_BROKEN] - totals.withheld_milli;
-        core->time.used += (core->used_milli - held_broken) * passed;
-        core->time.idle += totals.free_milli[GR_NODE_UP] * passed;
-        core->time.maintenance += totals.free_milli[GR_NODE_DRAINED] * passed;
-        core->time.broken += core->broken_milli * passed;
-        core->time_all += totals.all_milli * passed;
+        struct gr_device_time more = time_passed(core, passed);
+        time_add(&core->time, &more);
+        core->time_all += gr_place_totals_get(gr_pool(core)).all_milli * passed;
         core->now_ms = at_ms;
     }
 }

@@ -155,6 +155,8 @@ uint64_t gr_core_used_milli(const struct gr_core *core);
 struct gr_device_time {
     unsigned __int128 used, idle, maintenance, broken; // the words of the glossary
 };
+// As it will be at `at_ms` if nothing happens until then; before gr_core_now it is as of then.
+struct gr_device_time gr_core_device_time_at(const struct gr_core *core, int64_t at_ms);
 // See struct gr_device_time; up to gr_core_now.
 struct gr_device_time gr_core_device_time(const struct gr_core *core);
 // Organisations, sites and variants by index; NULL beyond what was added.

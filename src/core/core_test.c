@@ -182,6 +182,12 @@ static void device_time_adds_up_and_broken_comes_before_used(void **state)
     f.at += 320; // 8 idle, 2 broken
     fixture_node_state(&f, 1, GR_NODE_UP);
     struct gr_device_time time = gr_core_device_time(f.core);
+    struct gr_device_time later = gr_core_device_time_at(f.core, gr_core_now(f.core) + 7);
+    struct gr_device_time as_of_now = gr_core_device_time_at(f.core, 0);
+    struct gr_place_totals totals = gr_place_totals_get(gr_core_place(f.core));
+    assert_true(later.used + later.idle + later.maintenance + later.broken ==
+                time.used + time.idle + time.maintenance + time.broken + totals.all_milli * 7);
+    assert_true(memcmp(&as_of_now, &time, sizeof time) == 0);
     assert_true(time.used == of(3, 10) + of(3, 20) + of(3, 160));
     assert_true(time.idle == of(5, 10) + of(5, 160) + of(8, 320));
     assert_true(time.maintenance == of(5, 20));

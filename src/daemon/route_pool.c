@@ -243,7 +243,7 @@ static void write_jobs(FILE *out, const struct gr_pool *pool)
 static void write_pool(FILE *out, const struct gr_daemon *daemon)
 {
     struct gr_pool *pool = daemon->pool;
-    struct gr_device_time time = gr_core_device_time(pool->core);
+    struct gr_device_time time = gr_core_device_time_at(pool->core, gr_pool_now(pool));
     uint64_t groups;
     uint64_t bytes;
     gr_commit_counts(pool->commit, &groups, &bytes);

@@ -15,6 +15,7 @@
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -142,13 +143,17 @@ static void check_begin(struct serve *serve)
     }
     pid_t pid = fork();
     if (pid == 0) {
-        close(serve->dir.lock_fd); // a daemon that is killed must leave nobody with its lock
+        // Nobody may be left with the lock of a daemon that is killed, or with what its caller
+        // waits on.
+        (void)dup2(ends[1], STDERR_FILENO + 1);
+        (void)syscall(SYS_close_range, STDERR_FILENO + 2, ~0U, 0U);
         struct gr_local_check checks[GR_DAEMON_CHECKS];
         struct gr_local_config config = {.dir = path, .checks = serve->config->pool.checks};
         memset(checks, 0, sizeof checks);
         int count = gr_local_check(&config, checks, GR_DAEMON_CHECKS, NULL);
         // Texts of the program have the same addresses in the parent.
-        ssize_t written = count > 0 ? write(ends[1], checks, (size_t)count * sizeof checks[0]) : 0;
+        ssize_t written =
+            count > 0 ? write(STDERR_FILENO + 1, checks, (size_t)count * sizeof checks[0]) : 0;
         _exit(written < 0);
     }
     close(ends[1]);
@@ -458,6 +463,20 @@ static int log_to_file(const struct serve *serve, struct gr_err *err)
     return 0;
 }
 
+// A directory of node checks that is not there would mean that none run.
+static int find_checks(const struct gr_serve_config *config, struct gr_err *err)
+{
+    struct stat found;
+    const char *dir = config->pool.checks;
+    if (dir == NULL) {
+        return 0;
+    }
+    if (stat(dir, &found) != 0) {
+        return gr_fail_errno(err, "--checks %s", dir);
+    }
+    return S_ISDIR(found.st_mode) ? 0 : gr_fail(err, -ENOTDIR, "--checks %s is no directory", dir);
+}
+
 // Everything in this process. `ready_fd` hears when the pool serves; -1: nobody waits.
 static int serve_here(const struct gr_serve_config *config, int ready_fd, struct gr_err *err)
 {
@@ -472,6 +491,7 @@ static int serve_here(const struct gr_serve_config *config, int ready_fd, struct
     rc = rc != 0 ? rc
                  : gr_state_dir_open(config->state_dir == NULL ? path : config->state_dir,
                                      &serve->dir, err);
+    rc = rc != 0 ? rc : find_checks(config, err);
     rc = rc != 0 ? rc : launch(serve, err);
     if (rc == 0) {
         if (config->pool.has_engine) {

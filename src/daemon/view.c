@@ -293,7 +293,7 @@ json_t *gr_view_pool(struct gr_pool *pool)
     json_t *time = json_object();
     json_t *journal = json_object();
     json_t *engine = json_object();
-    struct gr_device_time device_time = gr_core_device_time(pool->core);
+    struct gr_device_time device_time = gr_core_device_time_at(pool->core, gr_pool_now(pool));
     int rc = object == NULL;
     rc |= gr_json_set_text(object, "version", gr_slice_of(GR_VERSION));
     rc |= gr_json_set_int(object, "epoch", gr_journal_tip_get(pool->journal).epoch);

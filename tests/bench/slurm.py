@@ -5,7 +5,7 @@
 
 Both take the same jobs as one array of /bin/true, both with the settings that their documentation
 names for many short jobs, and both count from the first submission until the last job has ended.
-Slurm comes from ../shared/slurm/up (Debian's packages); where it is not there, no figure is listed.
+Slurm comes from ../shared/slurm/up (Debian's packages); where it is not there, nothing is measured.
 """
 
 import argparse
@@ -162,10 +162,10 @@ def main():
     parser.add_argument("--long", action="store_true")
     parser.add_argument("--list", action="store_true")
     args = parser.parse_args()
-    if not is_there():
-        print("slurm_jobs_ratio: skipped, no Slurm is installed here", file=sys.stderr)
-    elif args.list:
+    if args.list:
         print(*FIGURE)
+    elif not is_there():
+        print("slurm_jobs_ratio: skipped, no Slurm is installed here", file=sys.stderr)
     elif args.only in FIGURE[0]:
         measure(args.program, args.jobs or (2000 if args.long else 200))
 

@@ -2,6 +2,7 @@
 the program; by hand also with the names of cases."""
 
 import os
+import subprocess
 import sys
 
 from pool import Pool, cases_of, lines_of, main, until
@@ -134,6 +135,14 @@ def device_numbers_stay_when_more_are_added():
         assert len({(device["node"], device["index"]) for device in devices}) == len(devices)
         assert pool.run(kind="h20", devices=2)["state"] == "done"
         assert pool.run(kind="h200", devices=2)["state"] == "done"
+
+
+def a_directory_of_checks_that_is_not_there_stops_the_start():
+    with Pool("--checks", "/nonexistent", starts=False) as pool:
+        done = subprocess.run([Pool.program, "serve", "--state", pool.state, "--listen", "none",
+                               "--checks", "/nonexistent"], stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, timeout=60, check=False)
+        assert done.returncode != 0 and b"/nonexistent" in done.stdout, done
 
 
 if __name__ == "__main__":
