@@ -98,6 +98,10 @@ static void show_page(void *context, const json_t *pool, int64_t now_ms,
                      json_is_true(json_object_get(json_object_get(pool, "journal"), "full"))
                          ? "; the disk is full: nothing new is taken"
                          : "");
+    const char *problem = gr_cli_get_text_in(pool, "history", "problem", "");
+    if (problem[0] != '\0') {
+        gr_cli_page_put(&page, "history", problem);
+    }
     gr_cli_page_put(&page, "policy", gr_cli_get_text(pool, "policy", ""));
 }
 

@@ -290,7 +290,7 @@ static bool is_worth_again(CURLcode curl, long status, struct gr_slice body)
            memmem(body.text, body.size, "\"unavailable\"", 13) != NULL;
 }
 
-// The pool keeps no more keys for now.
+// The pool keeps no more keys.
 static bool is_out_of_keys(CURLcode curl, long status, struct gr_slice body)
 {
     return curl == CURLE_OK && status == 429 && body.size > 0 &&

@@ -30,7 +30,7 @@ struct gr_daemon {
     struct gr_log_stream *logs;       // those that follow
     struct gr_http_request **paused;  // bulk submissions that wait for their turn
     size_t paused_count, paused_room; // of paused
-    size_t answers_bytes;             // of all bulk submissions, kept for now
+    size_t answers_bytes;             // of all bulk submissions, not sent yet
     unsigned bulk_count;              // bulk submissions that are coming in or being answered
     struct gr_local_check checks[GR_DAEMON_CHECKS]; // what the engine can do here
     int check_count;                                // of checks

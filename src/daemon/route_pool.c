@@ -271,6 +271,14 @@ static void write_pool(FILE *out, const struct gr_daemon *daemon)
     fprintf(out, "granary_journal_waiting_bytes %zu\n", gr_commit_bytes(pool->commit));
     family(out, "granary_journal_full", "gauge", "", "1 while the disk of the journal is full");
     fprintf(out, "granary_journal_full %d\n", gr_commit_is_full(pool->commit));
+    family(out, "granary_history_sequence", "gauge", "",
+           "Sequence up to which the table of ended jobs is complete");
+    fprintf(out, "granary_history_sequence %" PRIu64 "\n", gr_history_upto(pool->history));
+    char problem[160];
+    gr_history_problem(pool->history, problem, sizeof problem);
+    family(out, "granary_history_failed", "gauge", "",
+           "1 while the table of ended jobs cannot be written; `granary pool` says why");
+    fprintf(out, "granary_history_failed %d\n", problem[0] != '\0');
     family(out, "granary_engine_up", "gauge", "", "1 while the engine is reached");
     fprintf(out, "granary_engine_up %d\n", pool->engine_is_up);
     family(out, "granary_http_requests", "counter", "", "Requests served since the start");

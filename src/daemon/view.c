@@ -292,6 +292,7 @@ json_t *gr_view_pool(struct gr_pool *pool)
     json_t *jobs = json_object();
     json_t *time = json_object();
     json_t *journal = json_object();
+    json_t *history = json_object();
     json_t *engine = json_object();
     struct gr_device_time device_time = gr_core_device_time_at(pool->core, gr_pool_now(pool));
     int rc = object == NULL;
@@ -314,7 +315,12 @@ json_t *gr_view_pool(struct gr_pool *pool)
     rc |= gr_json_set_int(journal, "durable", (int64_t)gr_commit_durable(pool->commit));
     rc |= gr_json_set_int(journal, "snapshot", (int64_t)pool->snapshot_at);
     rc |= gr_json_set_bool(journal, "full", gr_commit_is_full(pool->commit));
+    char problem[160];
+    gr_history_problem(pool->history, problem, sizeof problem);
+    rc |= gr_json_set_text(history, "problem", gr_slice_of(problem));
+    rc |= gr_json_set_int(history, "upto", (int64_t)gr_history_upto(pool->history));
     rc |= gr_json_set(object, "journal", journal);
+    rc |= gr_json_set(object, "history", history);
     rc |= gr_json_set_text(engine, "name",
                            gr_slice_of(pool->engine == NULL ? "none" : pool->engine->ops->name));
     rc |= gr_json_set_bool(engine, "up", pool->engine_is_up);
