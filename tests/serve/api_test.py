@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import socket
+import sqlite3
 import sys
 import threading
 
@@ -607,6 +608,20 @@ def who_will_not_wait_is_refused_where_there_is_no_room_and_leaves_nothing():
         _refused(pool.ask("POST", "/v1/jobs?now=true", spec), 503, "no-capacity")
         assert pool.sequence() == before
         assert pool.ask("POST", "/v1/jobs?now=true", {"command": ["true"]}).status == 201
+
+
+def a_table_of_ended_jobs_that_fails_is_told_and_jobs_go_on():
+    with Pool() as pool:
+        pool.run()
+        assert pool.get("/v1/pool")["history"]["problem"] == ""
+        table = sqlite3.connect(pool.state + "/history/ended.db")
+        table.execute("DROP TABLE ended")
+        table.commit()
+        table.close()
+        assert pool.run()["state"] == "done"
+        until(lambda: "ended" in pool.get("/v1/pool")["history"]["problem"])
+        reply = pool.ask("GET", "/metrics")
+        assert b"granary_history_failed 1" in reply.body, reply
 
 
 if __name__ == "__main__":

@@ -6,11 +6,14 @@ import os
 import random
 import shutil
 import signal
+import subprocess
 import sys
 import threading
 import time
 
-from pool import Pool, cases_of, gone, is_alive, lines_of, main, read, until
+from pool import Pool, Skip, cases_of, gone, is_alive, lines_of, main, read, until
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
 def _begin_fifty(pool):
@@ -307,6 +310,23 @@ def a_keeper_killed_with_9_is_a_lost_job_and_nothing_of_it_goes_on():
         os.kill(pool.keepers()[job], signal.SIGKILL)
         assert pool.wait(job)["state"] == "lost"
         assert not is_alive(child)
+
+
+def a_container_whose_keeper_was_killed_leaves_no_files():
+    with Pool() as pool:
+        checks = {one["name"]: one["there"] for one in pool.get("/v1/engines")["engines"][0]["checks"]}
+        if not checks["crun"] and not checks["runc"]:
+            raise Skip("no container runs here")
+        image = pool.path("image")
+        subprocess.run([ROOT + "/examples/first-day/make-image", image], check=True,
+                       stdout=subprocess.DEVNULL)
+        job = pool.submit("sleep 1000", image=image)
+        pool.wait(job, "running")
+        task = f"{pool.state}/engine/attempts/{job}.1/task-0"
+        assert os.listdir(task), "a running container has a bundle"
+        os.kill(pool.keepers()[job], signal.SIGKILL)
+        assert pool.wait(job)["state"] == "lost"
+        assert os.listdir(task) == []
 
 
 def a_keeper_killed_while_daemon_and_launcher_are_down_is_a_lost_job():

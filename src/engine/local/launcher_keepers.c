@@ -4,6 +4,7 @@
 
 #include "engine/local.h"
 #include "engine/local/attempt.h"
+#include "engine/local/container.h"
 #include "engine/local/descendants.h"
 #include "engine/local/keeper.h"
 
@@ -97,6 +98,24 @@ static bool is_spared(pid_t pid, void *context)
     return gr_launcher_find_pid(&launcher->table, pid) != NULL || gr_descendants_is_corpse(pid);
 }
 
+// Bundles and layers of containers whose keeper was killed: nobody else removes them.
+static void sweep(const char *attempt_dir)
+{
+    DIR *dir = opendir(attempt_dir);
+    if (dir == NULL) {
+        return;
+    }
+    for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
+        char path[PATH_MAX + 64];
+        if (strncmp(entry->d_name, "task-", 5) == 0 &&
+            snprintf(path, sizeof path, "%s/%.32s", attempt_dir, entry->d_name) <
+                (int)sizeof path) {
+            gr_container_sweep(path);
+        }
+    }
+    (void)closedir(dir);
+}
+
 // KILLs what is left of an attempt. Returns whether something was left.
 static bool fence(struct launcher *launcher, const struct launcher_attempt *attempt)
 {
@@ -117,13 +136,15 @@ static bool fence(struct launcher *launcher, const struct launcher_attempt *atte
     }
     // What a keeper of ours leaves becomes our child.
     was_left = gr_descendants_kill(is_spared, launcher) > 0 || was_left;
+    char path[PATH_MAX];
+    (void)gr_local_attempt_dir(launcher->dir, attempt->job, attempt->attempt, path, sizeof path);
     if (!attempt->is_ours) {
-        char path[PATH_MAX];
         char marker[PATH_MAX + 32];
-        (void)gr_local_attempt_dir(launcher->dir, attempt->job, attempt->attempt, path,
-                                   sizeof path);
         (void)snprintf(marker, sizeof marker, "GRANARY_JOB_DIR=%s", path);
         was_left = gr_descendants_marked_kill(marker) > 0 || was_left;
+    }
+    if (!was_left) {
+        sweep(path);
     }
     return was_left;
 }
