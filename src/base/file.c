@@ -84,3 +84,18 @@ int gr_file_read(const char *path, size_t size_max, char **ret_bytes, size_t *re
     *ret_size = size;
     return 0;
 }
+
+int gr_file_write_all(int fd, const void *bytes, size_t size)
+{
+    assert(bytes != NULL || size == 0);
+    const char *at = bytes;
+    while (size > 0) {
+        ssize_t put = write(fd, at, size);
+        if (put < 0 && errno != EINTR) {
+            return -errno;
+        }
+        at += put > 0 ? put : 0;
+        size -= put > 0 ? (size_t)put : 0;
+    }
+    return 0;
+}

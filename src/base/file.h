@@ -1,4 +1,5 @@
-// Whole files in memory, for parsers of text that comes from outside.
+// Whole files: in memory, for parsers of text that comes from outside; and writing all of
+// something.
 #pragma once
 
 #include "base/err.h"
@@ -11,3 +12,8 @@
 // folder, -EFBIG above `size_max` bytes. Blocks while reading.
 int gr_file_read(const char *path, size_t size_max, char **ret_bytes, size_t *ret_size,
                  struct gr_err *err);
+
+// Writes all of `bytes` (NULL if `size` is 0) to `fd`, however often that takes. Returns 0, or
+// -errno with errno set to it and a part of it perhaps written: -EAGAIN from a descriptor that does
+// not block. May block.
+int gr_file_write_all(int fd, const void *bytes, size_t size);

@@ -1,21 +1,15 @@
 // The progress line: see text.h. Must never write when standard error is not a terminal.
 #include "base/text.h"
 
+#include "base/clock.h"
+
 #include <assert.h>
 #include <inttypes.h>
 #include <string.h>
-#include <time.h>
 
 #define SECOND_NS UINT64_C(1000000000)
 
 enum { BAR_WIDTH = 24, LINE_SIZE = 512 };
-
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * SECOND_NS + (uint64_t)now.tv_nsec;
-}
 
 void gr_progress_init(struct gr_progress *progress, const char *label, const char *unit,
                       uint64_t total)
@@ -23,7 +17,7 @@ void gr_progress_init(struct gr_progress *progress, const char *label, const cha
     assert(label != NULL && unit != NULL);
     *progress = (struct gr_progress){.label = label, .unit = unit, .total = total};
     gr_terminal_init(&progress->terminal, stderr);
-    progress->started_ns = now_ns();
+    progress->started_ns = (uint64_t)gr_clock_ns();
 }
 
 // Counts above 10,000 are shown in thousands or millions.
@@ -81,7 +75,7 @@ void gr_progress_set(struct gr_progress *progress, uint64_t done)
     if (!progress->terminal.is_terminal) {
         return;
     }
-    uint64_t now = now_ns();
+    uint64_t now = (uint64_t)gr_clock_ns();
     uint64_t last =
         progress->shown_ns == 0 ? progress->started_ns + 150 * 1000 * 1000 : progress->shown_ns;
     if (now < last + 100 * 1000 * 1000) {

@@ -1,4 +1,5 @@
 // `granary backup` and `granary restore`: see journal.h and docs/operate/backup.md.
+#include "base/file.h"
 #include "cli/cli.h"
 #include "cli/journal.h"
 #include "cli/start.h"
@@ -34,10 +35,8 @@ static int copy_file(const char *from, const char *to, mode_t mode, struct gr_er
     int rc = out < 0 ? gr_fail_errno(err, "create %s", to) : 0;
     ssize_t got = 0;
     while (rc == 0 && (got = read(in, bytes, sizeof bytes)) > 0) {
-        for (ssize_t at = 0; at < got && rc == 0;) {
-            ssize_t put = write(out, bytes + at, (size_t)(got - at));
-            rc = put < 0 && errno != EINTR ? gr_fail_errno(err, "write %s", to) : 0;
-            at += put > 0 ? put : 0;
+        if (gr_file_write_all(out, bytes, (size_t)got) < 0) {
+            rc = gr_fail_errno(err, "write %s", to);
         }
     }
     if (rc == 0 && got < 0) {

@@ -1,6 +1,7 @@
 // Output of jobs, followed: see follow.h.
 #include "cli/follow.h"
 
+#include "base/clock.h"
 #include "cli/signals.h"
 #include "client/path.h"
 #include "client/stream.h"
@@ -11,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { PAUSE_FIRST_MS = 50, PAUSE_MOST_MS = 2000, TICK_MS = 60000, TRIES_MAX = 60 };
 
@@ -36,13 +36,6 @@ struct follower {
     const struct log *last_out; // who wrote last to standard output, and to standard error
     const struct log *last_err;
 };
-
-static int64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static int ask(struct follower *follower, struct log *log, struct gr_err *err)
 {
@@ -119,7 +112,7 @@ static void try_later(struct log *log)
 {
     gr_client_stream_close(log->stream);
     log->stream = NULL;
-    log->again_at_ms = now_ms() + log->pause_ms;
+    log->again_at_ms = gr_clock_ms() + log->pause_ms;
     log->pause_ms = log->pause_ms * 2 > PAUSE_MOST_MS ? PAUSE_MOST_MS : log->pause_ms * 2;
     log->tries++;
 }
@@ -149,7 +142,7 @@ static int retire(struct follower *follower, struct log *log, struct gr_err *err
 static int step(struct follower *follower, struct log *log, struct gr_err *err)
 {
     if (log->stream == NULL) {
-        return now_ms() >= log->again_at_ms ? ask(follower, log, err) : 0;
+        return gr_clock_ms() >= log->again_at_ms ? ask(follower, log, err) : 0;
     }
     enum gr_client_stream_state state = gr_client_stream_state(log->stream);
     if (state == GR_CLIENT_STREAM_ASKED) {
@@ -173,7 +166,7 @@ static int step(struct follower *follower, struct log *log, struct gr_err *err)
 static int wait_ms(const struct follower *follower)
 {
     int64_t least = TICK_MS;
-    int64_t now = now_ms();
+    int64_t now = gr_clock_ms();
     for (size_t i = 0; i < follower->count; i++) {
         const struct log *log = &follower->logs[i];
         if (!log->is_done && log->stream == NULL && log->again_at_ms - now < least) {

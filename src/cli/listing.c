@@ -1,6 +1,7 @@
 // Lists and pages, shown once or watched: see listing.h.
 #include "cli/listing.h"
 
+#include "base/clock.h"
 #include "cli/signals.h"
 #include "cli/start.h"
 #include "cli/units.h"
@@ -10,7 +11,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 // At most so often is the daemon asked again, whatever goes on; and ages grow once a second.
@@ -194,13 +194,6 @@ static int write_changed(struct view *view, const json_t *value, struct gr_err *
 
 // ---- watching -----------------------------------------------------------------------------------
 
-static int64_t monotonic_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 // Gets it anew and shows it.
 static int refresh(struct view *view, struct gr_err *err)
 {
@@ -260,13 +253,13 @@ static int watch(struct view *view, struct gr_client_events *events, int signals
     int64_t fetched_ms = 0;
     int code = 0;
     while (!is_over(view)) {
-        int64_t now_ms = monotonic_ms();
+        int64_t now_ms = gr_clock_ms();
         int refresh_ms = view->listing->refresh_ms;
         is_due = is_due || (refresh_ms > 0 && fetched_ms > 0 && now_ms - fetched_ms >= refresh_ms);
         if (is_due && now_ms - fetched_ms >= LEAST_MS) {
             code = refresh(view, err);
             is_due = code < 0;
-            fetched_ms = monotonic_ms();
+            fetched_ms = gr_clock_ms();
             if (code < 0 && !is_passing(view, code)) {
                 return code;
             }

@@ -1,6 +1,7 @@
 // Spans, moments, sizes and values of JSON objects for people: see units.h.
 #include "cli/units.h"
 
+#include "base/clock.h"
 #include "base/number.h"
 #include "base/utf8.h"
 
@@ -13,9 +14,7 @@
 
 int64_t gr_cli_now_ms(void)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    return gr_clock_wall_ms();
 }
 
 const char *gr_cli_span(int64_t ms, char *buffer)

@@ -1,6 +1,7 @@
 // A connection to the daemon's API: see client.h. What goes wrong is put into words in failure.c.
 #include "client/client.h"
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "client/parts.h"
 #include "client/path.h"
@@ -297,13 +298,6 @@ static bool is_out_of_keys(CURLcode curl, long status, struct gr_slice body)
            memmem(body.text, body.size, "\"limit-keys\"", 12) != NULL;
 }
 
-static int64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 static void wait_before_again(int tried)
 {
     int64_t ms = tried > 3 ? 1000 : 100 << tried; // 0.1 s, 0.2 s, 0.4 s, 0.8 s, 1 s, ...
@@ -317,7 +311,7 @@ static bool may_try(const struct gr_client *client, const struct gr_client_call 
                     CURLcode curl, int64_t since_ms)
 {
     if (call->patience_ms > 0 && (client->was_there || tried > 0)) {
-        return now_ms() - since_ms < call->patience_ms;
+        return gr_clock_ms() - since_ms < call->patience_ms;
     }
     return curl != CURLE_COULDNT_CONNECT && tried + 1 < TRIES;
 }
@@ -348,7 +342,7 @@ int gr_client_send(struct gr_client *client, const struct gr_client_call *call,
     struct gr_client_buffer body = {.limit = GR_CLIENT_REPLY_MAX};
     struct gr_client_reply reply = {0};
     CURLcode curl = CURLE_OK;
-    int64_t since_ms = now_ms();
+    int64_t since_ms = gr_clock_ms();
     client->answer = (struct gr_client_answer){0};
     int code = call->key == NULL ? make_key(made, err) : 0;
     const char *key = call->key == NULL ? made : call->key;

@@ -1,6 +1,7 @@
 // Events of the pool: see events.h.
 #include "client/events.h"
 
+#include "base/clock.h"
 #include "base/utf8.h"
 #include "client/parts.h"
 #include "client/path.h"
@@ -11,7 +12,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 // Pauses before a broken connection is made again.
 enum { PAUSE_FIRST_MS = 50, PAUSE_MOST_MS = 5000 };
@@ -28,13 +28,6 @@ struct gr_client_events {
     unsigned connects;
     bool is_counted; // the connection that is there was counted
 };
-
-static int64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static int ask(struct gr_client_events *events, struct gr_err *err)
 {
@@ -102,7 +95,7 @@ static int retire(struct gr_client_events *events, struct gr_err *err)
     }
     gr_client_stream_close(events->stream);
     events->stream = NULL;
-    events->again_at_ms = now_ms() + events->pause_ms;
+    events->again_at_ms = gr_clock_ms() + events->pause_ms;
     events->pause_ms = events->pause_ms * 2 > PAUSE_MOST_MS ? PAUSE_MOST_MS : events->pause_ms * 2;
     return 0;
 }
@@ -164,7 +157,7 @@ int gr_client_events_wait(struct gr_client_events *events, int fd, int timeout_m
                           struct gr_err *err)
 {
     if (events->stream == NULL) {
-        int64_t left = events->again_at_ms - now_ms();
+        int64_t left = events->again_at_ms - gr_clock_ms();
         if (left <= 0) {
             int code = ask(events, err);
             if (code < 0) {

@@ -1,6 +1,8 @@
 // Care between holders: see care.h.
 #include "daemon/care.h"
 
+#include "base/clock.h"
+
 #include <assert.h>
 #include <dirent.h>
 #include <errno.h>
@@ -132,7 +134,7 @@ static void *run(void *context)
 {
     struct gr_care *care = context;
     struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
+    gr_clock_after(0, &until);
     pthread_mutex_lock(&care->mutex);
     while (!care->ends) {
         int rc = 0;
@@ -145,11 +147,7 @@ static void *run(void *context)
             work(care, looks);
         }
         if (looks) {
-            clock_gettime(CLOCK_MONOTONIC, &until);
-            until.tv_sec += care->look_ms / 1000;
-            until.tv_nsec += care->look_ms % 1000 * 1000000;
-            until.tv_sec += until.tv_nsec / 1000000000;
-            until.tv_nsec %= 1000000000;
+            gr_clock_after((int64_t)care->look_ms, &until);
         }
     }
     pthread_mutex_unlock(&care->mutex);

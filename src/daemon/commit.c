@@ -1,6 +1,7 @@
 // Group commit: see commit.h. Two groups: one gathers, one is on its way.
 #include "daemon/commit.h"
 
+#include "base/clock.h"
 #include "codec/event_bytes.h"
 #include "daemon/aside.h"
 
@@ -8,7 +9,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 struct bytes {
     uint8_t *at;
@@ -190,16 +190,9 @@ static void finish(struct gr_commit *commit)
     commit->is_sent = commit->is_full = false;
 }
 
-static int64_t clock_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 static int hand_over(struct gr_commit *commit, struct gr_err *err)
 {
-    if (commit->is_full && clock_ms() < commit->again_ms) {
+    if (commit->is_full && gr_clock_ms() < commit->again_ms) {
         return 0;
     }
     if (commit->sending == NULL && commit->gathering->payload.size > 0) {
@@ -229,7 +222,7 @@ int gr_commit_run(struct gr_commit *commit, struct gr_err *err)
         if (rc == -ENOSPC) {
             commit->is_sent = false;
             commit->is_full = true;
-            commit->again_ms = clock_ms() + GR_COMMIT_AGAIN_MS;
+            commit->again_ms = gr_clock_ms() + GR_COMMIT_AGAIN_MS;
             return rc;
         }
         if (rc < 0) {
@@ -252,7 +245,7 @@ int gr_commit_flush(struct gr_commit *commit, struct gr_err *err)
         if (rc == -ENOSPC) {
             commit->is_sent = false;
             commit->is_full = true;
-            commit->again_ms = clock_ms() + GR_COMMIT_AGAIN_MS;
+            commit->again_ms = gr_clock_ms() + GR_COMMIT_AGAIN_MS;
         }
         if (rc >= 0) {
             finish(commit);

@@ -1,6 +1,7 @@
 // What happened, as a stream: see events.h. Server-sent events, as WHATWG's HTML standard has them.
 #include "daemon/events.h"
 
+#include "base/clock.h"
 #include "codec/event_bytes.h"
 #include "daemon/daemon.h"
 #include "daemon/view.h"
@@ -9,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 // Pieces of groups that one stream may read without finding anything to send, and for how long;
 // facts of a piece, and bytes of text after which it ends: a group may hold very many facts, and
@@ -268,21 +268,14 @@ static int next_text(struct stream *stream)
     return kept == NULL ? 0 : project(stream, kept->first, kept->payload, kept->size) ? 1 : -1;
 }
 
-static int64_t clock_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
 static long read_stream(void *context, char *bytes, size_t size)
 {
     struct stream *stream = context;
-    int64_t until_ns = clock_ns() + TURN_NS;
+    int64_t until_ns = gr_clock_ns() + TURN_NS;
     // Bounded: who may see little of a long history must not hold up everybody else. Whose each
     // fact is may have to be read from the disk.
     for (unsigned pieces = 0; stream->done == stream->size; pieces++) {
-        bool is_enough = pieces == PIECES_A_TURN || (pieces > 0 && clock_ns() >= until_ns);
+        bool is_enough = pieces == PIECES_A_TURN || (pieces > 0 && gr_clock_ns() >= until_ns);
         int rc = is_enough ? 0 : next_text(stream);
         if (rc <= 0) {
             stream->events->has_news = stream->events->has_news || is_enough;

@@ -1,6 +1,8 @@
 // Jobs that ended, in a table: see history.h.
 #include "daemon/history.h"
 
+#include "base/clock.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <pthread.h>
@@ -200,9 +202,8 @@ static int64_t prune_last(struct gr_history *history)
 // Removes old rows, some thousand rows further each time.
 static void prune(struct gr_history *history)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    if (history->keep_days == 0 || (history->prune_after == 0 && now.tv_sec < history->prune_at)) {
+    int64_t now_s = gr_clock_ms() / 1000;
+    if (history->keep_days == 0 || (history->prune_after == 0 && now_s < history->prune_at)) {
         return;
     }
     int64_t last = prune_last(history);
@@ -215,7 +216,7 @@ static void prune(struct gr_history *history)
         set_problem(history);
     }
     history->prune_after = last;
-    history->prune_at = now.tv_sec + PRUNE_SECONDS;
+    history->prune_at = now_s + PRUNE_SECONDS;
 }
 
 // Takes rows from the queue into `rows`, under the mutex. Returns how many, and up to which fact
@@ -245,10 +246,7 @@ static void *writer(void *context)
     pthread_mutex_lock(&history->mutex);
     while (rows != NULL) {
         struct timespec until;
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_nsec += GATHER_MS * 1000000L;
-        until.tv_sec += until.tv_nsec / 1000000000;
-        until.tv_nsec %= 1000000000;
+        gr_clock_after(GATHER_MS, &until);
         if (!history->ends && history->count < BATCH_MAX) {
             // By a clock that does not jump: one that is set back must not hold up the table.
             (void)pthread_cond_clockwait(&history->wake, &history->mutex, CLOCK_MONOTONIC, &until);

@@ -2,6 +2,7 @@
 // own epoll, and what libmicrohttpd does not watch itself.
 #include "daemon/http.h"
 
+#include "base/clock.h"
 #include "daemon/http_parts.h"
 
 #include <assert.h>
@@ -12,14 +13,11 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 static uint64_t now_read(void)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+    return (uint64_t)gr_clock_ms();
 }
 
 static void defaults_fill(struct gr_http_config *config)

@@ -3,6 +3,7 @@
 // database may be far away.
 #include "daemon/identity.h"
 
+#include "base/clock.h"
 #include "daemon/identity_parts.h"
 
 #include <assert.h>
@@ -42,9 +43,7 @@ struct gr_identities {
 
 static time_t now_seconds(void)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec;
+    return (time_t)(gr_clock_ms() / 1000);
 }
 
 // The first token: its text for the operator, its hash for us. In this order: if only the first

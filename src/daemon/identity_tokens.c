@@ -6,6 +6,7 @@
 // 2026-11-22T10:40:00Z, NAME the rest of the line. Lines that begin with '#' and empty ones are
 // kept out of it. The text itself is nowhere: it has 256 random bits, so that a plain hash hides
 // it.
+#include "base/file.h"
 #include "base/number.h"
 #include "base/utf8.h"
 #include "daemon/identity_parts.h"
@@ -23,22 +24,6 @@
 #define PREFIX "granary_"
 #define RANDOM_SIZE 32
 
-static int write_all(int fd, const char *text, size_t size)
-{
-    while (size > 0) {
-        ssize_t put = write(fd, text, size);
-        if (put < 0 && errno == EINTR) {
-            continue;
-        }
-        if (put < 0) {
-            return -1;
-        }
-        text += put;
-        size -= (size_t)put;
-    }
-    return 0;
-}
-
 int secret_write(int folder, const char *path, const char *name, const char *text, size_t size,
                  struct gr_err *err)
 {
@@ -52,7 +37,8 @@ int secret_write(int folder, const char *path, const char *name, const char *tex
     if (fd < 0) {
         return gr_fail_errno(err, "make %s/%s", path, fresh);
     }
-    bool is_kept = fchmod(fd, 0600) == 0 && write_all(fd, text, size) == 0 && fsync(fd) == 0;
+    bool is_kept =
+        fchmod(fd, 0600) == 0 && gr_file_write_all(fd, text, size) == 0 && fsync(fd) == 0;
     int code = is_kept ? 0 : gr_fail_errno(err, "write %s/%s", path, fresh);
     close(fd);
     if (code == 0 && renameat(folder, fresh, folder, name) < 0) {

@@ -1,6 +1,7 @@
 // The live pool, opened, run and closed: see pool.h.
 #include "daemon/pool.h"
 
+#include "base/clock.h"
 #include "daemon/aside.h"
 
 #include <assert.h>
@@ -16,9 +17,7 @@ int64_t gr_pool_now(const struct gr_pool *pool)
     if (pool->config.clock_ms != NULL) {
         now_ms = pool->config.clock_ms(pool->config.clock_context);
     } else {
-        struct timespec now;
-        clock_gettime(CLOCK_REALTIME, &now);
-        now_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+        now_ms = gr_clock_wall_ms();
     }
     int64_t last_ms = gr_core_now(pool->core);
     return now_ms > last_ms ? now_ms : last_ms; // a clock that was set back stands still

@@ -1,7 +1,7 @@
 // What a turn of the loop does by itself: acts on time limits, decides starts. See pool.h.
 #include "daemon/pool.h"
 
-#include <time.h>
+#include "base/clock.h"
 
 // --- time limits
 
@@ -83,13 +83,6 @@ void gr_pool_tick(struct gr_pool *pool)
 // Starts decided in one turn of the loop, in nanoseconds.
 #define SCHEDULE_NS INT64_C(3000000)
 
-static int64_t clock_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
 void gr_pool_schedule(struct gr_pool *pool)
 {
     if (!pool->wants_schedule) {
@@ -97,13 +90,14 @@ void gr_pool_schedule(struct gr_pool *pool)
     }
     const char *code;
     const char *text;
-    int64_t until_ns = clock_ns() + SCHEDULE_NS;
+    int64_t until_ns = gr_clock_ns() + SCHEDULE_NS;
     // One time for all: room that is kept until a job over its limit ends is kept until the next
     // millisecond, and would be looked for again and again if that came meanwhile.
     int64_t now_ms = gr_pool_now(pool);
     struct gr_event event;
     for (unsigned n = 1;; n++) {
-        if (gr_pool_refuses(pool, &code, &text) != 0 || (n % 16 == 0 && clock_ns() >= until_ns)) {
+        if (gr_pool_refuses(pool, &code, &text) != 0 ||
+            (n % 16 == 0 && gr_clock_ns() >= until_ns)) {
             return; // goes on in the next turn
         }
         // First those that can never start, of which one end may make very many; then what is asked

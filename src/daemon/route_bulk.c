@@ -4,6 +4,7 @@
 // sent together when all of them are durable. When too much waits for the disk, no more is read.
 #include "daemon/daemon.h"
 
+#include "base/clock.h"
 #include "base/hash.h"
 #include "base/json.h"
 
@@ -11,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 // Most bytes of answers kept for one request, and for all: lines are short and answers may be long,
 // and nobody may fill the memory with them. One request has room for some two million lines.
@@ -202,17 +202,10 @@ static void decide_line(struct gr_daemon *daemon, struct gr_http_request *reques
     }
 }
 
-static int64_t clock_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
 // Whether the request has used up its share of what lines may take of a turn.
 static bool is_turn_over(struct gr_bulk *bulk)
 {
-    int64_t now_ns = clock_ns();
+    int64_t now_ns = gr_clock_ns();
     if (bulk->until_ns == 0) {
         bulk->until_ns = now_ns + TURN_NS / bulk->daemon->bulk_count;
     }

@@ -1,4 +1,5 @@
 // Jobs over HTTP: the list. See daemon.h and docs/api.
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/number.h"
 #include "daemon/daemon.h"
@@ -6,7 +7,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define LIST_MOST 1000
 // held, waiting, starting, running, stopping
@@ -75,17 +75,10 @@ static void list_add(struct list *list, uint64_t id)
     }
 }
 
-static int64_t clock_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
 static bool has_name(struct gr_pool *pool, struct list *list, uint64_t id)
 {
     struct gr_spec spec;
-    int64_t now_ns = clock_ns();
+    int64_t now_ns = gr_clock_ns();
     list->until_ns = list->until_ns == 0 ? now_ns + NAMES_NS : list->until_ns;
     list->is_cut = list->is_cut || now_ns >= list->until_ns;
     return !list->is_cut && gr_pool_spec(pool, id, &spec, NULL) == 0 &&

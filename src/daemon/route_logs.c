@@ -1,4 +1,5 @@
 // What tasks wrote, over HTTP: all of it, or as it comes. See daemon.h and docs/api.
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/number.h"
 #include "daemon/daemon.h"
@@ -7,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 // How often a log that is not there yet is looked for, in milliseconds: it costs walks of paths.
@@ -53,9 +53,7 @@ static long read_log(void *context, char *bytes, size_t size)
     // Asked before reading: what is written until the end is read after it.
     bool goes_on = log->follows && is_live(log);
     if (log->fd < 0) {
-        struct timespec now;
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        int64_t now_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+        int64_t now_ms = gr_clock_ms();
         if (goes_on && now_ms < log->open_ms) {
             return 0;
         }

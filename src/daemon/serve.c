@@ -1,6 +1,7 @@
 // `granary serve`: see serve.h. One loop over HTTP, journal, engine, signals and devices.
 #include "daemon/serve.h"
 
+#include "base/clock.h"
 #include "daemon/daemon.h"
 #include "daemon/limits.h"
 
@@ -17,7 +18,6 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 extern char **environ;
@@ -75,13 +75,6 @@ int gr_serve_socket_default(const char *state_dir, char ret_path[GR_STATE_PATH_S
         return gr_state_path("/run/granary", "granary.sock", ret_path, err);
     }
     return gr_state_path(state_dir, "granary.sock", ret_path, err);
-}
-
-static int64_t clock_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 // --- snapshots: by a child, so that nothing here waits
@@ -208,18 +201,18 @@ static bool may_end(struct serve *serve)
         return false;
     }
     if (serve->ending_ms == 0) {
-        serve->ending_ms = clock_ms();
+        serve->ending_ms = gr_clock_ms();
     }
     if (!daemon->stops_jobs) {
         // A moment for replies that are on their way.
-        return gr_http_waiting(daemon->http) == 0 || clock_ms() - serve->ending_ms > 1000;
+        return gr_http_waiting(daemon->http) == 0 || gr_clock_ms() - serve->ending_ms > 1000;
     }
     uint32_t live =
         gr_core_held(pool->core) + gr_core_waiting(pool->core) + gr_core_running(pool->core);
     if (live > 0) {
         stop_all_jobs(pool);
     }
-    return live == 0 || clock_ms() - serve->ending_ms > END_SECONDS * 1000;
+    return live == 0 || gr_clock_ms() - serve->ending_ms > END_SECONDS * 1000;
 }
 
 static void take_signals(struct serve *serve)

@@ -2,6 +2,8 @@
 // KILL does not reach it: then it is left behind, and the device is not given to anybody.
 #include "device/smi.h"
 
+#include "base/clock.h"
+
 #include <assert.h>
 #include <ctype.h>
 #include <errno.h>
@@ -14,7 +16,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 // Exit codes of nvidia-smi, as its manual lists them.
@@ -35,13 +36,6 @@ const char *gr_smi_find(void)
         }
     }
     return NULL;
-}
-
-static int64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 // No signal is blocked or ignored in the program, whatever the calling thread does with them.
@@ -110,7 +104,7 @@ static bool collect(int fd, int64_t deadline_ms, struct output *output)
 {
     for (;;) {
         char block[512];
-        int64_t left_ms = deadline_ms - now_ms();
+        int64_t left_ms = deadline_ms - gr_clock_ms();
         struct pollfd wait = {.fd = fd, .events = POLLIN};
         int ready = left_ms <= 0 ? 0 : poll(&wait, 1, (int)left_ms);
         if (ready == 0) {
@@ -140,13 +134,13 @@ static bool wait_for_end(pid_t pid, int64_t deadline_ms, int *ret_status, bool *
         if (ended == pid || (ended < 0 && errno != EINTR)) {
             return ended == pid;
         }
-        if (now_ms() >= deadline_ms) {
+        if (gr_clock_ms() >= deadline_ms) {
             if (*ret_killed) {
                 return false;
             }
             kill(pid, SIGKILL);
             *ret_killed = true;
-            deadline_ms = now_ms() + 1000;
+            deadline_ms = gr_clock_ms() + 1000;
         }
         poll(NULL, 0, 5);
     }
@@ -198,7 +192,7 @@ int gr_smi_reset(const char *program, const char *address, int limit_ms, struct 
     if (pipe2(fds, O_CLOEXEC) < 0) {
         return gr_fail_errno(err, "reset %s: make a pipe", address);
     }
-    int64_t deadline_ms = now_ms() + limit_ms;
+    int64_t deadline_ms = gr_clock_ms() + limit_ms;
     int rc = start(program, address, fds[1], &pid);
     close(fds[1]);
     if (rc < 0) {

@@ -2,6 +2,7 @@
 // there are; the vendor's library, or its kernel driver, says how they are.
 #include "device/watch.h"
 
+#include "base/clock.h"
 #include "device/amd.h"
 #include "device/pretend.h"
 #include "device/smi.h"
@@ -12,15 +13,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { XIDS_MAX = 256 }; // taken in one look; more are left for the next
 
 uint64_t gr_watch_now_ms(const struct gr_device_watch *watch)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000 + watch->ahead_ms;
+    return (uint64_t)gr_clock_ms() + watch->ahead_ms;
 }
 
 // ---- opening and closing ------------------------------------------------------------------------

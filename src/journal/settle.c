@@ -5,6 +5,8 @@
 // the writer, and what has come meanwhile in a pause between two transactions.
 #include "journal/settle.h"
 
+#include "base/clock.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <pthread.h>
@@ -83,14 +85,6 @@ static int checkpoint_whole(struct gr_settler *settler, uint64_t log_pages, stru
     return rc < 0 || left == UINT64_MAX ? rc : checkpoint_rest(settler, log_pages, err);
 }
 
-// Milliseconds of a clock that does not jump.
-static uint64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 // Waits until something may be due: woken, or at that time. The mutex is held.
 static void wait_until(struct gr_settler *settler, uint64_t at_ms)
 {
@@ -110,7 +104,8 @@ static void *settle(void *context)
     pthread_mutex_lock(&settler->mutex);
     while (rc == 0) {
         bool is_full = settler->log_pages >= settler->pages_most && !settler->is_stopping;
-        bool is_early = settler->is_head_due && !settler->is_stopping && now_ms() < next_head_ms;
+        bool is_early =
+            settler->is_head_due && !settler->is_stopping && (uint64_t)gr_clock_ms() < next_head_ms;
         bool is_head_due = settler->is_head_due && !is_early;
         uint64_t log_pages = settler->log_pages;
         if (!is_full && !is_head_due) {
@@ -129,7 +124,7 @@ static void *settle(void *context)
         pthread_mutex_unlock(&settler->mutex);
         if (is_head_due) {
             rc = gr_head_sync(settler->head, &err);
-            next_head_ms = now_ms() + HEAD_APART_MS;
+            next_head_ms = (uint64_t)gr_clock_ms() + HEAD_APART_MS;
         }
         if (rc == 0 && is_full) {
             rc = checkpoint_whole(settler, log_pages, &err);

@@ -2,6 +2,7 @@
 // numbers.
 #pragma once
 
+#include "base/rng.h"
 #include "place/frag.h"
 #include "place/place.h"
 #include "place/state.h"
@@ -75,10 +76,7 @@ static inline void fixture_use(struct gr_place *place, uint32_t node, unsigned d
 // The next random number of a seed (SplitMix64).
 static inline uint64_t fixture_draw(uint64_t *random)
 {
-    uint64_t z = *random += 0x9e3779b97f4a7c15u;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
+    return gr_rng_next(random);
 }
 
 // A random number below `limit`.

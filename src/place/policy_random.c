@@ -4,15 +4,8 @@
 // feasible node with the highest hash wins, which is uniform over them.
 #include "place/policies.h"
 
+#include "base/rng.h"
 #include "place/state.h"
-
-// Finaliser of SplitMix64 (Steele, Lea, Flood, OOPSLA 2014).
-static uint64_t mix64(uint64_t z)
-{
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-}
 
 static unsigned device_draw(const struct gr_node *node, unsigned milli, uint64_t draw)
 {
@@ -32,7 +25,7 @@ static unsigned device_draw(const struct gr_node *node, unsigned milli, uint64_t
 static bool find(const struct gr_place *place, const struct gr_shape *shape, uint64_t salt,
                  uint32_t *ret_node, unsigned *ret_device)
 {
-    uint64_t base = mix64(place->seed + 0x9e3779b97f4a7c15u * (salt + 1));
+    uint64_t base = gr_rng_mix(place->seed + GR_RNG_STEP * (salt + 1));
     uint64_t most = 0;
     bool found = false;
     for (uint32_t n = 0; n < place->node_count; n++) {
@@ -40,7 +33,7 @@ static bool find(const struct gr_place *place, const struct gr_shape *shape, uin
             GR_FILTER_NONE) {
             continue;
         }
-        uint64_t draw = mix64(base + n);
+        uint64_t draw = gr_rng_mix(base + n);
         if (!found || draw > most) {
             found = true;
             most = draw;
@@ -48,7 +41,8 @@ static bool find(const struct gr_place *place, const struct gr_shape *shape, uin
         }
     }
     if (found && gr_shape_is_fraction(shape)) {
-        *ret_device = device_draw(gr_node_at(place, *ret_node), shape->milli, mix64(most + base));
+        *ret_device =
+            device_draw(gr_node_at(place, *ret_node), shape->milli, gr_rng_mix(most + base));
     }
     return found;
 }

@@ -1,6 +1,8 @@
 // Fills a small fleet: see rehearse.h.
 #include "place/rehearse.h"
 
+#include "base/rng.h"
+
 #include <string.h>
 
 typedef uint8_t bytes __attribute__((vector_size(16)));
@@ -22,10 +24,7 @@ struct rehearsal {
 // Number Generators", OOPSLA 2014).
 static uint32_t draw(struct rehearsal *r, uint32_t limit)
 {
-    uint64_t z = r->random += 0x9e3779b97f4a7c15u;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    z ^= z >> 31;
+    uint64_t z = gr_rng_next(&r->random);
     return (uint32_t)(((z >> 32) * limit) >> 32);
 }
 

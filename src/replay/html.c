@@ -1,6 +1,7 @@
 // A growing buffer of HTML: see html.h.
 #include "replay/html.h"
 
+#include "base/file.h"
 #include "base/utf8.h"
 
 #include <assert.h>
@@ -214,26 +215,10 @@ void gr_html_duration(struct gr_html *html, int64_t ms)
     }
 }
 
-static int write_all(int fd, const char *bytes, size_t size)
-{
-    while (size > 0) {
-        ssize_t done = write(fd, bytes, size);
-        if (done < 0 && errno == EINTR) {
-            continue;
-        }
-        if (done < 0) {
-            return -errno;
-        }
-        bytes += done;
-        size -= (size_t)done;
-    }
-    return 0;
-}
-
 // Writes and closes `fd`; a close that fails counts as a write that failed. 0 or -errno.
 static int fill(const struct gr_html *html, int fd)
 {
-    int rc = write_all(fd, html->text, html->size);
+    int rc = gr_file_write_all(fd, html->text, html->size);
     if (rc == 0 && fsync(fd) < 0 && errno != EINVAL && errno != EROFS) { // a pipe has no sync
         rc = -errno;
     }

@@ -1,13 +1,13 @@
 // The loop of a replay: arrivals, departures, starts. See run.h.
 #include "replay/run.h"
 
+#include "base/clock.h"
 #include "replay/run_parts.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
-#include <time.h>
 
 // Steps between two calls of config->progress.
 #define PROGRESS_STEPS 256
@@ -291,9 +291,7 @@ static int run_queue(struct gr_run *run, struct gr_err *err)
 
 static double now_s(void)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+    return (double)gr_clock_ns() / 1e9;
 }
 
 static int run_all(struct gr_run *run, struct gr_err *err)

@@ -2,21 +2,18 @@
 // audited.
 #include "bench.h"
 
+#include "base/clock.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 uint64_t gr_bench_now_ns(void)
 {
-    struct timespec now;
-    int rc = clock_gettime(CLOCK_MONOTONIC, &now);
-    assert(rc == 0);
-    (void)rc;
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+    return (uint64_t)gr_clock_ns();
 }
 
 double gr_bench_now_s(void)

@@ -1,6 +1,7 @@
 // The big pool: see pool.h. Everything is drawn from one seed.
 #include "pool.h"
 
+#include "base/rng.h"
 #include "replay/mix.h"
 #include "replay/openb.h"
 
@@ -27,10 +28,7 @@ static const struct {
 
 uint64_t gr_crowd_draw(struct gr_crowd *crowd, uint64_t limit)
 {
-    uint64_t z = crowd->random += 0x9e3779b97f4a7c15u;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    z ^= z >> 31;
+    uint64_t z = gr_rng_next(&crowd->random);
     return (uint64_t)(((unsigned __int128)z * limit) >> 64);
 }
 

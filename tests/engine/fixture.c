@@ -1,6 +1,7 @@
 // A local engine for tests: see fixture.h.
 #include "fixture.h"
 
+#include "base/clock.h"
 #include "engine/local/attempt.h"
 #include "engine/local/launch.h"
 #include "engine/local/record.h"
@@ -24,13 +25,6 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-
-static int64_t monotonic_ms(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static void pause_ms(long ms)
 {
@@ -236,7 +230,7 @@ size_t fixture_count(const struct fixture *fixture, uint64_t job, enum gr_engine
 const struct gr_engine_report *fixture_await(struct fixture *fixture, uint64_t job,
                                              enum gr_engine_report_type type)
 {
-    int64_t until_ms = monotonic_ms() + FIXTURE_WAIT_MS;
+    int64_t until_ms = gr_clock_ms() + FIXTURE_WAIT_MS;
     size_t seen = 0;
     for (;;) {
         for (; seen < fixture->count; seen++) {
@@ -249,7 +243,7 @@ const struct gr_engine_report *fixture_await(struct fixture *fixture, uint64_t j
                 fail_msg("job %d was refused: %s", (int)job, report->text);
             }
         }
-        if (monotonic_ms() > until_ms) {
+        if (gr_clock_ms() > until_ms) {
             fail_msg("no report of type %d about job %d came", (int)type, (int)job);
         }
         fixture_poll(fixture, 1000);
@@ -265,8 +259,8 @@ void fixture_list(struct fixture *fixture)
 {
     struct gr_err err;
     gr_err_init(&err);
-    int64_t until_ms = monotonic_ms() + FIXTURE_WAIT_MS;
-    while (!fixture->is_up && monotonic_ms() < until_ms) {
+    int64_t until_ms = gr_clock_ms() + FIXTURE_WAIT_MS;
+    while (!fixture->is_up && gr_clock_ms() < until_ms) {
         fixture_poll(fixture, 1000);
     }
     fixture_clear(fixture);
@@ -302,7 +296,7 @@ const char *fixture_output(const struct fixture *fixture, uint64_t job, uint32_t
 
 void fixture_await_lines(const struct fixture *fixture, const char *path, size_t lines)
 {
-    int64_t until_ms = monotonic_ms() + FIXTURE_WAIT_MS;
+    int64_t until_ms = gr_clock_ms() + FIXTURE_WAIT_MS;
     for (;;) {
         size_t count = 0;
         for (const char *c = fixture_read(fixture, path); *c != '\0'; c++) {
@@ -311,7 +305,7 @@ void fixture_await_lines(const struct fixture *fixture, const char *path, size_t
         if (count >= lines) {
             return;
         }
-        if (monotonic_ms() > until_ms) {
+        if (gr_clock_ms() > until_ms) {
             fail_msg("%s has %d lines, not %d", path, (int)count, (int)lines);
         }
         pause_ms(5);
@@ -329,7 +323,7 @@ void fixture_touch(const struct fixture *fixture, const char *name)
 
 void fixture_await_gone(pid_t pid)
 {
-    int64_t until_ms = monotonic_ms() + FIXTURE_WAIT_MS;
+    int64_t until_ms = gr_clock_ms() + FIXTURE_WAIT_MS;
     while (kill(pid, 0) == 0) {
         char path[64];
         char state = 'Z';
@@ -340,7 +334,7 @@ void fixture_await_gone(pid_t pid)
         if (state == 'Z' || state == 'X') {
             return; // dead; whoever is its parent has not looked yet
         }
-        if (monotonic_ms() > until_ms) {
+        if (gr_clock_ms() > until_ms) {
             fail_msg("process %d is still there", (int)pid);
         }
         pause_ms(5);

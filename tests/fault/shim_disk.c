@@ -5,6 +5,8 @@
 // file system with a journal does. Within a write each sector is there, not there, or nonsense.
 #include "shim_disk.h"
 
+#include "base/rng.h"
+
 #include <assert.h>
 #include <dirent.h>
 #include <errno.h>
@@ -178,10 +180,7 @@ static void resize(uint8_t **bytes, size_t *size, size_t wanted)
 // Numbers that follow from a seed (splitmix64).
 static uint64_t draw(uint64_t *seed)
 {
-    uint64_t z = *seed += UINT64_C(0x9e3779b97f4a7c15);
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    return z ^ z >> 31;
+    return gr_rng_next(seed);
 }
 
 // Does some of the change: each sector of it is done, left out, or nonsense.

@@ -7,12 +7,13 @@
 // requests still waiting, and prints what is left (nothing may be).
 #include "daemon/http.h"
 
+#include "base/clock.h"
+
 #include <assert.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define LATER_MAX 8192
@@ -44,13 +45,6 @@ static struct counts counts;
 static struct later laters[LATER_MAX];
 static struct gr_http *http;
 
-static uint64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 static struct later *later_add(struct gr_http_request *request, long in_ms)
 {
     for (size_t i = 0; i < LATER_MAX; i++) {
@@ -58,7 +52,7 @@ static struct later *later_add(struct gr_http_request *request, long in_ms)
             laters[i] =
                 (struct later){.request = request,
                                .data = request == NULL ? NULL : gr_http_request_data(request),
-                               .at_ms = now_ms() + (uint64_t)in_ms};
+                               .at_ms = (uint64_t)gr_clock_ms() + (uint64_t)in_ms};
             return &laters[i];
         }
     }
@@ -287,7 +281,7 @@ static const struct gr_http_route routes[] = {
 // Does what is owed; returns the milliseconds until the next, -1: nothing.
 static int laters_run(void)
 {
-    uint64_t now = now_ms();
+    uint64_t now = (uint64_t)gr_clock_ms();
     int next = -1;
     for (size_t i = 0; i < LATER_MAX; i++) {
         struct later *later = &laters[i];

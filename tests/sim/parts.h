@@ -1,6 +1,7 @@
 // What the parts of the driver share: one run, its random numbers, and who makes and answers what.
 #pragma once
 
+#include "base/rng.h"
 #include "world.h"
 
 // What the hooks know; part of a step, not of the state.
@@ -26,10 +27,7 @@ struct drive {
 // The next random number (SplitMix64).
 static inline uint64_t draw(struct drive *drive)
 {
-    uint64_t z = drive->random += 0x9e3779b97f4a7c15u;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
+    return gr_rng_next(&drive->random);
 }
 
 // A random number below `limit`.

@@ -3,6 +3,7 @@
 // calls of wrap.c; the books see only what left the pool.
 #pragma once
 
+#include "base/rng.h"
 #include "daemon/pool.h"
 
 #include <stdbool.h>
@@ -184,10 +185,7 @@ extern struct sim sim;
 // The next random number (SplitMix64).
 static inline uint64_t sim_draw(void)
 {
-    uint64_t z = sim.random += 0x9e3779b97f4a7c15u;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
+    return gr_rng_next(&sim.random);
 }
 
 // A random number below `limit`.

@@ -2,6 +2,7 @@
 // record.c's, and what a task writes is the submitter's.
 #include "engine/local/attempt.h"
 
+#include "base/file.h"
 #include "engine/local.h"
 
 #include <assert.h>
@@ -137,19 +138,6 @@ int gr_attempt_log_path(const struct gr_spec *spec, enum gr_attempt_stream strea
 
 // ---- where the logs are -------------------------------------------------------------------------
 
-static int write_all(int fd, const char *bytes, size_t size)
-{
-    while (size > 0) {
-        ssize_t count = write(fd, bytes, size);
-        if (count < 0 && errno != EINTR) {
-            return -errno;
-        }
-        bytes += count > 0 ? count : 0;
-        size -= count > 0 ? (size_t)count : 0;
-    }
-    return 0;
-}
-
 int gr_attempt_logs_write(int attempt_dir, const struct gr_spec *spec,
                           const struct gr_attempt_names *names, const char *work,
                           struct gr_err *err)
@@ -168,7 +156,7 @@ int gr_attempt_logs_write(int attempt_dir, const struct gr_spec *spec,
     if (fd < 0) {
         return gr_fail_errno(err, "make %s", LOGS_NAME);
     }
-    errno = -write_all(fd, text, (size_t)length + 1);
+    errno = -gr_file_write_all(fd, text, (size_t)length + 1);
     int code = errno == 0 ? 0 : gr_fail_errno(err, "write %s", LOGS_NAME);
     (void)close(fd);
     return code;

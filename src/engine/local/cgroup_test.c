@@ -2,6 +2,7 @@
 // that it has not. Where a limit cannot be had the test checks that nothing pretends to have it.
 #include "engine/local/cgroup.h"
 
+#include "base/clock.h"
 #include "engine/local/cgroup_parts.h"
 
 #include <errno.h>
@@ -16,7 +17,6 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -73,18 +73,11 @@ static int take_memory(void)
     return 0;
 }
 
-static int64_t clock_ms(clockid_t clock)
-{
-    struct timespec now;
-    clock_gettime(clock, &now);
-    return now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 // Takes what cpu it gets for half a second.
 static int take_cpu(void)
 {
-    int64_t end_ms = clock_ms(CLOCK_MONOTONIC) + 500;
-    while (clock_ms(CLOCK_MONOTONIC) < end_ms) {
+    int64_t end_ms = gr_clock_ms() + 500;
+    while (gr_clock_ms() < end_ms) {
     }
     return 0;
 }

@@ -2,6 +2,7 @@
 // written down.
 #include "engine/local/keeper.h"
 
+#include "base/clock.h"
 #include "engine/local/descendants.h"
 #include "engine/local/keeper_parts.h"
 
@@ -23,21 +24,14 @@
 // How often writing the end is tried again.
 #define WRITE_AGAIN_MS 1000
 
-static int64_t clock_ms(clockid_t clock)
-{
-    struct timespec now;
-    (void)clock_gettime(clock, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 int64_t gr_keeper_now_ms(void)
 {
-    return clock_ms(CLOCK_REALTIME);
+    return gr_clock_wall_ms();
 }
 
 int64_t gr_keeper_monotonic_ms(void)
 {
-    return clock_ms(CLOCK_MONOTONIC);
+    return gr_clock_ms();
 }
 
 void gr_keeper_hint_send(const struct keeper *keeper, uint32_t type, int64_t since_ms)

@@ -1,6 +1,8 @@
 // Getting a launcher, and ending it: the part of the engine that may wait. See local.h, launch.h.
 #include "engine/local/launch.h"
 
+#include "base/clock.h"
+#include "base/file.h"
 #include "engine/local.h"
 #include "engine/local/launcher.h"
 #include "engine/shipped.h"
@@ -18,7 +20,6 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 // How long a launcher may take to begin, to answer, to end.
@@ -29,17 +30,10 @@
 
 extern char **environ;
 
-static int64_t monotonic_ms(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 int gr_launch_await(int socket, struct gr_wire_buffer *in, enum gr_wire_type type, int wait_ms,
                     void *ret_body, size_t size)
 {
-    int64_t until_ms = monotonic_ms() + wait_ms;
+    int64_t until_ms = gr_clock_ms() + wait_ms;
     for (;;) {
         const uint8_t *body = NULL;
         size_t body_size = 0;
@@ -56,7 +50,7 @@ int gr_launch_await(int socket, struct gr_wire_buffer *in, enum gr_wire_type typ
             continue;
         }
         struct pollfd poll_fd = {.fd = socket, .events = POLLIN};
-        int64_t left_ms = until_ms - monotonic_ms();
+        int64_t left_ms = until_ms - gr_clock_ms();
         int count = left_ms < 0 ? 0 : poll(&poll_fd, 1, (int)left_ms);
         if (count == 0) {
             return -ETIMEDOUT;
@@ -76,17 +70,11 @@ static int program_open(void)
     if (fd < 0 && errno == EINVAL) { // a kernel before 6.3 knows no such permission
         fd = (int)syscall(SYS_memfd_create, "granary-launcher", MFD_CLOEXEC);
     }
-    size_t at = 0;
-    while (fd >= 0 && at < program.size) {
-        ssize_t size = write(fd, program.text + at, program.size - at);
-        if (size < 0 && errno != EINTR) {
-            int code = -errno;
-            (void)close(fd);
-            return code;
-        }
-        at += size > 0 ? (size_t)size : 0;
+    int code = fd < 0 ? -errno : gr_file_write_all(fd, program.text, program.size);
+    if (fd >= 0 && code < 0) {
+        (void)close(fd);
     }
-    return fd < 0 ? -errno : fd;
+    return code < 0 ? code : fd;
 }
 
 static int spawn(const char *path, char *const *argv, pid_t *ret_pid)
@@ -174,13 +162,13 @@ static int quit_ask(int socket)
 {
     struct gr_wire_buffer out = {0};
     struct pollfd poll_fd = {.fd = socket, .events = POLLIN};
-    int64_t until_ms = monotonic_ms() + WAIT_MS;
+    int64_t until_ms = gr_clock_ms() + WAIT_MS;
     char bytes[256];
     int code = gr_wire_add(&out, GR_WIRE_QUIT, NULL, 0);
     code = code != 0 ? code : gr_wire_send(&out, socket);
     gr_wire_buffer_done(&out);
     while (code == 0) {
-        int64_t left_ms = until_ms - monotonic_ms();
+        int64_t left_ms = until_ms - gr_clock_ms();
         if (left_ms < 0 || poll(&poll_fd, 1, (int)left_ms) == 0) {
             return -ETIMEDOUT;
         }

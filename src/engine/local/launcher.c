@@ -1,6 +1,7 @@
 // The launcher's loop, and how it becomes a launcher: see launcher.h.
 #include "engine/local/launcher.h"
 
+#include "base/clock.h"
 #include "engine/local/keeper.h"
 #include "engine/local/launcher_parts.h"
 
@@ -20,7 +21,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 // Bytes read from the daemon at a time, and orders carried out before children are looked after.
@@ -215,13 +215,6 @@ static void daemon_serve(struct launcher *launcher)
 
 // ---- the loop -----------------------------------------------------------------------------------
 
-static int64_t monotonic_ms(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 static void signals_read(struct launcher *launcher)
 {
     struct signalfd_siginfo infos[16];
@@ -281,7 +274,7 @@ static int timeout_ms(const struct launcher *launcher)
     if (launcher->daemon.has_more && !gr_launcher_is_full(launcher)) {
         return 0;
     }
-    int64_t now_ms = monotonic_ms();
+    int64_t now_ms = gr_clock_ms();
     int64_t left_ms =
         launcher->settle_at_ms == INT64_MAX ? LOOK_MS : launcher->settle_at_ms - now_ms;
     return left_ms < 0 ? 0 : left_ms > LOOK_MS ? LOOK_MS : (int)left_ms;
@@ -302,7 +295,7 @@ static void serve(struct launcher *launcher)
         if (daemon->socket >= 0 && daemon->has_more) {
             daemon_serve(launcher);
         }
-        if (launcher->settle_at_ms <= monotonic_ms()) {
+        if (launcher->settle_at_ms <= gr_clock_ms()) {
             gr_launcher_settle(launcher);
         }
         gr_launcher_tell(launcher);

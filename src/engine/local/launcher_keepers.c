@@ -2,6 +2,7 @@
 // one dies without a word. See launcher_parts.h.
 #include "engine/local/launcher_parts.h"
 
+#include "base/clock.h"
 #include "engine/local.h"
 #include "engine/local/attempt.h"
 #include "engine/local/container.h"
@@ -19,23 +20,15 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 // How soon an attempt is looked at again.
 #define FENCE_AGAIN_MS 20
 #define START_AGAIN_MS 1000
 
-static int64_t now_ms(clockid_t clock)
-{
-    struct timespec now;
-    (void)clock_gettime(clock, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 void gr_launcher_settle_in(struct launcher *launcher, int64_t ms)
 {
-    int64_t at_ms = now_ms(CLOCK_MONOTONIC) + ms;
+    int64_t at_ms = gr_clock_ms() + ms;
     launcher->settle_at_ms = at_ms < launcher->settle_at_ms ? at_ms : launcher->settle_at_ms;
 }
 
@@ -201,7 +194,7 @@ void gr_launcher_keeper_ended(struct launcher *launcher, struct launcher_attempt
         return;
     }
     attempt->state = STATE_FENCING;
-    attempt->lost_ms = now_ms(CLOCK_REALTIME);
+    attempt->lost_ms = gr_clock_wall_ms();
     (void)fence(launcher, attempt);
     gr_launcher_settle_in(launcher, FENCE_AGAIN_MS);
 }
@@ -235,7 +228,7 @@ static void hint_take(struct launcher *launcher, const struct gr_keeper_hint *hi
     static struct gr_person person;
     if (hint->type == GR_KEEPER_HINT_PERSON) {
         if (gr_person_unpack(more, size, &person) == 0) {
-            gr_person_cache_add(&launcher->persons, &person, now_ms(CLOCK_MONOTONIC));
+            gr_person_cache_add(&launcher->persons, &person, gr_clock_ms());
         }
         return;
     }
@@ -326,7 +319,7 @@ static void attempt_look(struct launcher *launcher, struct launcher_attempt *att
         // Nothing survives the machine; numbers in this record may be anybody's now.
         attempt->state = record.end.type != 0 ? STATE_OVER : STATE_LOST;
         attempt->started_ms = record.life.started_ms;
-        attempt->lost_ms = now_ms(CLOCK_REALTIME);
+        attempt->lost_ms = gr_clock_wall_ms();
         gr_launcher_news_add(&launcher->table, attempt, NEWS_END);
     } else if (gr_record_is_held(fd)) {
         if (record.life.started_ms != 0) {

@@ -2,6 +2,8 @@
 // pipe: whoever reaps the caller's children cannot take the answer away.
 #include "engine/local/node_checks.h"
 
+#include "base/clock.h"
+#include "base/file.h"
 #include "engine/local/descendants.h"
 
 #include <assert.h>
@@ -20,7 +22,6 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 // Scripts of one folder at most; bytes of a line that is looked at.
@@ -55,13 +56,6 @@ bool gr_drain_allowed(uint64_t total, uint64_t drained, unsigned limit_percent)
     }
     uint64_t most = total / 100 * limit_percent + total % 100 * limit_percent / 100;
     return drained < (most == 0 ? 1 : most);
-}
-
-static int64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 // ---- what a script says -------------------------------------------------------------------------
@@ -269,7 +263,7 @@ static bool script_hear(struct run *run, int pidfd)
             {.fd = pidfd, .events = POLLIN},
             {.fd = run->signals, .events = POLLIN},
         };
-        int64_t left_ms = run->end_ms - now_ms();
+        int64_t left_ms = run->end_ms - gr_clock_ms();
         if (left_ms <= 0) {
             return false;
         }
@@ -308,10 +302,10 @@ static void streams_close(struct run *run)
 // does not end is not waited for.
 static void orphans_end(void)
 {
-    int64_t end_ms = now_ms() + CLOSE_MS / 2;
+    int64_t end_ms = gr_clock_ms() + CLOSE_MS / 2;
     for (;;) {
         pid_t pid = waitpid(-1, NULL, WNOHANG);
-        if ((pid < 0 && errno == ECHILD) || now_ms() >= end_ms) {
+        if ((pid < 0 && errno == ECHILD) || gr_clock_ms() >= end_ms) {
             return;
         }
         if (pid == 0) {
@@ -342,7 +336,7 @@ static void script_run(struct run *run, const char *name, const char *path)
     streams_close(run);
     run->result.ran++;
     if (!is_ended) {
-        run->result.is_late = now_ms() >= run->end_ms;
+        run->result.is_late = gr_clock_ms() >= run->end_ms;
         unwell(run, name, run->result.is_late ? "did not end in time and was killed" : "was ended");
     } else if (WIFSIGNALED(status)) {
         snprintf(text, sizeof(text), "ended by signal %d", WTERMSIG(status));
@@ -403,7 +397,7 @@ static void folder_run(struct run *run)
     char folder[PATH_MAX];
     struct dirent **names = NULL;
     const struct gr_node_checks_config *config = run->config;
-    int64_t began_ms = now_ms();
+    int64_t began_ms = gr_clock_ms();
     run->result.is_well = true;
     if (config->dir[0] == '\0' || snprintf(folder, sizeof(folder), "%s/%s", config->dir,
                                            folders[config->when]) >= (int)sizeof(folder)) {
@@ -427,7 +421,7 @@ static void folder_run(struct run *run)
         free(names[i]);
     }
     free(names);
-    run->result.took_ms = now_ms() - began_ms;
+    run->result.took_ms = gr_clock_ms() - began_ms;
     if (run->result.is_well) {
         run->result.text[0] = '\0';
     }
@@ -455,17 +449,9 @@ static void run_main(const struct gr_node_checks_config *config, int answer)
     }
     run.config = config;
     run.signals = signalfd(-1, &told, SFD_CLOEXEC | SFD_NONBLOCK);
-    run.end_ms = now_ms() + config->limit_ms;
+    run.end_ms = gr_clock_ms() + config->limit_ms;
     folder_run(&run);
-    const char *bytes = (const char *)&run.result;
-    for (size_t at = 0; at < sizeof(run.result);) {
-        ssize_t wrote = write(answer, bytes + at, sizeof(run.result) - at);
-        if (wrote < 0 && errno != EINTR) {
-            _exit(1);
-        }
-        at += wrote < 0 ? 0 : (size_t)wrote;
-    }
-    _exit(0);
+    _exit(gr_file_write_all(answer, &run.result, sizeof run.result) < 0);
 }
 
 // ---- the caller ---------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 // The record of an attempt: see record.h for its form.
 #include "engine/local/record.h"
 
+#include "base/clock.h"
 #include "engine/local/attempt.h"
 
 #include <assert.h>
@@ -10,7 +11,6 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/uio.h>
-#include <time.h>
 #include <unistd.h>
 
 // Begins every record; the digit is the version of the form.
@@ -92,13 +92,6 @@ static bool part_get(const uint8_t *from, void *ret_part, size_t size)
 
 // ---- making -------------------------------------------------------------------------------------
 
-static int64_t now_ms(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 // Writes `size` bytes of `bytes` behind `at`. Returns 0 or -errno.
 static int write_at(int fd, const uint8_t *bytes, size_t size, off_t at)
 {
@@ -123,7 +116,7 @@ static int content_write(int fd, const struct gr_record_head *head, const uint8_
     uint8_t bytes[GR_RECORD_ORDER_AT] = {0};
     struct gr_record_head whole = *head;
     whole.order_size = (uint32_t)size;
-    whole.made_ms = now_ms();
+    whole.made_ms = gr_clock_wall_ms();
     memcpy(bytes, magic, sizeof magic);
     part_put(bytes + sizeof magic, &whole, sizeof whole);
     struct iovec parts[2] = {

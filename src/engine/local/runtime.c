@@ -2,6 +2,7 @@
 // has no other, so that it may allocate; it says what failed through a pipe.
 #include "engine/local/runtime.h"
 
+#include "base/clock.h"
 #include "engine/local/bundle.h"
 #include "engine/local/process.h"
 
@@ -21,7 +22,6 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #define CGROUP_ROOT "/sys/fs/cgroup"
@@ -340,22 +340,15 @@ static void child_run(const struct gr_runtime *runtime, int report)
 
 // ---- the caller ---------------------------------------------------------------------------------
 
-static int64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 // Waits for the end of the child, at most that long; kills it and what it started otherwise.
 static int child_wait(const struct gr_runtime *runtime, pid_t pid, int *ret_status)
 {
     int fd = (int)syscall(SYS_pidfd_open, pid, 0u);
-    int64_t end_ms = now_ms() + runtime->timeout_ms;
+    int64_t end_ms = gr_clock_ms() + runtime->timeout_ms;
     int got = 0;
     while (fd >= 0 && got == 0) {
         struct pollfd wait = {.fd = fd, .events = POLLIN};
-        int64_t left_ms = end_ms - now_ms();
+        int64_t left_ms = end_ms - gr_clock_ms();
         if (left_ms <= 0) {
             break;
         }

@@ -2,6 +2,7 @@
 // (RESOLVE_IN_ROOT), so that no link, whoever made it, leads out.
 #include "engine/local/unpack.h"
 
+#include "base/file.h"
 #include "engine/local/tar.h"
 #include "engine/local/tree.h"
 
@@ -291,12 +292,8 @@ static int content_write(struct unpack *unpack, int fd, struct gr_err *err)
     uint8_t bytes[BUFFER_SIZE];
     long got;
     while ((got = gr_tar_read(&unpack->tar, bytes, sizeof(bytes), err)) > 0) {
-        for (long at = 0; at < got;) {
-            ssize_t wrote = write(fd, bytes + at, (size_t)(got - at));
-            if (wrote < 0 && errno != EINTR) {
-                return gr_fail_errno(err, "write %.200s", unpack->entry.name);
-            }
-            at += wrote < 0 ? 0 : wrote;
+        if (gr_file_write_all(fd, bytes, (size_t)got) < 0) {
+            return gr_fail_errno(err, "write %.200s", unpack->entry.name);
         }
     }
     return (int)got;
