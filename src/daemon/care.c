@@ -32,6 +32,7 @@ struct visit {
 
 struct gr_care {
     char *checks;
+    int program;                   // that runs scripts; 0: none
     struct gr_device_watch *watch; // the thread's
     int64_t look_ms;
     int epoll_fd, event_fd;
@@ -182,6 +183,10 @@ int gr_care_open(const char *checks, struct gr_device_watch *watch, int64_t look
     pthread_mutex_init(&care->mutex, NULL);
     pthread_cond_init(&care->wake, NULL);
     care->checks = strdup(checks);
+    if (checks[0] != '\0') {
+        int program = gr_node_checks_program(NULL);
+        care->program = program < 0 ? 0 : program; // slower without
+    }
     int rc = care->checks == NULL ? gr_fail(err, -ENOMEM, "no memory for the care of nodes")
                                   : open_fds(care, err);
     if (rc == 0) {
@@ -227,6 +232,9 @@ void gr_care_close(struct gr_care *care)
     }
     if (care->event_fd >= 0) {
         close(care->event_fd);
+    }
+    if (care->program > 0) {
+        close(care->program);
     }
     pthread_mutex_destroy(&care->mutex);
     pthread_cond_destroy(&care->wake);
@@ -274,7 +282,8 @@ static int begin_scripts(struct gr_care *care, const struct gr_care_visit *confi
                                             .job = config->job,
                                             .attempt = config->attempt,
                                             .user = config->user,
-                                            .limit_ms = SCRIPTS_MS};
+                                            .limit_ms = SCRIPTS_MS,
+                                            .program = care->program};
     int rc = gr_node_checks_open(&scripts, &visit->scripts, err);
     struct epoll_event event = {.events = EPOLLIN};
     if (rc == 0 &&

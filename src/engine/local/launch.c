@@ -62,8 +62,7 @@ int gr_launch_await(int socket, struct gr_wire_buffer *in, enum gr_wire_type typ
     }
 }
 
-// Puts the launcher's program into a file in memory. Returns it open, close-on-exec, or -errno.
-static int program_open(void)
+int gr_launch_program_open(void)
 {
     struct gr_slice program = gr_shipped_launcher();
     int fd = (int)syscall(SYS_memfd_create, "granary-launcher", MFD_CLOEXEC | MEMORY_MAY_EXECUTE);
@@ -103,7 +102,7 @@ pid_t gr_launch_spawn(const char *dir, struct gr_err *err)
     }
     char *own[] = {(char[]){"granary-launcher"}, copy, NULL};
     char *self[] = {(char[]){"granary"}, (char[]){"engine"}, (char[]){"launcher"}, copy, NULL};
-    int fd = program_open();
+    int fd = gr_launch_program_open();
     (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     int code = fd < 0 ? fd : spawn(path, own, &pid);
     if (code != 0) {
@@ -204,7 +203,7 @@ static void program_execute(const char *dir, int ready)
     char number[16];
     (void)snprintf(number, sizeof number, "%d", ready);
     char *argv[] = {(char[]){"granary-launcher"}, (char *)(uintptr_t)dir, number, NULL};
-    int fd = program_open();
+    int fd = gr_launch_program_open();
     if (fd >= 0 && fcntl(ready, F_SETFD, 0) == 0) {
         (void)fexecve(fd, argv, environ);
     }

@@ -1,36 +1,29 @@
-// Node checks: see node_checks.h. The run is a process of its own, which says how it went through a
-// pipe: whoever reaps the caller's children cannot take the answer away.
+// Node checks: see node_checks.h. A run is a process of its own (node_checks_run.h), a small one: a
+// daemon with a large pool in its memory would take long to fork.
 #include "engine/local/node_checks.h"
 
-#include "base/clock.h"
-#include "base/file.h"
-#include "engine/local/descendants.h"
+#include "engine/local/launch.h"
+#include "engine/local/node_checks_run.h"
 
 #include <assert.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <poll.h>
 #include <signal.h>
+#include <spawn.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/signalfd.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-// Scripts of one folder at most; bytes of a line that is looked at.
-#define SCRIPTS_MAX 256
-#define LINE_SIZE 512
 // How long a run that was told to end may take until it is killed.
 #define CLOSE_MS 1000
-// Where a run's process has the pipe for its answer; it keeps nothing above.
-#define ANSWER_FD 3
+// Most variables of a script's environment.
+#define VARIABLES_MAX 9
 
 struct gr_node_checks {
     int fd;    // the run's answer
@@ -39,14 +32,6 @@ struct gr_node_checks {
     size_t have; // bytes of result that came
     struct gr_node_checks_result result;
 };
-
-static const char *const folders[GR_CHECKS_WHENS] = {"start.d", "before.d", "after.d", "return.d"};
-
-const char *gr_node_checks_folder(enum gr_node_checks_when when)
-{
-    assert((unsigned)when < GR_CHECKS_WHENS);
-    return folders[when];
-}
 
 bool gr_drain_allowed(uint64_t total, uint64_t drained, unsigned limit_percent)
 {
@@ -58,403 +43,156 @@ bool gr_drain_allowed(uint64_t total, uint64_t drained, unsigned limit_percent)
     return drained < (most == 0 ? 1 : most);
 }
 
-// ---- what a script says -------------------------------------------------------------------------
+// ---- what scripts are told ----------------------------------------------------------------------
 
-// One of a script's two streams.
-struct stream {
-    int fd; // -1: at its end
-    bool is_output;
-    size_t taken;         // bytes in all
-    size_t size;          // of line
-    char line[LINE_SIZE]; // begun, not ended
+struct variables {
+    char *all[VARIABLES_MAX + 1]; // heap, NULL at the end
+    size_t count;
+    bool is_short_of_memory;
 };
 
-// A run, in its own process.
-struct run {
-    const struct gr_node_checks_config *config;
-    struct gr_node_checks_result result;
-    struct stream streams[2];
-    int signals;    // signalfd
-    int64_t end_ms; // by now_ms
-};
-
-// Copies as much of the text as there is room for.
-static void text_set(char *ret_text, size_t size, const char *text)
+static void __attribute__((format(printf, 2, 3)))
+add(struct variables *variables, const char *fmt, ...)
 {
-    size_t length = strnlen(text, size - 1);
-    memcpy(ret_text, text, length);
-    ret_text[length] = '\0';
+    va_list args;
+    char *text = NULL;
+    assert(variables->count < VARIABLES_MAX);
+    va_start(args, fmt);
+    if (vasprintf(&text, fmt, args) < 0) {
+        variables->is_short_of_memory = true;
+    } else {
+        variables->all[variables->count++] = text;
+    }
+    va_end(args);
 }
 
-static void unwell(struct run *run, const char *script, const char *text)
+static void variables_free(struct variables *variables)
 {
-    run->result.is_well = false;
-    text_set(run->result.script, sizeof(run->result.script), script);
-    text_set(run->result.text, sizeof(run->result.text), text);
-}
-
-static bool is_ours(const struct gr_node_checks_config *config, const char *address)
-{
-    for (uint32_t i = 0; i < config->device_count; i++) {
-        if (strcmp(config->devices[i].address, address) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-// "device ADDRESS CLASS TEXT". False if the line is none.
-static bool device_take(struct run *run, char *line)
-{
-    char *rest;
-    char *word = strtok_r(line, " \t", &rest);
-    if (word == NULL || strcmp(word, "device") != 0) {
-        return false;
-    }
-    char *address = strtok_r(NULL, " \t", &rest);
-    char *class = strtok_r(NULL, " \t", &rest);
-    char *text = strtok_r(NULL, "", &rest);
-    struct gr_node_checks_result *result = &run->result;
-    if (class == NULL || !is_ours(run->config, address) ||
-        result->device_count == GR_NODE_CHECKS_DEVICES) {
-        return false;
-    }
-    for (unsigned i = GR_HEALTH_APP; i < GR_HEALTHS; i++) {
-        if (strcmp(gr_health_name((enum gr_health)i), class) == 0) {
-            struct gr_node_checks_device *device = &result->devices[result->device_count++];
-            text_set(device->address, sizeof(device->address), address);
-            text_set(device->text, sizeof(device->text), text == NULL ? "" : text);
-            device->health = (enum gr_health)i;
-            return true;
-        }
-    }
-    return false;
-}
-
-static void line_end(struct run *run, struct stream *stream)
-{
-    stream->line[stream->size] = '\0';
-    for (size_t i = 0; i < stream->size; i++) {
-        if ((unsigned char)stream->line[i] < ' ' || stream->line[i] == 0x7f) {
-            stream->line[i] = stream->line[i] == '\t' ? ' ' : '?';
-        }
-    }
-    char copy[LINE_SIZE];
-    memcpy(copy, stream->line, stream->size + 1);
-    bool is_device = stream->is_output && device_take(run, copy);
-    if (!is_device && stream->size > 0) {
-        text_set(run->result.text, sizeof(run->result.text), stream->line);
-    }
-    stream->size = 0;
-}
-
-// Takes what a stream has. What is more than the limit is read and forgotten.
-static void stream_read(struct run *run, struct stream *stream)
-{
-    char bytes[4096];
-    ssize_t got = read(stream->fd, bytes, sizeof(bytes));
-    if (got < 0 && (errno == EINTR || errno == EAGAIN)) {
-        return;
-    }
-    for (ssize_t i = 0; i < got; i++) {
-        if (stream->taken++ >= GR_NODE_CHECKS_OUTPUT_MAX) {
-            continue;
-        }
-        if (bytes[i] == '\n') {
-            line_end(run, stream);
-        } else if (stream->size < LINE_SIZE - 1) {
-            stream->line[stream->size++] = bytes[i];
-        }
-    }
-    if (got <= 0) {
-        close(stream->fd);
-        stream->fd = -1;
+    for (size_t i = 0; i < variables->count; i++) {
+        free(variables->all[i]);
     }
 }
 
-// ---- one script ---------------------------------------------------------------------------------
-
-static void environment_set(const struct gr_node_checks_config *config)
+// The addresses with commas, on the heap; NULL: no memory.
+static char *addresses(const struct gr_node_checks_config *config)
 {
-    char text[64];
     size_t size = 1;
-    clearenv();
-    setenv("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", 1);
-    setenv("LC_ALL", "C.UTF-8", 1);
-    setenv("GRANARY_NODE", config->node, 1);
-    snprintf(text, sizeof(text), "%.*s", (int)strcspn(folders[config->when], "."),
-             folders[config->when]);
-    setenv("GRANARY_CHECK", text, 1);
     for (uint32_t i = 0; i < config->device_count; i++) {
         size += strlen(config->devices[i].address) + 1;
     }
-    char *list = calloc(1, size);
+    char *list = malloc(size);
+    char *at = list;
     for (uint32_t i = 0; list != NULL && i < config->device_count; i++) {
-        strcat(list, i == 0 ? "" : ",");
-        strcat(list, config->devices[i].address);
+        at = stpcpy(stpcpy(at, i == 0 ? "" : ","), config->devices[i].address);
     }
-    setenv("GRANARY_DEVICES", list == NULL ? "" : list, 1);
+    if (list != NULL) {
+        *at = '\0';
+    }
+    return list;
+}
+
+static int variables_make(const struct gr_node_checks_config *config, struct variables *variables)
+{
+    const char *folder = gr_node_checks_folder(config->when);
+    char *list = addresses(config);
+    if (list == NULL) {
+        return -ENOMEM;
+    }
+    add(variables, "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+    add(variables, "LC_ALL=C.UTF-8");
+    add(variables, "GRANARY_NODE=%s", config->node);
+    add(variables, "GRANARY_CHECK=%.*s", (int)strcspn(folder, "."), folder);
+    add(variables, "GRANARY_DEVICES=%s", list);
+    free(list);
     if (config->job != 0) {
-        snprintf(text, sizeof(text), "%" PRIu64, config->job);
-        setenv("GRANARY_JOB_ID", text, 1);
-        snprintf(text, sizeof(text), "%" PRIu32, config->attempt);
-        setenv("GRANARY_ATTEMPT", text, 1);
-        setenv("GRANARY_USER", config->user, 1);
+        add(variables, "GRANARY_JOB_ID=%" PRIu64, config->job);
+        add(variables, "GRANARY_ATTEMPT=%" PRIu32, config->attempt);
+        add(variables, "GRANARY_USER=%s", config->user);
     }
-}
-
-static void script_exec(const struct run *run, const char *path, int output, int error)
-{
-    sigset_t none;
-    char *const argv[] = {(char *)(uintptr_t)path, NULL};
-    setpgid(0, 0);
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
-    umask(022);
-    int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    if (chdir("/") != 0 || dup2(null, 0) < 0 || dup2(output, 1) < 0 || dup2(error, 2) < 0) {
-        _exit(127);
-    }
-    (void)syscall(SYS_close_range, 3u, ~0u, 4u /* CLOSE_RANGE_CLOEXEC */);
-    environment_set(run->config);
-    execv(path, argv);
-    dprintf(2, "%s: %s\n", path, strerror(errno));
-    _exit(127);
-}
-
-static pid_t script_start(struct run *run, const char *path)
-{
-    int pipes[2][2];
-    if (pipe2(pipes[0], O_CLOEXEC | O_NONBLOCK) != 0) {
-        return -errno;
-    }
-    if (pipe2(pipes[1], O_CLOEXEC | O_NONBLOCK) != 0) {
-        int code = -errno;
-        close(pipes[0][0]);
-        close(pipes[0][1]);
-        return code;
-    }
-    // Only the reader must not wait.
-    fcntl(pipes[0][1], F_SETFL, 0);
-    fcntl(pipes[1][1], F_SETFL, 0);
-    pid_t pid = fork();
-    if (pid == 0) {
-        script_exec(run, path, pipes[0][1], pipes[1][1]);
-    }
-    int code = -errno;
-    for (int i = 0; i < 2; i++) {
-        close(pipes[i][1]);
-        run->streams[i] = (struct stream){.fd = pipes[i][0], .is_output = i == 0};
-    }
-    if (pid > 0) {
-        setpgid(pid, pid); // whichever of the two comes first
-    }
-    return pid < 0 ? code : pid;
-}
-
-// Reads what it says until it ends. False if it ran out of time or the run was told to end.
-static bool script_hear(struct run *run, int pidfd)
-{
-    for (;;) {
-        struct pollfd waits[4] = {
-            {.fd = run->streams[0].fd, .events = POLLIN},
-            {.fd = run->streams[1].fd, .events = POLLIN},
-            {.fd = pidfd, .events = POLLIN},
-            {.fd = run->signals, .events = POLLIN},
-        };
-        int64_t left_ms = run->end_ms - gr_clock_ms();
-        if (left_ms <= 0) {
-            return false;
-        }
-        int got = poll(waits, 4, left_ms > INT_MAX ? INT_MAX : (int)left_ms);
-        if (got < 0 && errno != EINTR) {
-            return false;
-        }
-        for (int i = 0; got > 0 && i < 2; i++) {
-            if (waits[i].revents != 0) {
-                stream_read(run, &run->streams[i]);
-            }
-        }
-        bool is_quiet = got > 0 && (waits[0].revents | waits[1].revents) == 0;
-        if (got > 0 && waits[3].revents != 0) {
-            return false;
-        }
-        if (is_quiet && waits[2].revents != 0) {
-            return true; // it ended, and nothing more is in its pipes
-        }
-    }
-}
-
-static void streams_close(struct run *run)
-{
-    for (int i = 0; i < 2; i++) {
-        if (run->streams[i].size > 0) {
-            line_end(run, &run->streams[i]);
-        }
-        if (run->streams[i].fd >= 0) {
-            close(run->streams[i].fd);
-        }
-    }
-}
-
-// Ends what left the script's process group: the run adopts what its scripts orphan. What even KILL
-// does not end is not waited for.
-static void orphans_end(void)
-{
-    int64_t end_ms = gr_clock_ms() + CLOSE_MS / 2;
-    for (;;) {
-        pid_t pid = waitpid(-1, NULL, WNOHANG);
-        if ((pid < 0 && errno == ECHILD) || gr_clock_ms() >= end_ms) {
-            return;
-        }
-        if (pid == 0) {
-            (void)gr_descendants_kill(NULL, NULL);
-            (void)poll(NULL, 0, 1);
-        }
-    }
-}
-
-static void script_run(struct run *run, const char *name, const char *path)
-{
-    char text[GR_NODE_CHECKS_TEXT_SIZE];
-    int status = 0;
-    run->result.text[0] = '\0';
-    pid_t pid = script_start(run, path);
-    int pidfd = pid < 0 ? -1 : (int)syscall(SYS_pidfd_open, pid, 0u);
-    if (pid < 0) {
-        snprintf(text, sizeof(text), "cannot be started: %s", strerror(-pid));
-        unwell(run, name, text);
-        return;
-    }
-    bool is_ended = script_hear(run, pidfd);
-    kill(-pid, SIGKILL); // it, or what it left behind
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-    }
-    orphans_end();
-    close(pidfd);
-    streams_close(run);
-    run->result.ran++;
-    if (!is_ended) {
-        run->result.is_late = gr_clock_ms() >= run->end_ms;
-        unwell(run, name, run->result.is_late ? "did not end in time and was killed" : "was ended");
-    } else if (WIFSIGNALED(status)) {
-        snprintf(text, sizeof(text), "ended by signal %d", WTERMSIG(status));
-        unwell(run, name, text);
-    } else if (WEXITSTATUS(status) != 0) {
-        snprintf(text, sizeof(text), "ended with exit code %d", WEXITSTATUS(status));
-        char said[GR_NODE_CHECKS_TEXT_SIZE];
-        memcpy(said, run->result.text, sizeof(said));
-        unwell(run, name, said[0] != '\0' ? said : text);
-    }
-}
-
-// ---- a folder -----------------------------------------------------------------------------------
-
-// Whether only root and the daemon's user could have changed it.
-static bool is_trusted(const struct stat *st)
-{
-    return (st->st_uid == 0 || st->st_uid == geteuid()) && (st->st_mode & 022) == 0;
-}
-
-static int name_is_script(const struct dirent *entry)
-{
-    const char *good = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
-    return entry->d_name[0] != '.' && entry->d_name[strspn(entry->d_name, good)] == '\0';
-}
-
-static int name_compare(const struct dirent **a, const struct dirent **b)
-{
-    return strcmp((*a)->d_name, (*b)->d_name);
-}
-
-static void folder_check(struct run *run, const char *path)
-{
-    struct stat st;
-    if (stat(path, &st) == 0 && !is_trusted(&st)) {
-        unwell(run, path,
-               "the folder must belong to root or the daemon's user, writable by nobody else");
-    }
-}
-
-static void script_try(struct run *run, const char *folder, const char *name)
-{
-    char path[PATH_MAX];
-    struct stat st;
-    if (snprintf(path, sizeof(path), "%s/%s", folder, name) >= (int)sizeof(path) ||
-        stat(path, &st) != 0 || !S_ISREG(st.st_mode) || (st.st_mode & 0111) == 0) {
-        return; // not a script
-    }
-    if (!is_trusted(&st)) {
-        unwell(run, name, "must belong to root or the daemon's user, writable by nobody else");
-        return;
-    }
-    script_run(run, name, path);
-}
-
-static void folder_run(struct run *run)
-{
-    char folder[PATH_MAX];
-    struct dirent **names = NULL;
-    const struct gr_node_checks_config *config = run->config;
-    int64_t began_ms = gr_clock_ms();
-    run->result.is_well = true;
-    if (config->dir[0] == '\0' || snprintf(folder, sizeof(folder), "%s/%s", config->dir,
-                                           folders[config->when]) >= (int)sizeof(folder)) {
-        return;
-    }
-    int count = scandir(folder, &names, name_is_script, name_compare);
-    if (count < 0 && errno != ENOENT) {
-        unwell(run, folder, strerror(errno));
-    }
-    if (count > SCRIPTS_MAX) {
-        unwell(run, folder, "has more scripts than are run");
-    }
-    if (count > 0) {
-        folder_check(run, config->dir);
-        folder_check(run, folder);
-    }
-    for (int i = 0; i < count; i++) {
-        if (run->result.is_well) {
-            script_try(run, folder, names[i]->d_name);
-        }
-        free(names[i]);
-    }
-    free(names);
-    run->result.took_ms = gr_clock_ms() - began_ms;
-    if (run->result.is_well) {
-        run->result.text[0] = '\0';
-    }
-}
-
-// Body of the run's process.
-static void run_main(const struct gr_node_checks_config *config, int answer)
-{
-    static struct run run;
-    sigset_t told;
-    setsid();
-    prctl(PR_SET_PDEATHSIG, SIGTERM);
-    prctl(PR_SET_CHILD_SUBREAPER, 1);
-    // The daemon's connections above all: a client must see when the daemon closes one.
-    if ((answer != ANSWER_FD && dup3(answer, ANSWER_FD, O_CLOEXEC) < 0) ||
-        syscall(SYS_close_range, ANSWER_FD + 1U, ~0U, 0U) != 0) {
-        _exit(1);
-    }
-    answer = ANSWER_FD;
-    sigemptyset(&told);
-    sigaddset(&told, SIGTERM);
-    sigprocmask(SIG_SETMASK, &told, NULL);
-    for (int i = 1; i < NSIG; i++) {
-        signal(i, SIG_DFL);
-    }
-    run.config = config;
-    run.signals = signalfd(-1, &told, SFD_CLOEXEC | SFD_NONBLOCK);
-    run.end_ms = gr_clock_ms() + config->limit_ms;
-    folder_run(&run);
-    _exit(gr_file_write_all(answer, &run.result, sizeof run.result) < 0);
+    return variables->is_short_of_memory ? -ENOMEM : 0;
 }
 
 // ---- the caller ---------------------------------------------------------------------------------
+
+int gr_node_checks_program(struct gr_err *err)
+{
+    int fd = gr_launch_program_open();
+    if (fd < 0) {
+        return gr_fail(err, fd, "node checks: put their program into memory: %s", strerror(-fd));
+    }
+    int high = fcntl(fd, F_DUPFD_CLOEXEC, GR_NODE_CHECKS_ANSWER + 1);
+    int code = -errno;
+    close(fd);
+    return high >= 0 ? high : gr_fail(err, code, "node checks: %s", strerror(-code));
+}
+
+// The program executed anew. Returns its pid or -errno.
+static pid_t run_spawn(const struct gr_node_checks_config *config, char *const *environment,
+                       int answer)
+{
+    char path[64];
+    char when[16];
+    char limit[32];
+    pid_t pid = -1;
+    posix_spawnattr_t attributes;
+    posix_spawn_file_actions_t actions;
+    sigset_t none;
+    char *argv[] = {(char[]){"granary-launcher"},
+                    (char[]){GR_NODE_CHECKS_WORD},
+                    (char *)(uintptr_t)config->dir,
+                    when,
+                    limit,
+                    NULL};
+    snprintf(path, sizeof path, "/proc/self/fd/%d", config->program);
+    snprintf(when, sizeof when, "%u", (unsigned)config->when);
+    snprintf(limit, sizeof limit, "%" PRId64, config->limit_ms);
+    int code = posix_spawnattr_init(&attributes);
+    if (code != 0) {
+        return -code;
+    }
+    code = posix_spawn_file_actions_init(&actions);
+    if (code == 0) {
+        sigemptyset(&none);
+        posix_spawnattr_setsigmask(&attributes, &none);
+        posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
+        code = posix_spawn_file_actions_adddup2(&actions, answer, GR_NODE_CHECKS_ANSWER);
+        code = code != 0 ? code : posix_spawn(&pid, path, &actions, &attributes, argv, environment);
+        posix_spawn_file_actions_destroy(&actions);
+    }
+    posix_spawnattr_destroy(&attributes);
+    return code == 0 ? pid : -code;
+}
+
+// Where nothing in memory may be executed: larger, and slower, but as good.
+static pid_t run_fork(const struct gr_node_checks_config *config, char *const *environment,
+                      int answer)
+{
+    pid_t pid = fork();
+    if (pid != 0) {
+        return pid < 0 ? -errno : pid;
+    }
+    // The daemon's connections above all: a client must see when the daemon closes one.
+    if ((answer != GR_NODE_CHECKS_ANSWER && dup3(answer, GR_NODE_CHECKS_ANSWER, O_CLOEXEC) < 0) ||
+        syscall(SYS_close_range, GR_NODE_CHECKS_ANSWER + 1U, ~0U, 0U) != 0) {
+        _exit(1);
+    }
+    gr_node_checks_run(config->dir, config->when, config->limit_ms, environment);
+}
+
+// Returns the pid or -errno.
+static pid_t run_start(const struct gr_node_checks_config *config, int answer)
+{
+    struct variables variables = {0};
+    pid_t pid = variables_make(config, &variables);
+    if (pid == 0 && config->program != 0) {
+        pid = run_spawn(config, variables.all, answer);
+    }
+    if (pid <= 0 && pid != -ENOMEM) {
+        pid = run_fork(config, variables.all, answer);
+    }
+    variables_free(&variables);
+    return pid;
+}
 
 int gr_node_checks_open(const struct gr_node_checks_config *config,
                         struct gr_node_checks **ret_checks, struct gr_err *err)
@@ -470,14 +208,11 @@ int gr_node_checks_open(const struct gr_node_checks_config *config,
         free(checks);
         return gr_fail_errno(err, "node checks: make a pipe");
     }
-    checks->pid = fork();
-    if (checks->pid == 0) {
-        close(pipes[0]);
-        run_main(config, pipes[1]);
-    }
-    int code = checks->pid < 0 ? gr_fail_errno(err, "node checks: start a process") : 0;
+    checks->pid = run_start(config, pipes[1]);
     close(pipes[1]);
-    if (code < 0) {
+    if (checks->pid < 0) {
+        errno = -checks->pid;
+        int code = gr_fail_errno(err, "node checks: start a process");
         close(pipes[0]);
         free(checks);
         return code;

@@ -41,6 +41,7 @@ struct gr_node_checks_config {
     uint32_t attempt;                // GRANARY_ATTEMPT, with a job
     const char *user;                // GRANARY_USER, of the job; "": none
     int64_t limit_ms;                // for all scripts together; then they are killed
+    int program; // from gr_node_checks_program, borrowed; 0: the caller is forked, however large
 };
 
 // A device that a script found unwell: its line "device ADDRESS CLASS TEXT".
@@ -67,6 +68,9 @@ struct gr_node_checks_result {
 // A run under way; opaque. gr_node_checks_close ends it.
 struct gr_node_checks;
 
+// Opens the small program that runs checks, for gr_node_checks_config.program: a file descriptor
+// above 3, close-on-exec, that the caller closes; or -errno with a text.
+int gr_node_checks_program(struct gr_err *err);
 // Begins a run; returns at once. Scripts are the files of the folder that are executable and whose
 // names consist of letters, digits, '-', '_' and '.', in the order of strcmp. Each must belong to
 // root or to the daemon's user and be writable by nobody else, the folders too: else the run ends

@@ -18,6 +18,7 @@
 
 static char root[] = "/tmp/granary-checks-XXXXXX";
 static struct gr_node_checks_result result;
+static int program; // 0: the test itself is forked
 
 static int make_root(void **state)
 {
@@ -70,6 +71,7 @@ static struct gr_node_checks *begin(enum gr_node_checks_when when, int64_t limit
         .attempt = 3,
         .user = "ada",
         .limit_ms = limit_ms,
+        .program = program,
     };
     struct gr_err err = {0};
     struct gr_node_checks *checks = NULL;
@@ -274,6 +276,15 @@ static void without_scripts_all_is_well(void **state)
     assert_true(result.is_well);
 }
 
+// Nothing of a daemon with a large pool is copied: the run is granary-launcher, from memory.
+static void the_process_that_runs_them_is_small(void **state)
+{
+    (void)state;
+    script("start.d/a", 0755, "readlink /proc/$PPID/exe; exit 1");
+    run(GR_CHECKS_START, 10000);
+    assert_true((strstr(result.text, "granary-launcher") != NULL) == (program != 0));
+}
+
 static void a_part_of_the_fleet_may_drain_by_itself(void **state)
 {
     (void)state;
@@ -316,7 +327,17 @@ int main(void)
         CASE(closing_early_ends_the_run),
         CASE(what_others_may_change_is_never_run),
         CASE(without_scripts_all_is_well),
+        CASE(the_process_that_runs_them_is_small),
         cmocka_unit_test(a_part_of_the_fleet_may_drain_by_itself),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = cmocka_run_group_tests_name("forked", tests, NULL, NULL);
+    struct gr_err err = {0};
+    program = gr_node_checks_program(&err);
+    if (program < 0) {
+        fprintf(stderr, "%s\n", err.text);
+        return failed + 1;
+    }
+    failed += cmocka_run_group_tests_name("program", tests, NULL, NULL);
+    close(program);
+    return failed;
 }
