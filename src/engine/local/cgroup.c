@@ -180,32 +180,66 @@ static int devices_v1(const char *dir, const struct gr_cgroup_rule *rules, int c
     return code;
 }
 
-static int devices_v2(const char *dir, const struct gr_cgroup_rule *rules, int count,
-                      struct gr_err *err)
+// Loads the program for these rules. Returns a file descriptor or -errno with a text.
+static int program_load(const struct gr_cgroup_rule *rules, int count, struct gr_err *err)
 {
     struct bpf_insn *program = calloc(GR_CGROUP_PROGRAM_MAX, sizeof(*program));
     if (program == NULL) {
         return gr_fail(err, -ENOMEM, "device limit: not enough memory");
     }
     size_t size = gr_cgroup_program_make(rules, (size_t)count, program);
+    int fd = gr_cgroup_program_load(program, size, err);
+    free(program);
+    return fd;
+}
+
+static int program_attach(const char *dir, int program, struct gr_err *err)
+{
     int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int code = fd < 0 ? gr_fail_errno(err, "open %s", dir)
-                      : gr_cgroup_program_attach(fd, program, size, err);
+    int code =
+        fd < 0 ? gr_fail_errno(err, "open %s", dir) : gr_cgroup_program_attach(fd, program, err);
     if (fd >= 0) {
         close(fd);
     }
-    free(program);
     return code;
+}
+
+static int devices_v2(const char *dir, const struct gr_cgroup_rule *rules, int count,
+                      struct gr_err *err)
+{
+    int program = program_load(rules, count, err);
+    int code = program < 0 ? program : program_attach(dir, program, err);
+    if (program >= 0) {
+        close(program);
+    }
+    return code;
+}
+
+int gr_cgroup_no_device_program_load(const struct gr_cgroup_means *means)
+{
+    struct gr_cgroup_rule *rules =
+        means->has_device_program ? calloc(GR_CGROUP_RULES_MAX, sizeof(*rules)) : NULL;
+    if (rules == NULL) {
+        return means->has_device_program ? -ENOMEM : -ENOENT;
+    }
+    int count = gr_cgroup_rules_make(NULL, 0, rules, NULL);
+    int fd = program_load(rules, count, NULL);
+    free(rules);
+    return fd;
 }
 
 int gr_cgroup_set_devices(const struct gr_cgroup *group, const char *const *paths, uint32_t count,
                           struct gr_err *err)
 {
+    const struct gr_cgroup_means *means = &group->means;
+    if (count == 0 && means->no_device_program > 0 && group->v2[0] != '\0') {
+        return program_attach(group->v2, means->no_device_program, err);
+    }
     struct gr_cgroup_rule *rules = calloc(GR_CGROUP_RULES_MAX, sizeof(*rules));
     if (rules == NULL) {
         return gr_fail(err, -ENOMEM, "device limit: not enough memory");
     }
-    const char *v1 = group->means.has_device_program ? "" : group->v1[GR_CGROUP_DEVICES];
+    const char *v1 = means->has_device_program ? "" : group->v1[GR_CGROUP_DEVICES];
     int made = gr_cgroup_rules_make(paths, count, rules, err);
     int code = made;
     if (made >= 0 && v1[0] != '\0') {

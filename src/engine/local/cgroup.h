@@ -52,6 +52,9 @@ struct gr_cgroup_means {
     char v1[GR_CGROUP_CONTROLLERS][GR_CGROUP_PATH_SIZE];
     unsigned v2_controllers;
     bool has_device_program; // devices are limited by a program of the v2 group
+    // The program of groups without devices, loaded: a file descriptor that stays open. 0: none,
+    // each group loads its own. Set by whoever loaded it.
+    int no_device_program;
     // Tests only, else NULL: told of a directory that was made, or is about to be removed.
     void (*changed)(const char *path, bool is_made);
 };
@@ -84,6 +87,9 @@ struct gr_cgroup; // opaque
 // which must exist; NULL: a name of this process's own, for a trial. Never fails: what does not
 // work is false. A few milliseconds; the launcher keeps the answer.
 void gr_cgroup_means_find(const char *dir, struct gr_cgroup_means *ret_means);
+// Loads the device program of groups without devices, where programs limit devices. Returns a file
+// descriptor to be put into the means, or -errno.
+int gr_cgroup_no_device_program_load(const struct gr_cgroup_means *means);
 // Makes the group `name` with these limits (NULL: none) ("JOB.ATTEMPT" or "JOB.ATTEMPT/task-N";
 // made with its parents). Without means for one of them that limit is not set. Processes go into a
 // task's group, never into one that has children. Returns 0 with a group (which may be one that can

@@ -143,8 +143,7 @@ static int bpf(int command, union bpf_attr *attr)
     return (int)syscall(SYS_bpf, command, attr, sizeof(*attr));
 }
 
-int gr_cgroup_program_attach(int group_fd, const struct bpf_insn *program, size_t count,
-                             struct gr_err *err)
+int gr_cgroup_program_load(const struct bpf_insn *program, size_t count, struct gr_err *err)
 {
     static const char license[] = "Apache-2.0";
     union bpf_attr load;
@@ -154,19 +153,18 @@ int gr_cgroup_program_attach(int group_fd, const struct bpf_insn *program, size_
     load.insn_cnt = (uint32_t)count;
     load.license = (uint64_t)(uintptr_t)license;
     int fd = bpf(BPF_PROG_LOAD, &load);
-    if (fd < 0) {
-        return gr_fail_errno(err, "load the device program (BPF)");
-    }
+    return fd < 0 ? gr_fail_errno(err, "load the device program (BPF)") : fd;
+}
+
+int gr_cgroup_program_attach(int group_fd, int program_fd, struct gr_err *err)
+{
     union bpf_attr attach;
     memset(&attach, 0, sizeof(attach));
     attach.target_fd = (uint32_t)group_fd;
-    attach.attach_bpf_fd = (uint32_t)fd;
+    attach.attach_bpf_fd = (uint32_t)program_fd;
     attach.attach_type = BPF_CGROUP_DEVICE;
     attach.attach_flags = BPF_F_ALLOW_MULTI;
-    int code = 0;
-    if (bpf(BPF_PROG_ATTACH, &attach) != 0) {
-        code = gr_fail_errno(err, "attach the device program (BPF)");
-    }
-    close(fd);
-    return code;
+    return bpf(BPF_PROG_ATTACH, &attach) == 0
+               ? 0
+               : gr_fail_errno(err, "attach the device program (BPF)");
 }

@@ -35,7 +35,8 @@ void gr_cgroup_rule_text(const struct gr_cgroup_rule *rule, char *ret_text, size
 // many instructions. Pure.
 size_t gr_cgroup_program_make(const struct gr_cgroup_rule *rules, size_t count,
                               struct bpf_insn *ret_program);
-// Loads the program and attaches it to the group behind the directory `group_fd`, where it stays
-// for as long as the group does. Returns 0 or -errno with a text.
-int gr_cgroup_program_attach(int group_fd, const struct bpf_insn *program, size_t count,
-                             struct gr_err *err);
+// Loads the program. Returns its file descriptor or -errno with a text.
+int gr_cgroup_program_load(const struct bpf_insn *program, size_t count, struct gr_err *err);
+// Attaches a loaded program to the group behind the directory `group_fd`, where it stays for as
+// long as the group does, whether the descriptor is closed or not. Returns 0 or -errno with a text.
+int gr_cgroup_program_attach(int group_fd, int program_fd, struct gr_err *err);

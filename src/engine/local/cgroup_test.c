@@ -232,6 +232,26 @@ static void a_limit_of_processes_holds(void **state)
     assert_false(is_left(&means));
 }
 
+// A program that was loaded before holds in each group that it is attached to, the next one too.
+static void shared_program_limits(const struct gr_cgroup_means *with)
+{
+    static const char *const none[1] = {NULL};
+    struct gr_cgroup_limits limits = {.devices = none};
+    struct gr_cgroup_means shared = *with;
+    struct gr_cgroup *group;
+    int fd = gr_cgroup_no_device_program_load(&shared);
+    assert_int_equal(fd >= 0, shared.has_device_program);
+    shared.no_device_program = fd >= 0 ? fd : 0;
+    for (int i = 0; i < 2; i++) {
+        int status = run_in(&shared, &limits, open_devices, &group);
+        gr_cgroup_remove(group);
+        assert_int_equal(WEXITSTATUS(status), 1 | 4);
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+}
+
 static void only_listed_devices_can_be_opened(void **state)
 {
     (void)state;
@@ -262,6 +282,7 @@ static void only_listed_devices_can_be_opened(void **state)
         int status = run_in(&both[i], &limits, open_devices, &group);
         gr_cgroup_remove(group);
         assert_int_equal(WEXITSTATUS(status), 1 | 4);
+        shared_program_limits(&both[i]);
         print_message("devices limited by %s\n", both[i].has_device_program ? "a program" : "v1");
         limits.device_count = 1;
         status = run_in(&both[i], &limits, open_devices, &group);

@@ -457,6 +457,18 @@ static void process_set(struct launcher *launcher)
     (void)getgrouplist(self != NULL ? self->pw_name : "nobody", getegid(), groups, &count);
 }
 
+// Loads the device program that all tasks without devices share. Without it each loads its own.
+static void program_load(struct launcher *launcher)
+{
+    int fd = gr_cgroup_no_device_program_load(&launcher->means);
+    if (fd >= 0 && dup3(fd, LAUNCHER_FD_PROGRAM, O_CLOEXEC) >= 0) {
+        launcher->means.no_device_program = LAUNCHER_FD_PROGRAM;
+    }
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+}
+
 static int watch(const struct launcher *launcher, int fd, enum watched watched, struct gr_err *err)
 {
     struct epoll_event event = {.events = EPOLLIN, .data.u64 = watched};
@@ -483,6 +495,7 @@ static int launcher_init(struct launcher *launcher, const char *dir, struct gr_e
         return gr_fail_errno(err, "open a signal and an event file descriptor");
     }
     gr_cgroup_means_find(launcher->dir, &launcher->means);
+    program_load(launcher);
     code = gr_launcher_epoch_read(launcher, err);
     code = code != 0 ? code : gr_record_boot_read(launcher->boot, err);
     code = code != 0 ? code : gr_launcher_table_init(&launcher->table, err);

@@ -20,7 +20,8 @@ enum launcher_fd {
     LAUNCHER_FD_ATTEMPTS = 3, // DIR/attempts
     LAUNCHER_FD_HINTS = 4,    // write end of the pipe DIR/hints
     LAUNCHER_FD_RECORD = 5,   // in a keeper: its record
-    LAUNCHER_FD_OWN = 6,      // from here on the launcher's own
+    LAUNCHER_FD_PROGRAM = 6,  // what limits the devices of tasks that have none (cgroup.h)
+    LAUNCHER_FD_OWN = 7,      // from here on the launcher's own
 };
 
 // How an attempt stands.
