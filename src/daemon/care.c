@@ -12,15 +12,19 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 // All scripts of one visit together may take so long.
 #define SCRIPTS_MS 60000
 
-// A visit under way: scripts first, then the drivers.
+// A visit under way: scripts, then the drivers if they are asked, then the scripts for devices that
+// were reset.
 struct visit {
     struct visit *next;
+    enum { SCRIPTS = 0, DRIVERS, RETURN } stage;
+    char name[GR_NAME_SIZE];        // of the node
     struct gr_node_checks *scripts; // NULL: over, or there were none
     struct gr_care_answer answer;
     struct gr_device *devices; // a copy, for the thread
@@ -30,13 +34,23 @@ struct visit {
     bool is_over;
 };
 
+// What was last seen in a folder of scripts, while it has not changed.
+struct seen {
+    struct timespec changed;
+    ino_t inode;
+    bool is_sure; // it had not changed just then, in which case a further change would not show
+    bool has_any;
+};
+
 struct gr_care {
     char *checks;
+    struct seen seen[GR_CHECKS_WHENS];
     int program;                   // that runs scripts; 0: none
     struct gr_device_watch *watch; // the thread's
     int64_t look_ms;
     int epoll_fd, event_fd;
     struct visit *visits; // all of them; the caller's side
+    struct visit *over;   // whose answer was given last; its devices are lent
     pthread_t thread;
     bool has_thread;
     // Between the two sides, under the mutex.
@@ -62,33 +76,83 @@ static enum gr_health health_now(const struct gr_device_list *now, const struct 
     return device->health;
 }
 
+static struct gr_node_checks_device *unwell_find(struct gr_care_answer *answer, const char *address)
+{
+    for (uint32_t i = 0; i < answer->device_count; i++) {
+        if (strcmp(answer->devices[i].address, address) == 0) {
+            return &answer->devices[i];
+        }
+    }
+    return NULL;
+}
+
+// Holds it against the device, unless something worse is already.
+static void unwell_add(struct gr_care_answer *answer, const char *address, enum gr_health health,
+                       const char *text)
+{
+    struct gr_node_checks_device *unwell = unwell_find(answer, address);
+    if (unwell != NULL && unwell->health > health) {
+        return;
+    }
+    if (unwell == NULL && answer->device_count == GR_NODE_CHECKS_DEVICES) {
+        return;
+    }
+    unwell = unwell != NULL ? unwell : &answer->devices[answer->device_count++];
+    *unwell = (struct gr_node_checks_device){.health = health};
+    snprintf(unwell->address, sizeof unwell->address, "%s", address);
+    snprintf(unwell->text, sizeof unwell->text, "%.250s", text);
+}
+
+// It was reset: what a reset takes away is not held against it any more.
+static void reset_note(struct gr_care_answer *answer, const char *address)
+{
+    struct gr_node_checks_device *unwell = unwell_find(answer, address);
+    if (answer->reset_count == GR_NODE_CHECKS_DEVICES) {
+        return; // it stays out of use until somebody has looked
+    }
+    if (unwell != NULL && unwell->health <= GR_HEALTH_RESET) {
+        *unwell = answer->devices[--answer->device_count];
+    }
+    snprintf(answer->resets[answer->reset_count++], sizeof answer->resets[0], "%s", address);
+}
+
+// Asks the driver about one device, and resets it if the driver, a script or the pool say that it
+// needs that: in `now` is how all are.
+static void ask_driver(struct gr_care *care, struct visit *visit, const struct gr_device *device,
+                       const struct gr_device_list *now)
+{
+    struct gr_care_answer *answer = &visit->answer;
+    const struct gr_node_checks_device *said = unwell_find(answer, device->address);
+    bool needs_reset = answer->is_reset || device->health == GR_HEALTH_RESET ||
+                       health_now(now, device) == GR_HEALTH_RESET ||
+                       (said != NULL && said->health == GR_HEALTH_RESET);
+    struct gr_err err;
+    gr_err_init(&err);
+    int rc = gr_device_check(care->watch, device, &err);
+    enum gr_health health = rc == -EBUSY ? GR_HEALTH_RESET : GR_HEALTH_REPAIR;
+    if ((rc == 0 || rc == -EIO || rc == -ENOTSUP) && needs_reset) {
+        rc = gr_device_reset(care->watch, device, &err);
+        health = GR_HEALTH_RESET;
+        if (rc == 0) {
+            reset_note(answer, device->address);
+        }
+    }
+    // Where nobody can be asked there is nothing more to hold against it.
+    if (rc != 0 && rc != -ENOTSUP) {
+        unwell_add(answer, device->address, health, err.text);
+    }
+}
+
 // Asks the drivers about each device of a visit. What a device reported once, an XID, is in no
 // answer of its driver, so it is looked at too, and now: the job that just ended may have met it.
 static void ask_drivers(struct gr_care *care, struct visit *visit)
 {
-    struct gr_care_answer *answer = &visit->answer;
     struct gr_device_list now = {0};
     if (gr_device_watch_look(care->watch, &now, NULL) != 0) {
         now = (struct gr_device_list){0};
     }
     for (uint32_t i = 0; i < visit->device_count; i++) {
-        const struct gr_device *device = &visit->devices[i];
-        struct gr_err err;
-        gr_err_init(&err);
-        int rc = gr_device_check(care->watch, device, &err);
-        enum gr_health health = GR_HEALTH_REPAIR;
-        if ((rc == 0 || rc == -EIO) && health_now(&now, device) == GR_HEALTH_RESET) {
-            rc = gr_device_reset(care->watch, device, &err);
-            health = GR_HEALTH_RESET;
-        }
-        // Where nobody can be asked there is nothing to hold against it.
-        if (rc == 0 || rc == -ENOTSUP || answer->device_count == GR_NODE_CHECKS_DEVICES) {
-            continue;
-        }
-        struct gr_node_checks_device *unwell = &answer->devices[answer->device_count++];
-        *unwell = (struct gr_node_checks_device){.health = rc == -EBUSY ? GR_HEALTH_RESET : health};
-        memcpy(unwell->address, device->address, sizeof unwell->address);
-        snprintf(unwell->text, sizeof unwell->text, "%.250s", err.text);
+        ask_driver(care, visit, &visit->devices[i], &now);
     }
     gr_device_list_done(&now);
 }
@@ -117,6 +181,10 @@ static void work(struct gr_care *care, bool looks)
         ask_drivers(care, visit);
         pthread_mutex_lock(&care->mutex);
         visit->is_over = true;
+        if (visit->answer.reset_count > 0) {
+            gr_device_list_done(&care->found); // of a look before the reset
+            looks = true;
+        }
         tell(care);
     }
     if (looks && care->found.devices == NULL) {
@@ -204,6 +272,9 @@ int gr_care_open(const char *checks, struct gr_device_watch *watch, int64_t look
 
 static void visit_free(struct visit *visit)
 {
+    if (visit == NULL) {
+        return;
+    }
     gr_node_checks_close(visit->scripts);
     free(visit->devices);
     free(visit);
@@ -221,6 +292,7 @@ void gr_care_close(struct gr_care *care)
         pthread_mutex_unlock(&care->mutex);
         pthread_join(care->thread, NULL);
     }
+    visit_free(care->over);
     while (care->visits != NULL) {
         struct visit *visit = care->visits;
         care->visits = visit->next;
@@ -247,16 +319,13 @@ int gr_care_fd(const struct gr_care *care)
     return care->epoll_fd;
 }
 
-bool gr_care_has(const struct gr_care *care, enum gr_node_checks_when when)
+// Whether the folder has any file that could be a script; one that cannot be read must not be
+// passed over.
+static bool folder_has(const char *path)
 {
-    char path[1024];
-    if (care->checks[0] == '\0' || snprintf(path, sizeof path, "%s/%s", care->checks,
-                                            gr_node_checks_folder(when)) >= (int)sizeof path) {
-        return care->checks[0] != '\0';
-    }
     DIR *dir = opendir(path);
     if (dir == NULL) {
-        return errno != ENOENT; // one that cannot be read must not be passed over
+        return errno != ENOENT;
     }
     bool has_any = false;
     for (struct dirent *entry; !has_any && (entry = readdir(dir)) != NULL;) {
@@ -266,22 +335,48 @@ bool gr_care_has(const struct gr_care *care, enum gr_node_checks_when when)
     return has_any;
 }
 
+bool gr_care_has(struct gr_care *care, enum gr_node_checks_when when)
+{
+    char path[1024];
+    struct stat st;
+    if (care->checks[0] == '\0' || snprintf(path, sizeof path, "%s/%s", care->checks,
+                                            gr_node_checks_folder(when)) >= (int)sizeof path) {
+        return care->checks[0] != '\0';
+    }
+    if (stat(path, &st) != 0) {
+        return errno != ENOENT;
+    }
+    struct seen *seen = &care->seen[when];
+    if (!seen->is_sure || seen->inode != st.st_ino ||
+        memcmp(&seen->changed, &st.st_mtim, sizeof st.st_mtim) != 0) {
+        // A folder's time has the grain of a tick: what is this fresh may change unseen.
+        seen->is_sure = gr_clock_wall_ms() / 1000 - st.st_mtim.tv_sec > 2;
+        seen->inode = st.st_ino;
+        seen->changed = st.st_mtim;
+        seen->has_any = folder_has(path);
+    }
+    return seen->has_any;
+}
+
 // --- visits
 
-static int begin_scripts(struct gr_care *care, const struct gr_care_visit *config,
-                         struct visit *visit, struct gr_err *err)
+// Begins the scripts of this moment about these devices, if there are any.
+static int begin_scripts(struct gr_care *care, struct visit *visit, enum gr_node_checks_when when,
+                         const char *user, const struct gr_device *devices, uint32_t count,
+                         struct gr_err *err)
 {
-    if (!gr_care_has(care, config->when)) {
+    if (!gr_care_has(care, when)) {
         return 0;
     }
+    bool has_job = when != GR_CHECKS_RETURN;
     struct gr_node_checks_config scripts = {.dir = care->checks,
-                                            .when = config->when,
-                                            .node = config->name,
-                                            .devices = config->devices,
-                                            .device_count = config->device_count,
-                                            .job = config->job,
-                                            .attempt = config->attempt,
-                                            .user = config->user,
+                                            .when = when,
+                                            .node = visit->name,
+                                            .devices = devices,
+                                            .device_count = count,
+                                            .job = has_job ? visit->answer.job : 0,
+                                            .attempt = has_job ? visit->answer.attempt : 0,
+                                            .user = user,
                                             .limit_ms = SCRIPTS_MS,
                                             .program = care->program};
     int rc = gr_node_checks_open(&scripts, &visit->scripts, err);
@@ -304,8 +399,11 @@ int gr_care_begin(struct gr_care *care, const struct gr_care_visit *config, stru
                                             .node = config->node,
                                             .job = config->job,
                                             .attempt = config->attempt,
+                                            .is_reset = config->is_reset,
                                             .is_well = true};
     visit->checks_devices = config->checks_devices && config->device_count > 0;
+    visit->stage = config->is_reset ? DRIVERS : SCRIPTS;
+    snprintf(visit->name, sizeof visit->name, "%s", config->name);
     visit->device_count = config->device_count;
     int rc = 0;
     if (config->device_count > 0) {
@@ -316,7 +414,10 @@ int gr_care_begin(struct gr_care *care, const struct gr_care_visit *config, stru
             memcpy(visit->devices, config->devices, config->device_count * sizeof *visit->devices);
         }
     }
-    rc = rc != 0 ? rc : begin_scripts(care, config, visit, err);
+    if (rc == 0 && visit->stage == SCRIPTS) {
+        rc = begin_scripts(care, visit, config->when, config->user, visit->devices,
+                           visit->device_count, err);
+    }
     if (rc != 0) {
         visit_free(visit);
         return rc;
@@ -331,40 +432,62 @@ int gr_care_begin(struct gr_care *care, const struct gr_care_visit *config, stru
 static void take_result(struct visit *visit, const struct gr_node_checks_result *result)
 {
     struct gr_care_answer *answer = &visit->answer;
-    answer->is_well = result->is_well;
-    if (!result->is_well) {
-        snprintf(answer->text, sizeof answer->text, "%.60s: %.180s",
-                 result->script[0] == '\0' ? "node checks" : result->script,
-                 result->is_late ? "did not end in time" : result->text);
+    char text[GR_NODE_CHECKS_TEXT_SIZE];
+    snprintf(text, sizeof text, "%.60s: %.180s",
+             result->script[0] == '\0' ? "node checks" : result->script,
+             result->is_late ? "did not end in time" : result->text);
+    answer->has_run |= result->ran > 0;
+    for (uint32_t i = 0; i < result->device_count; i++) {
+        unwell_add(answer, result->devices[i].address, result->devices[i].health,
+                   result->devices[i].text);
     }
-    answer->device_count = result->device_count;
-    memcpy(answer->devices, result->devices, result->device_count * sizeof *answer->devices);
+    if (!result->is_well && visit->stage == RETURN) {
+        // The reset did not help: these devices do not come back, the node stays.
+        for (uint32_t i = 0; i < answer->reset_count; i++) {
+            unwell_add(answer, answer->resets[i], GR_HEALTH_REPAIR, text);
+        }
+    } else if (!result->is_well) {
+        answer->is_well = false;
+        memcpy(answer->text, text, sizeof text);
+    }
 }
 
-// Brings one visit further. True: it is over.
-static bool go_on(struct gr_care *care, struct visit *visit)
+// Hears the scripts. False: they go on.
+static bool scripts_end(struct visit *visit)
 {
-    if (visit->scripts != NULL) {
-        struct gr_node_checks_result result;
-        struct gr_err err;
-        gr_err_init(&err);
-        int rc = gr_node_checks_poll(visit->scripts, &result, &err);
-        if (rc == 0) {
-            return false;
-        }
-        if (rc > 0) {
-            take_result(visit, &result);
-        } else {
-            visit->answer.is_well = false;
-            snprintf(visit->answer.text, sizeof visit->answer.text, "node checks: %.200s",
-                     err.text);
-        }
-        gr_node_checks_close(visit->scripts); // leaves the epoll set with its descriptor
-        visit->scripts = NULL;
+    struct gr_node_checks_result result = {0};
+    struct gr_err err;
+    gr_err_init(&err);
+    int rc = gr_node_checks_poll(visit->scripts, &result, &err);
+    if (rc == 0) {
+        return false;
     }
-    if (!visit->checks_devices) {
-        return true;
+    if (rc < 0) {
+        snprintf(result.text, sizeof result.text, "%.200s", err.text);
     }
+    take_result(visit, &result);
+    gr_node_checks_close(visit->scripts); // leaves the epoll set with its descriptor
+    visit->scripts = NULL;
+    return true;
+}
+
+// Whether the drivers are to be asked: always if that was ordered, else about a reset.
+static bool wants_drivers(const struct visit *visit)
+{
+    bool wants = visit->checks_devices;
+    for (uint32_t i = 0; i < visit->answer.device_count; i++) {
+        wants |= visit->answer.devices[i].health == GR_HEALTH_RESET;
+    }
+    for (uint32_t i = 0; i < visit->device_count; i++) {
+        wants |= visit->devices[i].health == GR_HEALTH_RESET;
+    }
+    // At other moments somebody may hold them: the pool sees to a reset when nobody does.
+    return wants && visit->device_count > 0 && visit->answer.when == GR_CHECKS_AFTER;
+}
+
+// Lets the thread ask the drivers. False: it is not done yet.
+static bool drivers_end(struct gr_care *care, struct visit *visit)
+{
     pthread_mutex_lock(&care->mutex);
     if (!visit->is_with_thread && care->asked == NULL) {
         care->asked = visit;
@@ -379,18 +502,67 @@ static bool go_on(struct gr_care *care, struct visit *visit)
     return is_over;
 }
 
+// Begins the scripts for devices that were reset. That they cannot be begun is held against them.
+static void return_begin(struct gr_care *care, struct visit *visit)
+{
+    struct gr_care_answer *answer = &visit->answer;
+    struct gr_device *devices = calloc(GR_NODE_CHECKS_DEVICES, sizeof *devices);
+    struct gr_err err;
+    gr_err_init(&err);
+    int rc = devices == NULL ? gr_fail(&err, -ENOMEM, "no memory for node checks") : 0;
+    for (uint32_t i = 0; i < answer->reset_count && devices != NULL; i++) {
+        memcpy(devices[i].address, answer->resets[i], sizeof devices[i].address);
+    }
+    rc = rc != 0
+             ? rc
+             : begin_scripts(care, visit, GR_CHECKS_RETURN, "", devices, answer->reset_count, &err);
+    for (uint32_t i = 0; i < answer->reset_count && rc != 0; i++) {
+        unwell_add(answer, answer->resets[i], GR_HEALTH_REPAIR, err.text);
+    }
+    free(devices);
+}
+
+// Brings one visit further. True: it is over.
+static bool go_on(struct gr_care *care, struct visit *visit)
+{
+    if (visit->scripts != NULL && !scripts_end(visit)) {
+        return false;
+    }
+    if (visit->stage == SCRIPTS) {
+        if (!wants_drivers(visit)) {
+            return true;
+        }
+        visit->stage = DRIVERS;
+    }
+    if (visit->stage == DRIVERS) {
+        if (!drivers_end(care, visit)) {
+            return false;
+        }
+        visit->stage = RETURN;
+        if (visit->answer.reset_count > 0) {
+            return_begin(care, visit);
+        }
+        return visit->scripts == NULL;
+    }
+    return true;
+}
+
 int gr_care_poll(struct gr_care *care, struct gr_care_answer *ret_answer)
 {
     assert(care != NULL && ret_answer != NULL);
     uint64_t count;
     ssize_t got = read(care->event_fd, &count, sizeof count);
     (void)got; // nothing there: fine
+    visit_free(care->over);
+    care->over = NULL;
     for (struct visit **at = &care->visits; *at != NULL; at = &(*at)->next) {
         struct visit *visit = *at;
         if (go_on(care, visit)) {
-            *ret_answer = visit->answer;
             *at = visit->next;
-            visit_free(visit);
+            *ret_answer = visit->answer;
+            ret_answer->about = visit->devices;
+            ret_answer->about_count = visit->device_count;
+            care->over = visit;
             if (care->visits != NULL) {
                 tell(care); // another may have waited for the thread
             }

@@ -18,6 +18,7 @@
 #include "device/device.h"
 #include "engine/engine.h"
 #include "engine/local.h"
+#include "engine/local/node_checks.h"
 #include "model/catalogue.h"
 #include "model/kind.h"
 #include "model/spec.h"
@@ -109,10 +110,19 @@ struct gr_pool_cached_kind {
     uint64_t bits[GR_POOL_VARIANTS_MAX / 64]; // a bit a variant
 };
 
-// What node checks or drivers hold against a device until somebody looked after it.
+// What is held against a device: what node checks and looking after it found, until somebody looked
+// after it or it fades, beside what its driver says.
 struct gr_pool_reported {
     enum gr_health health;
     char text[GR_DEVICE_TEXT_SIZE]; // why
+    enum gr_node_checks_when when;  // whose scripts said it: what fades goes when they are content
+    int64_t until_ms;               // when it fades, by gr_clock_ms; 0: it stays
+    // What the driver said at the last look.
+    enum gr_health driver;
+    char driver_problem[GR_DEVICE_TEXT_SIZE];
+    char driver_code[32];
+    bool is_in_reset;      // a visit for that is under way
+    bool is_reset_no_help; // it was tried, and nothing was better: a person is needed
 };
 
 struct gr_pool_held;  // pool_care.c
@@ -143,6 +153,7 @@ struct gr_pool {
     struct gr_pool_reported *reported; // of each device
     struct gr_care *care;              // NULL: no engine of this machine
     struct gr_pool_held *held;         // ends that wait for their devices to be looked after
+    int64_t reset_look_ms;             // when devices that need a reset are next looked for
     struct gr_pool_node *nodes;        // by number, room for all the core holds
     struct gr_live *live;              // hash table
     uint32_t live_size, live_count;
@@ -271,6 +282,8 @@ void gr_pool_node_return(struct gr_pool *pool, uint32_t node);
 
 // Adds facts for organisation, sites, variants and nodes of this machine that are not there yet.
 int gr_pool_enrol(struct gr_pool *pool, struct gr_err *err);
+// Notes what the drivers said of the devices as they are in the list now.
+void gr_pool_devices_note(struct gr_pool *pool);
 // Facts that follow from how the devices are: out of use, back, what runs on them stopped.
 void gr_pool_devices_apply(struct gr_pool *pool);
 // Node checks before an attempt. 0: it may start; 1: not yet; -errno: it cannot.

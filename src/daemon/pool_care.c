@@ -1,9 +1,11 @@
 // Nodes and devices between holders: what node checks and drivers say, and what follows from it.
 // See pool.h and care.h.
+#include "base/clock.h"
 #include "daemon/care.h"
 #include "daemon/notes.h"
 #include "daemon/pool.h"
 #include "daemon/view.h"
+#include "device/health.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -53,25 +55,79 @@ static void drain_by_care(struct gr_pool *pool, uint32_t node, const char *why)
     (void)gr_notes_write(pool, NULL);
 }
 
-// What scripts or drivers found of devices is held against them until somebody looked after them.
-static void report_devices(struct gr_pool *pool, const struct gr_care_answer *answer)
+static size_t device_find(const struct gr_pool *pool, const char *address)
 {
-    for (uint32_t i = 0; i < answer->device_count; i++) {
-        const struct gr_node_checks_device *unwell = &answer->devices[i];
-        for (size_t d = 0; d < pool->devices.count; d++) {
-            if (strcmp(pool->devices.devices[d].address, unwell->address) != 0) {
-                continue;
-            }
-            if (unwell->health > pool->reported[d].health) {
-                pool->reported[d].health = unwell->health;
-                snprintf(pool->reported[d].text, sizeof pool->reported[d].text, "%.90s",
-                         unwell->text);
+    size_t at = 0;
+    while (at < pool->devices.count && strcmp(pool->devices.devices[at].address, address) != 0) {
+        at++;
+    }
+    return at;
+}
+
+static void report_device(struct gr_pool *pool, const struct gr_care_answer *answer,
+                          const struct gr_node_checks_device *unwell)
+{
+    size_t at = device_find(pool, unwell->address);
+    if (at == pool->devices.count || unwell->health < pool->reported[at].health) {
+        return;
+    }
+    struct gr_pool_reported *reported = &pool->reported[at];
+    int64_t fades_ms = gr_health_fades_ms(unwell->health);
+    reported->health = unwell->health;
+    reported->when = answer->when;
+    reported->until_ms = fades_ms == 0 ? 0 : gr_clock_ms() + fades_ms;
+    snprintf(reported->text, sizeof reported->text, "%.90s", unwell->text);
+}
+
+// What these scripts said earlier of the devices that they were content with now, if it is of a
+// class that fades.
+static void report_content(struct gr_pool *pool, const struct gr_care_answer *answer)
+{
+    for (uint32_t i = 0; i < answer->about_count && answer->has_run && answer->is_well; i++) {
+        size_t at = device_find(pool, answer->about[i].address);
+        struct gr_pool_reported *reported = &pool->reported[at];
+        if (at < pool->devices.count && reported->until_ms != 0 && reported->when == answer->when) {
+            reported->health = GR_HEALTH_GOOD;
+            reported->until_ms = 0;
+        }
+    }
+}
+
+// A reset takes away what called for it, whoever said it.
+static void report_reset(struct gr_pool *pool, const struct gr_care_answer *answer)
+{
+    for (uint32_t i = 0; i < answer->about_count && answer->is_reset; i++) {
+        size_t at = device_find(pool, answer->about[i].address);
+        if (at < pool->devices.count) {
+            pool->reported[at].is_in_reset = false;
+            pool->reported[at].is_reset_no_help = true;
+        }
+    }
+    for (uint32_t i = 0; i < answer->reset_count; i++) {
+        size_t at = device_find(pool, answer->resets[i]);
+        if (at < pool->devices.count) {
+            struct gr_pool_reported *reported = &pool->reported[at];
+            reported->is_reset_no_help = false;
+            reported->driver =
+                reported->driver == GR_HEALTH_RESET ? GR_HEALTH_GOOD : reported->driver;
+            if (reported->health <= GR_HEALTH_RESET) {
+                reported->health = GR_HEALTH_GOOD;
+                reported->until_ms = 0;
             }
         }
     }
-    if (answer->device_count > 0) {
-        gr_pool_devices_apply(pool);
+}
+
+// What scripts or drivers found of devices is held against them until somebody looked after them,
+// or until it fades.
+static void report_devices(struct gr_pool *pool, const struct gr_care_answer *answer)
+{
+    report_content(pool, answer);
+    report_reset(pool, answer);
+    for (uint32_t i = 0; i < answer->device_count; i++) {
+        report_device(pool, answer, &answer->devices[i]);
     }
+    gr_pool_devices_apply(pool);
 }
 
 // --- visits
@@ -264,6 +320,69 @@ static void answer_node(struct gr_pool *pool, const struct gr_care_answer *answe
     }
 }
 
+// --- devices that need a reset
+
+// Whether a job has a place on this device of the node.
+static bool is_held(struct gr_pool *pool, uint32_t node, uint32_t device)
+{
+    uint32_t cursor = 0;
+    const struct gr_job *job;
+    while ((job = gr_core_job_next(pool->core, &cursor)) != NULL) {
+        if (job->state != GR_JOB_RUNNING || job->demand.shape.devices == 0) {
+            continue;
+        }
+        uint32_t count = gr_core_job_pieces(pool->core, job->id, pool->pieces, job->demand.tasks);
+        for (uint32_t i = 0; i < count; i++) {
+            if (pool->pieces[i].node == node && (pool->pieces[i].devices >> device & 1u) != 0) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static void reset_begin(struct gr_pool *pool, uint32_t number, uint32_t device)
+{
+    size_t at = pool->nodes[number].device_first + device;
+    struct gr_care_visit visit = {.when = GR_CHECKS_RETURN,
+                                  .node = number,
+                                  .name =
+                                      gr_place_cold_get(gr_core_place(pool->core), number)->name,
+                                  .user = "",
+                                  .devices = &pool->devices.devices[at],
+                                  .device_count = 1,
+                                  .is_reset = true};
+    pool->reported[at].is_in_reset = gr_care_begin(pool->care, &visit, NULL) == 0;
+}
+
+// How often devices are looked for that need a reset: all jobs are, if there is one.
+#define RESET_LOOK_MS 1000
+
+// Resets what needs it and is held by nobody; what somebody holds gets it after them. What an
+// operator has taken out of use is left to them.
+static void resets_begin(struct gr_pool *pool)
+{
+    const struct gr_place *place = gr_core_place(pool->core);
+    uint32_t count = gr_place_node_count(place);
+    if (gr_clock_ms() < pool->reset_look_ms) {
+        return;
+    }
+    pool->reset_look_ms = gr_clock_ms() + RESET_LOOK_MS;
+    for (uint32_t n = 0; n < count; n++) {
+        const struct gr_pool_node *node = &pool->nodes[n];
+        bool is_operators = gr_place_node_get(place, n)->state != GR_NODE_UP && !node->is_by_care;
+        for (uint32_t d = 0; d < node->device_count && node->is_here && !is_operators; d++) {
+            const struct gr_pool_reported *reported = &pool->reported[node->device_first + d];
+            if (pool->devices.devices[node->device_first + d].health == GR_HEALTH_RESET &&
+                !reported->is_in_reset && !reported->is_reset_no_help && !is_held(pool, n, d)) {
+                reset_begin(pool, n, d);
+            }
+        }
+    }
+}
+
+// --- hearing
+
 void gr_pool_care_run(struct gr_pool *pool)
 {
     if (pool->care == NULL) {
@@ -276,7 +395,7 @@ void gr_pool_care_run(struct gr_pool *pool)
             answer_before(pool, &answer);
         } else if (answer.when == GR_CHECKS_AFTER) {
             answer_after(pool, &answer);
-        } else {
+        } else if (!answer.is_reset) {
             answer_node(pool, &answer);
         }
     }
@@ -284,6 +403,7 @@ void gr_pool_care_run(struct gr_pool *pool)
     if (gr_care_found(pool->care, &found)) {
         gr_pool_devices_take(pool, &found);
     }
+    resets_begin(pool);
 }
 
 // --- joining and coming back
@@ -322,7 +442,10 @@ void gr_pool_node_return(struct gr_pool *pool, uint32_t node)
 {
     const struct gr_pool_node *row = &pool->nodes[node];
     for (uint32_t d = 0; d < row->device_count; d++) {
-        pool->reported[row->device_first + d].health = GR_HEALTH_GOOD;
+        struct gr_pool_reported *reported = &pool->reported[row->device_first + d];
+        reported->health = GR_HEALTH_GOOD;
+        reported->until_ms = 0;
+        reported->is_reset_no_help = false;
         if (pool->care != NULL) {
             gr_care_forget(pool->care, pool->devices.devices[row->device_first + d].address);
         }

@@ -1,4 +1,5 @@
 // The nodes of this machine: enrolment, states, devices that come and go. See pool.h.
+#include "base/clock.h"
 #include "daemon/notes.h"
 #include "daemon/pool.h"
 #include "daemon/seats.h"
@@ -331,6 +332,7 @@ int gr_pool_enrol(struct gr_pool *pool, struct gr_err *err)
     if (pool->reported == NULL) {
         return gr_fail(err, -ENOMEM, "no memory for the devices");
     }
+    gr_pool_devices_note(pool);
     rc = gr_notes_read(pool, err);
     if (rc == 0) {
         set_found(pool);
@@ -376,16 +378,36 @@ void gr_pool_node_set(struct gr_pool *pool, uint32_t node, enum gr_node_state st
     }
 }
 
-// What scripts reported counts beside what the driver says: the worse of the two.
-static void merge_reported(struct gr_pool *pool)
+void gr_pool_devices_note(struct gr_pool *pool)
 {
     for (size_t i = 0; i < pool->devices.count; i++) {
+        const struct gr_device *device = &pool->devices.devices[i];
+        struct gr_pool_reported *reported = &pool->reported[i];
+        reported->driver = device->health;
+        memcpy(reported->driver_problem, device->problem, sizeof reported->driver_problem);
+        memcpy(reported->driver_code, device->code, sizeof reported->driver_code);
+    }
+}
+
+// What scripts reported counts beside what the driver says: the worse of the two, until it fades.
+static void merge_reported(struct gr_pool *pool)
+{
+    int64_t now_ms = gr_clock_ms();
+    for (size_t i = 0; i < pool->devices.count; i++) {
         struct gr_device *device = &pool->devices.devices[i];
-        const struct gr_pool_reported *reported = &pool->reported[i];
-        if (reported->health > device->health) {
-            device->health = reported->health;
-            memcpy(device->problem, reported->text, sizeof device->problem);
-            snprintf(device->code, sizeof device->code, "node-check");
+        struct gr_pool_reported *reported = &pool->reported[i];
+        if (reported->until_ms != 0 && reported->until_ms <= now_ms) {
+            reported->health = GR_HEALTH_GOOD;
+            reported->until_ms = 0;
+        }
+        bool is_drivers = reported->health <= reported->driver;
+        device->health = is_drivers ? reported->driver : reported->health;
+        memcpy(device->problem, is_drivers ? reported->driver_problem : reported->text,
+               sizeof device->problem);
+        snprintf(device->code, sizeof device->code, "%s",
+                 is_drivers ? reported->driver_code : "node-check");
+        if (device->health != GR_HEALTH_RESET) {
+            reported->is_reset_no_help = false;
         }
     }
 }
@@ -437,5 +459,6 @@ void gr_pool_devices_take(struct gr_pool *pool, struct gr_device_list *devices)
         }
     }
     gr_device_list_done(devices);
+    gr_pool_devices_note(pool);
     gr_pool_devices_apply(pool);
 }

@@ -121,6 +121,13 @@ struct gr_health_effect gr_health_effect_of(enum gr_health health)
     return classes[health].effect;
 }
 
+int64_t gr_health_fades_ms(enum gr_health health)
+{
+    assert((unsigned)health < GR_HEALTHS);
+    need_tables();
+    return (int64_t)classes[health].fades_ms;
+}
+
 enum gr_health gr_health_of(const char *vendor, const char *code)
 {
     need_tables();

@@ -31,3 +31,7 @@ enum gr_health gr_health_record_worst(const struct gr_health_record *record, uin
 
 // Takes away the codes of all classes up to `health`, that one included.
 void gr_health_record_clear(struct gr_health_record *record, enum gr_health health);
+
+// How long a code of this class counts after it came last, in milliseconds; 0: until somebody does
+// something. From data/health-classes.csv. Never fails.
+int64_t gr_health_fades_ms(enum gr_health health);

@@ -145,5 +145,93 @@ def a_directory_of_checks_that_is_not_there_stops_the_start():
         assert done.returncode != 0 and b"/nonexistent" in done.stdout, done
 
 
+def _checks(pool, **scripts):
+    """A folder of node checks: scripts of the names `WHEN_NAME`, for instance after_memory."""
+    folder = pool.folder + "/checks"
+    for name, body in scripts.items():
+        when, _, name = name.partition("_")
+        os.makedirs(f"{folder}/{when}.d", mode=0o755, exist_ok=True)
+        with open(f"{folder}/{when}.d/{name}", "w") as file:
+            file.write("#!/bin/sh\n" + body.replace("HERE", pool.folder))
+        os.chmod(f"{folder}/{when}.d/{name}", 0o755)
+    pool.options += ["--checks", folder]
+    return pool.start()
+
+
+def _health(pool, kind="h20"):
+    return {device["index"]: device["health"] for device in pool.get("/v1/devices")["devices"]
+            if device["pretend"] and device["node"].endswith(kind)}
+
+
+def a_device_that_a_script_wants_reset_is_reset_and_return_scripts_run_before_the_next_job():
+    with Pool(pretend="2xh20", starts=False) as pool:
+        _checks(pool, after_memory="test -e HERE/wants || exit 0\nrm HERE/wants\n"
+                "for a in $(echo $GRANARY_DEVICES | tr , ' '); do echo device $a reset dirty; done",
+                return_test="echo $GRANARY_CHECK $GRANARY_DEVICES $GRANARY_JOB_ID >>HERE/said")
+        open(pool.folder + "/wants", "w").close()
+        assert pool.run(kind="h20", devices=2)["state"] == "done"
+        lines = lines_of(pool.folder + "/said")
+        assert len(lines) == 1 and lines[0].startswith("return pretend:") and "," in lines[0], lines
+        assert _health(pool) == {0: "good", 1: "good"}
+        assert pool.run(kind="h20", devices=2)["state"] == "done"
+        assert len(lines_of(pool.folder + "/said")) == 1
+
+
+def a_device_that_fails_its_return_scripts_after_a_reset_does_not_come_back():
+    with Pool(pretend="2xh20", starts=False) as pool:
+        _checks(pool, after_memory="echo device ${GRANARY_DEVICES%%,*} reset dirty",
+                return_test="echo still broken; exit 1")
+        assert pool.run(kind="h20", devices=1)["state"] == "done"
+        assert sorted(_health(pool).values()) == ["good", "repair"]
+        device = next(device for device in pool.get("/v1/devices")["devices"]
+                      if device["health"] == "repair")
+        assert device["problem"] == "test: still broken", device
+        assert pool.get(f"/v1/nodes/{_node(pool, 'h20')}")["state"] == "up"
+
+
+def a_device_that_nobody_holds_is_reset_too():
+    with Pool(pretend="2xh20", starts=False) as pool:
+        # before.d speaks before the attempt has begun: it gives its device back, which is reset then.
+        _checks(pool, before_look="test -e HERE/once && exit 0\n: >HERE/once\n"
+                "echo device ${GRANARY_DEVICES%%,*} reset dirty",
+                return_test="echo $GRANARY_DEVICES >>HERE/said\nuntil [ -e HERE/go ]; do sleep 0.02;"
+                " done")
+        job = pool.submit("true", kind="h20", devices=2, requeue={"attempts": 2, "on": ["node"]})
+        until(lambda: os.path.exists(pool.folder + "/said"))
+        assert pool.state_of(job) == "waiting" and "reset" in _health(pool).values()
+        open(pool.folder + "/go", "w").close()
+        assert pool.wait(job)["state"] == "done"
+        assert _health(pool) == {0: "good", 1: "good"}
+        assert len(lines_of(pool.folder + "/said")) == 1
+
+
+def what_a_script_wants_watched_goes_when_the_script_is_content():
+    with Pool(pretend="1xh20", starts=False) as pool:
+        _checks(pool, after_look="test -e HERE/loud && echo device $GRANARY_DEVICES watch it hums\n"
+                "exit 0", before_look="exit 0")
+        open(pool.folder + "/loud", "w").close()
+        assert pool.run(kind="h20", devices=1)["state"] == "done"
+        assert _health(pool) == {0: "watch"}
+        assert pool.run(kind="h20", devices=1)["state"] == "done"
+        assert _health(pool) == {0: "watch"}  # said again
+        os.remove(pool.folder + "/loud")
+        assert pool.run(kind="h20", devices=1)["state"] == "done"
+        assert _health(pool) == {0: "good"}
+
+
+def return_scripts_run_before_a_node_takes_work_again():
+    with Pool(pretend="1xh20", starts=False) as pool:
+        _checks(pool, return_look="echo $GRANARY_NODE >>HERE/said\n! test -e HERE/broken")
+        node = _node(pool, "h20")
+        _set(pool, node, "cordon")
+        open(pool.folder + "/broken", "w").close()
+        _set(pool, node, "uncordon")
+        until(lambda: "exit code" in (pool.get(f"/v1/nodes/{node}")["why"] or ""))
+        os.remove(pool.folder + "/broken")
+        _set(pool, node, "uncordon")
+        assert pool.run(kind="h20", devices=1)["state"] == "done"
+        assert len(lines_of(pool.folder + "/said")) == 2
+
+
 if __name__ == "__main__":
     sys.exit(main(cases_of(globals()), sys.argv[1:]))
