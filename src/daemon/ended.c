@@ -3,9 +3,18 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define NONE UINT32_MAX
+
+void gr_ended_copy(struct gr_ended *ret_ended, const struct gr_ended *ended)
+{
+    size_t text_size = strnlen(ended->text, sizeof ended->text - 1);
+    memcpy(ret_ended, ended, offsetof(struct gr_ended, text) + text_size);
+    ret_ended->text[text_size] = '\0';
+}
 
 struct gr_ended_ring {
     uint32_t most, count, next; // next: slot that is written next
@@ -76,7 +85,7 @@ struct gr_ended *gr_ended_ring_add(struct gr_ended_ring *ring, const struct gr_e
     } else {
         ring->count++;
     }
-    ring->rows[row] = *ended;
+    gr_ended_copy(&ring->rows[row], ended);
     uint32_t *bucket = bucket_of(ring, ended->id);
     ring->chain[row] = *bucket;
     *bucket = row;

@@ -25,6 +25,9 @@ struct gr_ended {
     char text[160];             // what the engine said, or ""
 };
 
+// Copies one. Mostly there is no text: what lies behind its end is left as it was.
+void gr_ended_copy(struct gr_ended *ret_ended, const struct gr_ended *ended);
+
 struct gr_ended_ring; // opaque
 
 // Holds at most `most` jobs.

@@ -1,5 +1,6 @@
 // Jobs that ended, for as long as somebody may ask: a table in STATE/history, filled by a thread of
 // its own from what the pool tells it. It follows from the journal: nothing in it is the truth.
+// All of this is for one other thread.
 //
 // It says up to which fact it is complete and durable (gr_history_upto); snapshots are not made
 // beyond that, so that a start tells it again whatever it may have missed.
@@ -19,13 +20,11 @@ int gr_history_open(const char *dir, uint32_t keep_days, struct gr_history **ret
                     struct gr_err *err);
 // Writes what is left, ends the thread. NULL is allowed.
 void gr_history_close(struct gr_history *history);
-// Tells of a job that ended with fact `sequence`. The copy is written later. False: no memory, or
-// too much waits; then gr_history_upto stops before this fact until the next start.
+// Tells of a job that ended with fact `sequence`, later than those told before. It is copied now,
+// and written once gr_history_told says that its fact is durable. False: no memory, or too much
+// waits; then gr_history_upto stops before this fact until the next start.
 bool gr_history_add(struct gr_history *history, uint64_t sequence, const struct gr_ended *ended);
-// Says that the job that ended with fact `sequence` cannot be told: gr_history_upto stops before
-// it.
-void gr_history_missed(struct gr_history *history, uint64_t sequence);
-// Says that all jobs that ended up to fact `sequence` were told.
+// Says that all jobs that ended up to fact `sequence` were told, and that it is durable.
 void gr_history_told(struct gr_history *history, uint64_t sequence);
 // Sequence up to which everything told is durable.
 uint64_t gr_history_upto(const struct gr_history *history);

@@ -25,23 +25,6 @@ int64_t gr_pool_now(const struct gr_pool *pool)
 
 // --- effects: what a fact asks for, once it is durable
 
-// Keeps an end until it is durable. The ring cannot do that: one request can end more jobs than it
-// holds.
-static void untold_add(struct gr_pool *pool, const struct gr_ended *ended)
-{
-    if (pool->untold_count == pool->untold_room) {
-        size_t room = pool->untold_room == 0 ? 256 : pool->untold_room * 2;
-        struct gr_ended *untold = realloc(pool->untold, room * sizeof *untold);
-        if (untold == NULL) {
-            gr_history_missed(pool->history, ended->sequence);
-            return;
-        }
-        pool->untold = untold;
-        pool->untold_room = room;
-    }
-    pool->untold[pool->untold_count++] = *ended;
-}
-
 // A job leaves: its outcome is kept for those who ask.
 static void remember_end(struct gr_pool *pool, const struct gr_event *event)
 {
@@ -54,7 +37,7 @@ static void remember_end(struct gr_pool *pool, const struct gr_event *event)
         }
     }
     gr_ended_ring_add(pool->ended, &ended);
-    untold_add(pool, &ended);
+    (void)gr_history_add(pool->history, event->sequence, &ended);
     unsigned outcome = event->type == GR_JOB_DROPPED ? 15 : event->finished.ending.outcome;
     pool->ended_total[outcome < 15 ? outcome : 15]++;
 }
@@ -108,6 +91,7 @@ static void tail_fact(void *context, const struct gr_core *core, const struct gr
             nanosleep(&pause, NULL);
         }
         (void)gr_history_add(pool->history, event->sequence, &ended);
+        gr_history_told(pool->history, event->sequence);
     }
 }
 
@@ -190,29 +174,10 @@ static int open_journal(struct gr_pool *pool, struct start_progress *start, stru
     return gr_specs_open(path, pool->config.spec_bytes_most, &pool->specs, err);
 }
 
-// Jobs whose ends are durable now go to the history.
-static void tell_history(struct gr_pool *pool, uint64_t durable_sequence)
-{
-    size_t told = 0;
-    while (told < pool->untold_count && pool->untold[told].sequence <= durable_sequence) {
-        (void)gr_history_add(pool->history, pool->untold[told].sequence, &pool->untold[told]);
-        told++;
-    }
-    pool->untold_count -= told;
-    if (told > 0 && pool->untold_count > 0) {
-        memmove(pool->untold, pool->untold + told, pool->untold_count * sizeof *pool->untold);
-    } else if (pool->untold_count == 0 && pool->untold_room > 4096) {
-        free(pool->untold); // one request had ended very many
-        pool->untold = NULL;
-        pool->untold_room = 0;
-    }
-    gr_history_told(pool->history, durable_sequence);
-}
-
 static void durable(void *context, const struct gr_journal_group *group)
 {
     struct gr_pool *pool = context;
-    tell_history(pool, group->last);
+    gr_history_told(pool->history, group->last);
     if (pool->on_durable != NULL) {
         pool->on_durable(pool->on_durable_context, group);
     }
@@ -337,7 +302,6 @@ void gr_pool_free(struct gr_pool *pool)
     gr_kinds_done(&pool->kinds);
     gr_catalogue_done(&pool->catalogue);
     free(pool->reported);
-    free(pool->untold);
     free(pool->orders);
     free(pool->nodes);
     free(pool->live);

@@ -140,10 +140,6 @@ struct gr_pool {
     struct gr_ended_ring *ended;
     struct gr_history *history;
     struct gr_device_watch *watch;
-
-    // Jobs that ended with facts that are not durable yet: the history is told of them then.
-    struct gr_ended *untold;
-    size_t untold_count, untold_room; // of untold
     struct gr_timers timers;
     struct gr_catalogue catalogue;
     struct gr_kinds kinds;

@@ -547,25 +547,9 @@ int gr_pool_spec(struct gr_pool *pool, uint64_t job, struct gr_spec *ret_spec, s
     return rc != 0 ? rc : gr_spec_decode(bytes, size, pool->room, ret_spec, err);
 }
 
-// One request can end more jobs than the ring holds; the history hears of them when they are
-// durable. Until then they are only here.
-static const struct gr_ended *untold_find(const struct gr_pool *pool, uint64_t job)
-{
-    if (pool->untold_count <= pool->config.ended_most) {
-        return NULL; // the ring has them all
-    }
-    for (size_t i = pool->untold_count; i > 0; i--) {
-        if (pool->untold[i - 1].id == job) {
-            return &pool->untold[i - 1];
-        }
-    }
-    return NULL;
-}
-
 bool gr_pool_ended_find(struct gr_pool *pool, uint64_t job, struct gr_ended *ret_ended)
 {
     const struct gr_ended *ended = gr_ended_ring_find(pool->ended, job);
-    ended = ended != NULL ? ended : untold_find(pool, job);
     if (ended != NULL) {
         *ret_ended = *ended;
         return true;

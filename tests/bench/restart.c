@@ -76,6 +76,7 @@ static void tell(struct restart *restart, const struct gr_event *event)
         nanosleep(&pause, NULL);
     }
     (void)gr_history_add(restart->history, event->sequence, &ended);
+    gr_history_told(restart->history, event->sequence);
 }
 
 // Applies a fact and adds it to the tail.

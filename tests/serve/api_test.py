@@ -615,7 +615,7 @@ def a_table_of_ended_jobs_that_fails_is_told_and_jobs_go_on():
         pool.run()
         assert pool.get("/v1/pool")["history"]["problem"] == ""
         table = sqlite3.connect(pool.state + "/history/ended.db")
-        table.execute("DROP TABLE ended")
+        table.execute("DROP TABLE runs")
         table.commit()
         table.close()
         assert pool.run()["state"] == "done"
