@@ -234,14 +234,23 @@ class Pool:
         self.folder.cleanup()
 
     def end_launcher(self):
-        """What starts work outlives the daemon; it is known by the pool's folder in its name."""
-        for entry in Path("/proc").iterdir():
-            try:
-                words = (entry / "cmdline").read_bytes().decode(errors="replace")
-            except OSError:
-                continue
-            if entry.name.isdigit() and f" {self.folder.name}/" in words.replace("\0", " "):
-                os.kill(int(entry.name), signal.SIGTERM)
+        """What starts work outlives the daemon; it is known by the pool's folder in its name. When
+        this returns nothing of it writes into the folder any more."""
+        end = time.monotonic() + 20
+        while True:
+            found = False
+            for entry in Path("/proc").iterdir():
+                try:
+                    words = (entry / "cmdline").read_bytes().decode(errors="replace")
+                    if entry.name.isdigit() and f" {self.folder.name}/" in words.replace("\0", " "):
+                        found = True
+                        os.kill(int(entry.name), signal.SIGKILL)
+                except OSError:
+                    continue
+            if not found:
+                return
+            assert time.monotonic() < end, "what starts work does not end"
+            time.sleep(0.02)
 
     def ask(self, method, path, body=None, kind="application/json", headers=None):
         """Status, type, bytes."""
