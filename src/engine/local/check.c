@@ -4,6 +4,7 @@
 #include "engine/local.h"
 
 #include "base/clock.h"
+#include "engine/local/cgroup_parts.h"
 #include "engine/local/check_parts.h"
 #include "engine/local/node_checks.h"
 #include "engine/local/tree.h"
@@ -29,6 +30,8 @@
 
 // A trial that takes longer failed.
 #define TRIAL_MS 30000
+// How often the cpu limit is tried.
+#define CPU_TRIALS 5
 // The user that root tries to be.
 #define NOBODY 65534
 
@@ -101,6 +104,20 @@ static int run_plain(int (*work)(void *context, int say))
     return gr_check_run(NULL, work, NULL, said, sizeof(said));
 }
 
+// Who was killed in the middle of its trials left their groups. Groups are named by the folder's
+// place on disk, and that is given anew to the next folder: ours must not stumble over them.
+void gr_check_sweep(const struct gr_cgroup_means *means)
+{
+    static const char *const names[] = {"check/task-0", "check/task-1"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        struct gr_cgroup *left;
+        if (means->has_group && gr_cgroup_find(means, names[i], &left, NULL) == 0) {
+            (void)gr_cgroup_kill(left);
+            gr_cgroup_remove(left);
+        }
+    }
+}
+
 // Runs `work` in a group of its own with the limits.
 static int run_limited(struct gr_check *check, const struct gr_cgroup_limits *limits,
                        int (*work)(void *context, int say), struct gr_cgroup_usage *ret_usage)
@@ -114,6 +131,10 @@ static int run_limited(struct gr_check *check, const struct gr_cgroup_limits *li
     int code = gr_check_run(check->means.has_group ? group : NULL, work, NULL, said, sizeof(said));
     (void)gr_cgroup_kill(group);
     gr_cgroup_usage_get(group, ret_usage);
+    check->throttled = 0;
+    (void)gr_cgroup_read_number(gr_cgroup_in_v2(group, GR_CGROUP_CPU) ? group->v2
+                                                                      : group->v1[GR_CGROUP_CPU],
+                                "cpu.stat", "nr_throttled", &check->throttled);
     gr_cgroup_remove(group);
     return code;
 }
@@ -362,9 +383,15 @@ static void check_cpu(struct gr_check *check)
 {
     struct gr_cgroup_limits limits = {.cpu_milli = 100};
     struct gr_cgroup_usage usage = {0};
-    int code = run_limited(check, &limits, take_cpu, &usage);
-    bool is_counted = code == 0 && check->means.has_usage && usage.cpu_ms > 0;
-    bool is_held = is_counted && check->means.has_cpu && usage.cpu_ms < 100;
+    bool is_counted = false;
+    bool is_held = false;
+    // How much of it was held back says little on a machine that is busy: what counts is that it
+    // was. One that hardly got to run is tried again.
+    for (int i = 0; i < CPU_TRIALS && !is_held && (i == 0 || check->means.has_cpu); i++) {
+        int code = run_limited(check, &limits, take_cpu, &usage);
+        is_counted = code == 0 && check->means.has_usage && usage.cpu_ms > 0;
+        is_held = is_counted && check->means.has_cpu && check->throttled > 0;
+    }
     const char *how = (check->means.v2_controllers & 1u << GR_CGROUP_CPU) != 0
                           ? "v2 cpu.max"
                           : "v1 cpu.cfs_quota_us";
@@ -564,6 +591,7 @@ int gr_local_check(const struct gr_local_config *config, struct gr_local_check *
     int code = dir_make(check, err);
     if (code == 0) {
         gr_cgroup_means_find(check->dir, &check->means);
+        gr_check_sweep(&check->means);
         check_users(check);
         check_adoption(check);
         check_kill(check);

@@ -18,6 +18,7 @@ struct gr_check {
     const struct gr_local_config *config; // the caller's
     struct gr_cgroup_means means;         // of this trial
     char dir[PATH_MAX];                   // a folder for trials
+    uint64_t throttled;                   // periods in which the last trial was denied cpu
 };
 
 // Adds a line; `fmt` says how. `without` and `remedy` are dropped if it is there.
@@ -27,6 +28,8 @@ void gr_check_add(struct gr_check *check, const char *name, bool is_there, const
 // writes to `say` is put into ret_said. Returns its exit code, -1 if it was killed.
 int gr_check_run(const struct gr_cgroup *group, int (*work)(void *context, int say), void *context,
                  char *ret_said, size_t size);
+// Ends and removes what a check that was killed left in groups that will have the names of ours.
+void gr_check_sweep(const struct gr_cgroup_means *means);
 // Tries a runtime ("crun", "runc") with a real container. `given`: its path, NULL: looked up in
 // PATH, "": none.
 void gr_check_runtime(struct gr_check *check, const char *name, const char *given);

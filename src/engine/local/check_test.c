@@ -2,7 +2,7 @@
 // nothing is left behind.
 #include "engine/local.h"
 
-#include "engine/local/cgroup.h"
+#include "engine/local/check_parts.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -68,6 +69,57 @@ static void every_ability_is_tried_and_explained(void **state)
     assert_int_equal(waitpid(-1, NULL, WNOHANG), -1); // no process is left
 }
 
+// A process of a trial that nobody ended, in a group of that name.
+static pid_t leave_one(const struct gr_cgroup_means *means, const char *name)
+{
+    static const struct gr_cgroup_limits whole = {.is_whole = true};
+    struct gr_cgroup *group;
+    int ready[2];
+    char byte;
+    assert_int_equal(gr_cgroup_make(means, name, &whole, &group, NULL), 0);
+    assert_int_equal(pipe(ready), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        bool is_in = gr_cgroup_enter(group) == 0 && write(ready[1], "x", 1) == 1;
+        for (alarm(60); is_in;) {
+            pause();
+        }
+        _exit(1);
+    }
+    close(ready[1]);
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    close(ready[0]);
+    gr_cgroup_release(group);
+    return pid;
+}
+
+static void what_a_killed_check_left_in_its_groups_is_no_obstacle(void **state)
+{
+    (void)state;
+    char dir[64];
+    struct gr_cgroup_means means;
+    struct gr_cgroup *group;
+    int status;
+    snprintf(dir, sizeof(dir), "%s/own", root);
+    assert_int_equal(mkdir(dir, 0700), 0);
+    gr_cgroup_means_find(dir, &means);
+    gr_check_sweep(&means); // of an earlier folder in this place on disk
+    pid_t left[2] = {0};
+    for (int i = 0; means.has_group && i < 2; i++) {
+        left[i] = leave_one(&means, i == 0 ? "check/task-0" : "check/task-1");
+    }
+    gr_check_sweep(&means);
+    for (int i = 0; means.has_group && i < 2; i++) {
+        assert_int_equal(waitpid(left[i], &status, 0), left[i]);
+        assert_true(WIFSIGNALED(status));
+        assert_int_equal(
+            gr_cgroup_make(&means, i == 0 ? "check/task-0" : "check/task-1", NULL, &group, NULL),
+            0);
+        gr_cgroup_remove(group);
+    }
+    assert_int_equal(rmdir(dir), 0);
+}
+
 static void programs_that_are_not_there_are_said_to_be_missing(void **state)
 {
     (void)state;
@@ -87,6 +139,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_ability_is_tried_and_explained),
+        cmocka_unit_test(what_a_killed_check_left_in_its_groups_is_no_obstacle),
         cmocka_unit_test(programs_that_are_not_there_are_said_to_be_missing),
     };
     return cmocka_run_group_tests(tests, make_root, remove_root);
