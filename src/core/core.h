@@ -241,6 +241,10 @@ struct gr_event gr_decide_drop(const struct gr_core *core, int64_t at_ms, uint64
 // With `learn_mix`: true and a GR_MIX_SET fact when what was submitted so far has grown by a
 // quarter since the last one. The fact borrows from the core until the next gr_core_apply is over.
 bool gr_decide_mix(const struct gr_core *core, int64_t at_ms, struct gr_event *ret_event);
+// With `learn_mix`: whether what was submitted so far has about the proportions of the pool's mix,
+// so that a new one would change little: of a hundred submissions at most two would have to be of
+// other shapes. False without a mix.
+bool gr_core_mix_is_near(const struct gr_core *core);
 // A fact of any other type with its header filled in (the epoch is the last writer's, and one more
 // for GR_EPOCH_BEGUN); the caller fills the rest.
 struct gr_event gr_decide_fact(const struct gr_core *core, int64_t at_ms, enum gr_event_type type);

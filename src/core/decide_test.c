@@ -504,6 +504,40 @@ static void a_mix_is_due_when_submissions_have_grown_by_a_quarter(void **state)
     fixture_done(&f);
 }
 
+static void a_mix_is_near_while_proportions_stay(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct gr_event event;
+    struct gr_core_config config = fixture_config(GR_ORDER_FIFO);
+    config.learn_mix = true;
+    fixture_init(&f, &config);
+    fixture_node(&f, 8);
+    assert_false(gr_core_mix_is_near(f.core));
+    // One of four asks for two devices, the others for one; then one of two.
+    bool was_near[3] = {false, false, false};
+    for (unsigned i = 0; i < 1200; i++) {
+        bool is_wide = i < 1000 ? i % 4 == 0 : true;
+        uint64_t job = fixture_submit(&f, fixture_demand(1, is_wide ? 2 : 1), 0);
+        event = gr_decide_drop(f.core, f.at, job, GR_REFUSED_BY_USER);
+        (void)fixture_apply(&f, &event, NULL);
+        if (i == 99) {
+            assert_true(gr_decide_mix(f.core, f.at, &event));
+            (void)fixture_apply(&f, &event, NULL);
+            was_near[0] = gr_core_mix_is_near(f.core);
+        } else if (i == 999) {
+            assert_true(gr_decide_mix(f.core, f.at, &event)); // it has grown all the same
+            was_near[1] = gr_core_mix_is_near(f.core);
+        } else if (i == 1199) {
+            was_near[2] = gr_core_mix_is_near(f.core);
+        }
+    }
+    assert_true(was_near[0]);
+    assert_true(was_near[1]);
+    assert_false(was_near[2]);
+    fixture_done(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -527,6 +561,7 @@ int main(void)
         cmocka_unit_test(admit_sees_the_pool_as_it_is_during_backfill),
         cmocka_unit_test(one_job_is_started_whatever_the_order),
         cmocka_unit_test(a_mix_is_due_when_submissions_have_grown_by_a_quarter),
+        cmocka_unit_test(a_mix_is_near_while_proportions_stay),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

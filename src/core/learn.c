@@ -4,6 +4,9 @@
 
 #include <string.h>
 
+// A mix is near another if at most one submission of so many would have to be another.
+#define NEAR 50
+
 static uint32_t place_of(const struct gr_learned *learned, const struct gr_shape *shape)
 {
     uint64_t words[2];
@@ -64,4 +67,42 @@ bool gr_decide_mix(const struct gr_core *core, int64_t at_ms, struct gr_event *r
     ret_event->items = learned->items;
     ret_event->item_count = learned->count;
     return true;
+}
+
+// So many of a 2^24th of `total` are `count`.
+static uint64_t share(uint64_t count, uint64_t total)
+{
+    while (total >> 39 != 0) { // nothing overflows
+        total >>= 1;
+        count >>= 1;
+    }
+    return (count << 24) / total;
+}
+
+bool gr_core_mix_is_near(const struct gr_core *core)
+{
+    assert(core != NULL);
+    size_t count;
+    const struct gr_mix_item *mix = gr_place_mix_get(gr_pool(core), &count);
+    const struct gr_learned *learned = gr_learned_at(core);
+    uint64_t totals[2] = {0, 0};
+    for (size_t i = 0; i < count; i++) {
+        totals[0] += mix[i].count;
+    }
+    for (uint32_t i = 0; i < learned->count; i++) {
+        totals[1] += learned->items[i].count;
+    }
+    if (!core->learn_mix || totals[0] == 0 || totals[1] == 0) {
+        return false;
+    }
+    // What is more often now than then is as much as what is less often.
+    uint64_t common = 0;
+    for (size_t i = 0; i < count; i++) {
+        uint16_t found = learned->places[place_of(learned, &mix[i].shape)];
+        uint64_t now = found == 0 ? 0 : share(learned->items[found - 1].count, totals[1]);
+        uint64_t then = share(mix[i].count, totals[0]);
+        common += now < then ? now : then;
+    }
+    // Shares are rounded down: each item may cost one.
+    return common + count + ((UINT64_C(1) << 24) / NEAR) >= UINT64_C(1) << 24;
 }

@@ -161,6 +161,7 @@ struct gr_pool {
     int64_t started_ms;               // Unix time of this start
     uint64_t snapshot_at;             // sequence of the newest snapshot that was asked for
     bool wants_schedule;              // room or demand changed since the last pass
+    uint64_t mix_again;               // submitted_total from which on a new mix is thought of
     // Orders for the engine, in order, until it takes them.
     struct gr_pool_order *orders;
     size_t order_count, order_done, order_room;

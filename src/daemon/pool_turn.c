@@ -83,6 +83,20 @@ void gr_pool_tick(struct gr_pool *pool)
 // Starts decided in one turn of the loop, in nanoseconds.
 #define SCHEDULE_NS INT64_C(3000000)
 
+// A new mix has the policy make all its tables and the index anew, which holds up everything for
+// many milliseconds: it is not worth that while people ask for about the same things as before.
+static bool decide_mix(struct gr_pool *pool, int64_t now_ms, struct gr_event *ret_event)
+{
+    if (pool->submitted_total < pool->mix_again || !gr_decide_mix(pool->core, now_ms, ret_event)) {
+        return false;
+    }
+    if (gr_core_mix_is_near(pool->core)) {
+        pool->mix_again = pool->submitted_total + pool->submitted_total / 16 + 16;
+        return false;
+    }
+    return true;
+}
+
 void gr_pool_schedule(struct gr_pool *pool)
 {
     if (!pool->wants_schedule) {
@@ -102,8 +116,7 @@ void gr_pool_schedule(struct gr_pool *pool)
         }
         // First those that can never start, of which one end may make very many; then what is asked
         // for lately, so that the policy leaves room of the right sort.
-        if (!gr_decide_doomed(pool->core, now_ms, &event) &&
-            !gr_decide_mix(pool->core, now_ms, &event) &&
+        if (!gr_decide_doomed(pool->core, now_ms, &event) && !decide_mix(pool, now_ms, &event) &&
             !gr_decide_start(pool->core, NULL, now_ms, pool->pieces, &event)) {
             break;
         }
