@@ -23,7 +23,7 @@
 #define TRY_NS 2000000L
 // Depth to which a job may have made groups of its own below ours, for removal.
 #define DEPTH_MAX 16
-// Length of a v2 or v1 cpu period.
+// Length of a cpu period: what the kernel gives a new group, in v1 and v2.
 #define CPU_PERIOD_US 100000u
 
 static const char *const controller_names[GR_CGROUP_CONTROLLERS] = {
@@ -153,11 +153,9 @@ int gr_cgroup_set_cpu(const struct gr_cgroup *group, uint32_t cpu_milli)
         snprintf(text, sizeof(text), "%llu %u", (unsigned long long)quota_us, CPU_PERIOD_US);
         return gr_cgroup_write(group->v2, "cpu.max", text);
     }
-    const char *dir = group->v1[GR_CGROUP_CPU];
-    snprintf(text, sizeof(text), "%u", CPU_PERIOD_US);
-    int code = gr_cgroup_write(dir, "cpu.cfs_period_us", text);
+    // A new group's period is this one, and setting it looks at every group of the machine.
     snprintf(text, sizeof(text), "%llu", (unsigned long long)quota_us);
-    return code < 0 ? code : gr_cgroup_write(dir, "cpu.cfs_quota_us", text);
+    return gr_cgroup_write(group->v1[GR_CGROUP_CPU], "cpu.cfs_quota_us", text);
 }
 
 int gr_cgroup_set_pids(const struct gr_cgroup *group, uint32_t pids)
@@ -335,23 +333,36 @@ static int levels_make(const struct gr_cgroup_means *means, const char *base, ch
     return dir_make(means, path);
 }
 
-// Removes the levels of `path` below `base` from the last upwards, as far as they are empty.
-static void levels_remove(const struct gr_cgroup_means *means, const char *base, const char *path)
+// Removes the levels above `path` and below `base` from the last upwards, as far as they are empty;
+// not the pool's own while it is kept.
+static void levels_above_remove(const struct gr_cgroup_means *means, const char *base,
+                                const char *path)
 {
     char level[GR_CGROUP_PATH_SIZE];
+    size_t end = strlen(base) + (means->is_pool_kept ? 1 + strlen(means->pool) : 0);
     snprintf(level, sizeof(level), "%s", path);
-    while (strlen(level) > strlen(base)) {
+    for (*strrchr(level, '/') = '\0'; strlen(level) > end; *strrchr(level, '/') = '\0') {
         int code = dir_remove(means, level);
         if (code < 0 && code != -ENOENT) {
             return;
         }
-        *strrchr(level, '/') = '\0';
+    }
+}
+
+// The same with `path` itself.
+static void levels_remove(const struct gr_cgroup_means *means, const char *base, const char *path)
+{
+    int code = dir_remove(means, path);
+    if (code == 0 || code == -ENOENT) {
+        levels_above_remove(means, base, path);
     }
 }
 
 static int tree_make(const struct gr_cgroup_means *means, const char *base, char *path, bool is_v2)
 {
-    int code = -ENOENT;
+    // Straight below the pool's group nothing else is to be looked at.
+    bool is_below = strchr(path + strlen(base) + 1, '/') == strrchr(path, '/');
+    int code = means->is_pool_kept && is_below ? dir_make(means, path) : -ENOENT;
     for (int i = 0; i < TRIES_MAX && code == -ENOENT; i++) {
         code = levels_make(means, base, path, is_v2);
     }
@@ -405,6 +416,7 @@ static int group_new(const struct gr_cgroup_means *means, const char *name, unsi
         return gr_fail(err, -ENOMEM, "control group %s: not enough memory", name);
     }
     group->means = *means;
+    group->trees = trees;
     if (snprintf(group->name, sizeof(group->name), "%s", name) >= (int)sizeof(group->name)) {
         free(group);
         return gr_fail(err, -ENAMETOOLONG, "control group %.60s: its name is too long", name);
@@ -506,7 +518,9 @@ int gr_cgroup_make(const struct gr_cgroup_means *means, const char *name,
         gr_cgroup_release(group);
         return code;
     }
-    if (limits != NULL && means->has_group) {
+    if (limits == NULL) {
+        group->trees = ALL_TREES; // it has children, who may be in more trees than it is itself
+    } else if (means->has_group) {
         code = set_limits(group, limits, err);
     }
     if (code < 0) {
@@ -562,6 +576,53 @@ int gr_cgroup_find(const struct gr_cgroup_means *means, const char *name,
     return 0;
 }
 
+// ---- the pool's group ---------------------------------------------------------------------------
+
+// Calls `each` with the pool's group in every tree until it fails. Returns 0 or -errno.
+static int pool_each(const struct gr_cgroup_means *means,
+                     int (*each)(const struct gr_cgroup_means *means, const char *path, bool is_v2))
+{
+    int code = 0;
+    for (unsigned i = 0; means->has_group && i < TREES && code == 0; i++) {
+        char path[GR_CGROUP_PATH_SIZE];
+        const char *base = tree_base(means, i);
+        if (base[0] != '\0') {
+            int size = snprintf(path, sizeof(path), "%s/%s", base, means->pool);
+            code = size < (int)sizeof(path) ? each(means, path, i == 0) : -ENAMETOOLONG;
+        }
+    }
+    return code;
+}
+
+static int pool_make(const struct gr_cgroup_means *means, const char *path, bool is_v2)
+{
+    int code = dir_make(means, path);
+    code = code == -EEXIST ? 0 : code;
+    return code == 0 && is_v2 ? gr_cgroup_hand_on(means, path) : code;
+}
+
+static int pool_remove(const struct gr_cgroup_means *means, const char *path, bool is_v2)
+{
+    (void)is_v2;
+    int code = dir_remove(means, path);
+    return code == -ENOENT ? 0 : code;
+}
+
+void gr_cgroup_pool_keep(struct gr_cgroup_means *means)
+{
+    if (!means->is_pool_kept && means->has_group) {
+        means->is_pool_kept = pool_each(means, pool_make) == 0;
+    }
+}
+
+void gr_cgroup_pool_leave(struct gr_cgroup_means *means)
+{
+    if (means->is_pool_kept) {
+        means->is_pool_kept = false;
+        (void)pool_each(means, pool_remove);
+    }
+}
+
 // ---- the end ------------------------------------------------------------------------------------
 
 void gr_cgroup_walk(const char *path, unsigned depth, void (*each)(const char *path, void *context),
@@ -594,10 +655,14 @@ static void remove_group(const char *path, void *context)
 
 static void tree_remove(struct gr_cgroup_means *means, const char *base, const char *path)
 {
-    if (path[0] != '\0') {
-        gr_cgroup_walk(path, 0, remove_group, means);
-        levels_remove(means, base, path);
+    if (path[0] == '\0') {
+        return;
     }
+    int code = dir_remove(means, path);
+    if (code == -EBUSY || code == -ENOTEMPTY) {
+        gr_cgroup_walk(path, 0, remove_group, means);
+    }
+    levels_above_remove(means, base, path);
 }
 
 void gr_cgroup_remove(struct gr_cgroup *group)
@@ -605,14 +670,24 @@ void gr_cgroup_remove(struct gr_cgroup *group)
     if (group == NULL) {
         return;
     }
-    // In every tree: its children may be in more of them than it is itself.
     for (unsigned i = 0; group->means.has_group && i < TREES; i++) {
         char path[GR_CGROUP_PATH_SIZE];
-        if (path_make(&group->means, tree_base(&group->means, i), group->name, path) == 0) {
-            tree_remove(&group->means, tree_base(&group->means, i), path);
+        const char *base = tree_base(&group->means, i);
+        if ((group->trees & 1u << i) != 0 &&
+            path_make(&group->means, base, group->name, path) == 0) {
+            tree_remove(&group->means, base, path);
         }
     }
     gr_cgroup_release(group);
+}
+
+void gr_cgroup_remove_last(struct gr_cgroup *group)
+{
+    if (group != NULL && group->means.is_pool_kept) {
+        group->trees = ALL_TREES; // the pool's group is in all of them
+        group->means.is_pool_kept = false;
+    }
+    gr_cgroup_remove(group);
 }
 
 void gr_cgroup_release(struct gr_cgroup *group)

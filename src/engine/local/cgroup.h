@@ -55,6 +55,7 @@ struct gr_cgroup_means {
     // The program of groups without devices, loaded: a file descriptor that stays open. 0: none,
     // each group loads its own. Set by whoever loaded it.
     int no_device_program;
+    bool is_pool_kept; // see gr_cgroup_pool_keep
     // Tests only, else NULL: told of a directory that was made, or is about to be removed.
     void (*changed)(const char *path, bool is_made);
 };
@@ -90,6 +91,12 @@ void gr_cgroup_means_find(const char *dir, struct gr_cgroup_means *ret_means);
 // Loads the device program of groups without devices, where programs limit devices. Returns a file
 // descriptor to be put into the means, or -errno.
 int gr_cgroup_no_device_program_load(const struct gr_cgroup_means *means);
+// Makes the pool's group in every tree and says so in the means. Groups of these means, and of
+// copies of them, are made in it without another look, and leave it there when they are removed.
+// Where it cannot be made nothing is kept: then each group makes and removes what is above it.
+void gr_cgroup_pool_keep(struct gr_cgroup_means *means);
+// Removes the pool's group, unless there are groups in it, and keeps it no longer.
+void gr_cgroup_pool_leave(struct gr_cgroup_means *means);
 // Makes the group `name` with these limits (NULL: none) ("JOB.ATTEMPT" or "JOB.ATTEMPT/task-N";
 // made with its parents). Without means for one of them that limit is not set. Processes go into a
 // task's group, never into one that has children. Returns 0 with a group (which may be one that can
@@ -123,7 +130,9 @@ void gr_cgroup_usage_get(const struct gr_cgroup *group, struct gr_cgroup_usage *
 // none. Borrowed.
 const char *gr_cgroup_path(const struct gr_cgroup *group);
 // Removes the (empty) group with its children, and the groups above it of this pool if they are
-// empty then, and frees it. NULL is allowed.
+// empty then (the pool's own only if it is not kept), and frees it. NULL is allowed.
 void gr_cgroup_remove(struct gr_cgroup *group);
+// As gr_cgroup_remove, and the pool's group too, kept or not: whoever keeps it is gone.
+void gr_cgroup_remove_last(struct gr_cgroup *group);
 // Frees without removing. NULL is allowed.
 void gr_cgroup_release(struct gr_cgroup *group);

@@ -15,6 +15,8 @@ struct gr_cgroup {
     char v1[GR_CGROUP_CONTROLLERS][GR_CGROUP_PATH_SIZE];
     // The cgroup.procs files of all of them, for gr_cgroup_enter, which may format nothing.
     char procs[GR_CGROUP_CONTROLLERS + 1][GR_CGROUP_PATH_SIZE + GR_CGROUP_FILE_SIZE];
+    // Trees in which it, or a child of it, may have a directory: bit 0 v2, then v1's.
+    unsigned trees;
     unsigned procs_count; // of procs
     unsigned procs_begin; // the first that this process is not in yet
 };

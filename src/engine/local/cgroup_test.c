@@ -397,6 +397,34 @@ static void a_group_is_found_again_and_removed_with_its_children(void **state)
     assert_false(is_left(&means));
 }
 
+static void a_kept_pool_stays_until_it_is_left(void **state)
+{
+    (void)state;
+    struct gr_cgroup_means kept = means;
+    struct gr_cgroup_limits limits = {.cpu_milli = 1000, .memory_mib = 64};
+    struct gr_cgroup *group, *other;
+    struct gr_err err = {0};
+    gr_cgroup_pool_keep(&kept);
+    assert_int_equal(kept.is_pool_kept, means.has_group);
+    assert_int_equal(is_left(&kept), means.has_group);
+    assert_int_equal(gr_cgroup_make(&kept, "6.1", &limits, &group, &err), 0);
+    gr_cgroup_remove(group);
+    assert_int_equal(gr_cgroup_find(&kept, "6.1", &group, &err), -ENOENT);
+    assert_int_equal(is_left(&kept), means.has_group);
+    // Somebody else may remove it: then it is made again.
+    struct gr_cgroup_means stranger = kept;
+    gr_cgroup_pool_leave(&stranger);
+    assert_false(is_left(&kept));
+    assert_int_equal(gr_cgroup_make(&kept, "6.2", &limits, &group, &err), 0);
+    assert_int_equal(gr_cgroup_make(&kept, "6.3/task-1", &limits, &other, &err), 0);
+    gr_cgroup_pool_leave(&kept);
+    assert_int_equal(is_left(&kept), means.has_group); // there are groups in it
+    gr_cgroup_remove(group);
+    gr_cgroup_remove_last(other);
+    assert_false(is_left(&means));
+    gr_cgroup_remove_last(NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -410,6 +438,7 @@ int main(void)
         cmocka_unit_test(a_device_that_is_not_there_is_an_error_and_leaves_nothing),
         cmocka_unit_test(kill_reaches_all_whatever_they_did),
         cmocka_unit_test(a_group_is_found_again_and_removed_with_its_children),
+        cmocka_unit_test(a_kept_pool_stays_until_it_is_left),
     };
     return cmocka_run_group_tests(tests, find_means, NULL);
 }

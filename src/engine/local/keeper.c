@@ -281,7 +281,11 @@ static void clean_up(struct keeper *keeper)
             gr_cgroup_release(keeper->tasks[i].group);
         }
     }
-    gr_cgroup_remove(keeper->group);
+    if (getppid() == keeper->config->launcher) {
+        gr_cgroup_remove(keeper->group);
+    } else {
+        gr_cgroup_remove_last(keeper->group);
+    }
 }
 
 static void name_set(const struct keeper *keeper)

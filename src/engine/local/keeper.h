@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/resource.h>
+#include <sys/types.h>
 
 // The signal that says: look at the wish in your record.
 #define GR_KEEPER_SIGNAL SIGUSR1
@@ -28,6 +29,7 @@ struct gr_keeper_hint {
 // What a keeper gets from the launcher. Borrowed; the process is the keeper's own.
 struct gr_keeper_config {
     const char *dir;                       // the engine's directory, absolute
+    pid_t launcher;                        // who forked it
     int attempts;                          // DIR/attempts, open
     int record;                            // the attempt's record, open and locked
     int hints;                             // pipe to the launcher, non-blocking

@@ -28,7 +28,7 @@
 #define ORDERS_AT_A_TIME 32
 // Bytes that the pipe of hints should hold.
 #define HINTS_SIZE (1 << 20)
-// How often an idle launcher looks whether its directory is still there.
+// How often an idle launcher looks whether its directory is still there, and rests.
 #define LOOK_MS 5000
 // What the kernel may end before the launcher and the keepers: anything.
 #define OOM_ADJUST (-900)
@@ -287,8 +287,10 @@ static void serve(struct launcher *launcher)
         struct epoll_event events[64];
         int wait_ms = timeout_ms(launcher);
         int count = epoll_wait(launcher->poll_fd, events, 64, wait_ms);
-        launcher->is_over =
-            launcher->is_over || (count == 0 && wait_ms == LOOK_MS && is_dir_gone(launcher));
+        if (count == 0 && wait_ms == LOOK_MS) {
+            gr_launcher_rest(launcher);
+            launcher->is_over = launcher->is_over || is_dir_gone(launcher);
+        }
         for (int i = 0; i < count; i++) {
             event_serve(launcher, &events[i]);
         }
@@ -537,6 +539,7 @@ int gr_launcher_serve(const char *dir, int ready, struct gr_err *err)
     ready_say(ready, code, err);
     if (code == 0) {
         serve(&launcher);
+        gr_cgroup_pool_leave(&launcher.means); // a keeper that lives on leaves it as the last
         if (launcher.listen_fd > 0) {
             (void)unlinkat(launcher.dir_fd, "launcher.sock", 0);
         }

@@ -34,11 +34,12 @@ void gr_launcher_settle_in(struct launcher *launcher, int64_t ms)
 
 // ---- forking and waking -------------------------------------------------------------------------
 
-static _Noreturn void keeper_main(const struct launcher *launcher, int record, const uint8_t *order,
-                                  size_t size)
+static _Noreturn void keeper_main(const struct launcher *launcher, pid_t pid, int record,
+                                  const uint8_t *order, size_t size)
 {
     struct gr_keeper_config config = {
         .dir = launcher->dir,
+        .launcher = pid,
         .attempts = LAUNCHER_FD_ATTEMPTS,
         .record = LAUNCHER_FD_RECORD,
         .hints = LAUNCHER_FD_HINTS,
@@ -65,11 +66,26 @@ pid_t gr_launcher_fork(struct launcher *launcher, int record, const uint8_t *ord
                        struct gr_err *err)
 {
     gr_person_cache_check(&launcher->persons);
+    gr_cgroup_pool_keep(&launcher->means);
+    pid_t self = getpid();
     pid_t pid = fork();
     if (pid == 0) {
-        keeper_main(launcher, record, order, size);
+        keeper_main(launcher, self, record, order, size);
     }
     return pid < 0 ? gr_fail_errno(err, "fork a keeper") : pid;
+}
+
+void gr_launcher_rest(struct launcher *launcher)
+{
+    for (size_t i = 0; launcher->means.is_pool_kept && i < launcher->table.size; i++) {
+        for (struct launcher_attempt *at = launcher->table.by_id[i]; at != NULL;
+             at = at->next_by_id) {
+            if (at->state != STATE_OVER && at->state != STATE_LOST) {
+                return; // its keeper counts on the group
+            }
+        }
+    }
+    gr_cgroup_pool_leave(&launcher->means);
 }
 
 void gr_launcher_wake(const struct launcher *launcher, const struct launcher_attempt *attempt)

@@ -152,6 +152,9 @@ int gr_launcher_epoch_raise(struct launcher *launcher, uint32_t epoch, struct gr
 // Forks a keeper for the attempt, whose record is `record`. Returns its pid or -errno with a text.
 pid_t gr_launcher_fork(struct launcher *launcher, int record, const uint8_t *order, size_t size,
                        struct gr_err *err);
+// To be called when nothing happened for a while: gives back what is kept ready for the next
+// keeper, unless one lives.
+void gr_launcher_rest(struct launcher *launcher);
 // Wakes the keeper, so that it looks at its wish.
 void gr_launcher_wake(const struct launcher *launcher, const struct launcher_attempt *attempt);
 // Finds all attempts of DIR/live. Returns 0 or -errno with a text.
