@@ -375,7 +375,7 @@ static int run(int argc, char **argv)
          .type = GR_OPTION_FLAG,
          .store = &filter.reverse,
          .help = "The greatest first; unknown stays last."},
-        {.name = "output",
+        {.name = "format",
          .letter = 'o',
          .type = GR_OPTION_WORD,
          .value = "FORMAT",

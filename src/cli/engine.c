@@ -179,7 +179,7 @@ static int check(int argc, char **argv)
     struct gr_cli_listing listing = {.noun = &checks, .fetch = fetch, .foot = foot};
     code = gr_cli_listing_run(&listing, &remote, (enum gr_cli_output)format, false);
     gr_cli_remote_close(&remote);
-    return code == GR_EXIT_OK ? gr_cli_finish(name) : code;
+    return code;
 }
 
 static int launch(const char *dir)

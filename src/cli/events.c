@@ -171,8 +171,11 @@ static int find_end(struct request *request, struct gr_err *err)
     return code;
 }
 
-static int show(struct request *request)
+static int show(void *context, char **operands, size_t count)
 {
+    (void)operands;
+    (void)count;
+    struct request *request = context;
     struct gr_err err;
     struct gr_cli_job job;
     gr_err_init(&err);
@@ -232,15 +235,7 @@ static int run(int argc, char **argv)
         .details = GR_CLI_REFERENCE_HELP,
         .operands = "no operand",
     };
-    size_t operands;
-    int code;
-    if (!gr_cli_start(&options, argc, argv, &operands, &code) ||
-        !gr_cli_remote_open(&request.remote, &code)) {
-        return code;
-    }
-    code = show(&request);
-    gr_cli_remote_close(&request.remote);
-    return code;
+    return gr_cli_remote_run(&request.remote, &options, argc, argv, show, &request);
 }
 
 const struct gr_command gr_cli_events = {

@@ -6,6 +6,7 @@
 #include "cli/start.h"
 #include "cli/units.h"
 #include "client/events.h"
+#include "client/path.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -315,17 +316,13 @@ int gr_cli_listing_run(const struct gr_cli_listing *listing, struct gr_cli_remot
     view.is_drawn_over = is_watch && view.terminal.is_terminal && is_picture(format);
     int code = is_watch ? watch_open(&view, &err) : refresh(&view, &err);
     json_decref(view.shown);
-    return code < 0 ? gr_cli_remote_fail(remote, &err) : GR_EXIT_OK;
+    return code < 0 ? gr_cli_remote_fail(remote, &err) : gr_cli_finish(remote->command);
 }
 
-int gr_cli_fetch_list(struct gr_client *client, const struct gr_client_path *path, const char *key,
-                      json_t **ret_rows, struct gr_err *err)
+// Takes the list under `key` out of a reply, which it frees.
+static int take_rows(struct gr_client *client, json_t *object, const char *key, json_t **ret_rows,
+                     struct gr_err *err)
 {
-    json_t *object = NULL;
-    int code = gr_client_get(client, path, &object, err);
-    if (code < 0) {
-        return code;
-    }
     json_t *rows = json_incref(json_object_get(object, key));
     json_decref(object);
     if (!json_is_array(rows)) {
@@ -334,5 +331,49 @@ int gr_cli_fetch_list(struct gr_client *client, const struct gr_client_path *pat
                        key);
     }
     *ret_rows = rows;
+    return 0;
+}
+
+int gr_cli_fetch_list(struct gr_client *client, const struct gr_client_path *path, const char *key,
+                      json_t **ret_rows, struct gr_err *err)
+{
+    json_t *object = NULL;
+    int code = gr_client_get(client, path, &object, err);
+    return code < 0 ? code : take_rows(client, object, key, ret_rows, err);
+}
+
+// Rows of a page; as many as the daemon gives.
+enum { PAGE = 1000 };
+
+int gr_cli_fetch_pages(struct gr_client *client, const struct gr_client_path *path, const char *key,
+                       json_t **ret_rows, struct gr_err *err)
+{
+    json_t *all = json_array();
+    int code = all == NULL ? gr_fail(err, -ENOMEM, "not enough memory for a list") : 0;
+    int64_t after = 0;
+    bool has_more = code == 0;
+    while (has_more) {
+        struct gr_client_path page = *path;
+        json_t *object = NULL;
+        json_t *rows = NULL;
+        gr_client_path_query_int(&page, "limit", PAGE);
+        if (after > 0) {
+            gr_client_path_query_int(&page, "after", after);
+        }
+        code = gr_client_get(client, &page, &object, err);
+        int64_t next = code < 0 ? 0 : gr_cli_get_int_or(object, "next", 0);
+        code = code < 0 ? code : take_rows(client, object, key, &rows, err);
+        if (code == 0 && json_array_extend(all, rows) != 0) {
+            code = gr_fail(err, -ENOMEM, "not enough memory for a list");
+        }
+        json_decref(rows);
+        has_more = code == 0 && next > after; // who sends us round in circles is left
+        after = next;
+    }
+    if (code < 0) {
+        json_decref(all);
+        return code;
+    }
+    *ret_rows = all;
     return 0;
 }

@@ -34,7 +34,7 @@ struct gr_cli_listing {
 };
 
 // Shows it in the format, once or (`watch`) until it is over or a signal comes. Writes errors to
-// standard error. Returns the exit code. Blocks.
+// standard error, and flushes standard output. Returns the exit code. Blocks.
 int gr_cli_listing_run(const struct gr_cli_listing *listing, struct gr_cli_remote *remote,
                        enum gr_cli_output format, bool watch);
 
@@ -46,8 +46,18 @@ int gr_cli_listing_run(const struct gr_cli_listing *listing, struct gr_cli_remot
                 "pipe only what changed is written."                                               \
     }
 
+// The last lines of a list's table of options: --watch, -o and where the daemon is.
+#define GR_CLI_LIST_OPTIONS(watch, format, remote)                                                 \
+    GR_CLI_WATCH_OPTION(watch), GR_CLI_OUTPUT_OPTION(format), GR_CLI_REMOTE_OPTIONS(remote),       \
+    {                                                                                              \
+        .name = NULL                                                                               \
+    }
+
 struct gr_client_path;
 
+// As gr_cli_fetch_list, of a list that comes in pages: all of them.
+int gr_cli_fetch_pages(struct gr_client *client, const struct gr_client_path *path, const char *key,
+                       json_t **ret_rows, struct gr_err *err);
 // Gets an object and takes the list under `key` out of it; the caller owns *ret_rows. Errors as
 // gr_client_get; -EPROTO if there is no such list.
 int gr_cli_fetch_list(struct gr_client *client, const struct gr_client_path *path, const char *key,

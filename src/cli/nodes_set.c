@@ -66,8 +66,9 @@ static int say(const struct request *request, const json_t *node, struct gr_err 
     return 0;
 }
 
-static int set_nodes(struct request *request, char **names, size_t count)
+static int set_nodes(void *context, char **names, size_t count)
 {
+    struct request *request = context;
     json_t *body = NULL;
     struct gr_err err;
     gr_err_init(&err);
@@ -128,15 +129,7 @@ static int run(int argc, char **argv, const char *command, const char *usage, co
         .operands_max = 1000,
         .operands = "a node's name",
     };
-    size_t operands;
-    int code;
-    if (!gr_cli_start(&options, argc, argv, &operands, &code) ||
-        !gr_cli_remote_open(&request.remote, &code)) {
-        return code;
-    }
-    code = set_nodes(&request, argv + 1, operands);
-    gr_cli_remote_close(&request.remote);
-    return code;
+    return gr_cli_remote_run(&request.remote, &options, argc, argv, set_nodes, &request);
 }
 
 static int run_cordon(int argc, char **argv)

@@ -92,9 +92,10 @@ static void show_page(void *context, const json_t *pool, int64_t now_ms,
     gr_cli_page_putf(&page, "engine", "%s, %s", gr_cli_get_text_in(pool, "engine", "name", "?"),
                      is_up ? "up" : "cannot be reached; it tries again by itself");
     gr_cli_page_putf(&page, "journal",
-                     "%" PRId64 " facts durable, snapshot at %" PRId64 ", epoch %" PRId64 "%s",
-                     count(pool, "journal", "durable"), count(pool, "journal", "snapshot"),
-                     gr_cli_get_int_or(pool, "epoch", 0),
+                     "%" PRId64 " fact%s durable, snapshot at %" PRId64 ", epoch %" PRId64 "%s",
+                     count(pool, "journal", "durable"),
+                     count(pool, "journal", "durable") == 1 ? "" : "s",
+                     count(pool, "journal", "snapshot"), gr_cli_get_int_or(pool, "epoch", 0),
                      json_is_true(json_object_get(json_object_get(pool, "journal"), "full"))
                          ? "; the disk is full: nothing new is taken"
                          : "");
@@ -105,16 +106,29 @@ static void show_page(void *context, const json_t *pool, int64_t now_ms,
     gr_cli_page_put(&page, "policy", gr_cli_get_text(pool, "policy", ""));
 }
 
+// What is asked for.
+struct request {
+    struct gr_cli_remote remote;
+    bool watch;
+    size_t format; // enum gr_cli_output
+};
+
+static int show(void *context, char **operands, size_t count)
+{
+    (void)operands;
+    (void)count;
+    struct request *request = context;
+    const struct gr_cli_listing listing = {
+        .context = &request->remote, .fetch = fetch, .page = show_page};
+    return gr_cli_listing_run(&listing, &request->remote, (enum gr_cli_output)request->format,
+                              request->watch);
+}
+
 static int run(int argc, char **argv)
 {
-    struct gr_cli_remote remote = {.command = "pool"};
-    bool watch = false;
-    size_t format = GR_CLI_OUTPUT_TABLE;
+    struct request request = {.remote = {.command = "pool"}};
     const struct gr_option table[] = {
-        GR_CLI_WATCH_OPTION(&watch),
-        GR_CLI_OUTPUT_OPTION(&format),
-        GR_CLI_REMOTE_OPTIONS(&remote),
-        {.name = NULL},
+        GR_CLI_LIST_OPTIONS(&request.watch, &request.format, &request.remote),
     };
     const struct gr_options options = {
         .usage = "pool [OPTIONS]",
@@ -122,16 +136,7 @@ static int run(int argc, char **argv)
         .options = table,
         .operands = "no operand",
     };
-    size_t operands;
-    int code;
-    if (!gr_cli_start(&options, argc, argv, &operands, &code) ||
-        !gr_cli_remote_open(&remote, &code)) {
-        return code;
-    }
-    struct gr_cli_listing listing = {.context = &remote, .fetch = fetch, .page = show_page};
-    code = gr_cli_listing_run(&listing, &remote, (enum gr_cli_output)format, watch);
-    gr_cli_remote_close(&remote);
-    return code == GR_EXIT_OK ? gr_cli_finish("pool") : code;
+    return gr_cli_remote_run(&request.remote, &options, argc, argv, show, &request);
 }
 
 const struct gr_command gr_cli_pool = {

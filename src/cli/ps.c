@@ -146,8 +146,11 @@ static int find_me(struct request *request, struct gr_err *err)
     return code;
 }
 
-static int list(struct request *request)
+static int list(void *context, char **operands, size_t count)
 {
+    (void)operands;
+    (void)count;
+    struct request *request = context;
     static const struct gr_cli_listing listing = {
         .noun = &gr_cli_jobs, .fetch = fetch, .foot = foot, .gone = gone};
     struct gr_cli_listing own = listing;
@@ -157,9 +160,8 @@ static int list(struct request *request)
     if (join_states(request, &err) < 0 || find_me(request, &err) < 0) {
         return gr_cli_remote_fail(&request->remote, &err);
     }
-    int code = gr_cli_listing_run(&own, &request->remote, (enum gr_cli_output)request->format,
-                                  request->watch);
-    return code == GR_EXIT_OK ? gr_cli_finish("ps") : code;
+    return gr_cli_listing_run(&own, &request->remote, (enum gr_cli_output)request->format,
+                              request->watch);
 }
 
 static const char details[] = "time: how long it runs or ran; while it waits, how long it waits.\n"
@@ -208,10 +210,7 @@ static int run(int argc, char **argv)
          .low = 0,
          .high = 100000000,
          .help = "At most so many, the newest first; 0: all. Default: 100."},
-        GR_CLI_WATCH_OPTION(&request.watch),
-        GR_CLI_OUTPUT_OPTION(&request.format),
-        GR_CLI_REMOTE_OPTIONS(&request.remote),
-        {.name = NULL},
+        GR_CLI_LIST_OPTIONS(&request.watch, &request.format, &request.remote),
     };
     const struct gr_options options = {
         .usage = "ps [OPTIONS]",
@@ -221,15 +220,7 @@ static int run(int argc, char **argv)
         .details = details,
         .operands = "no operand",
     };
-    size_t operands;
-    int code;
-    if (!gr_cli_start(&options, argc, argv, &operands, &code) ||
-        !gr_cli_remote_open(&request.remote, &code)) {
-        return code;
-    }
-    code = list(&request);
-    gr_cli_remote_close(&request.remote);
-    return code;
+    return gr_cli_remote_run(&request.remote, &options, argc, argv, list, &request);
 }
 
 const struct gr_command gr_cli_ps = {

@@ -22,6 +22,21 @@ bool gr_cli_remote_open(struct gr_cli_remote *remote, int *ret_exit)
     return true;
 }
 
+int gr_cli_remote_run(struct gr_cli_remote *remote, const struct gr_options *options, int argc,
+                      char **argv, int (*work)(void *context, char **operands, size_t count),
+                      void *context)
+{
+    size_t operands;
+    int code;
+    if (!gr_cli_start(options, argc, argv, &operands, &code) ||
+        !gr_cli_remote_open(remote, &code)) {
+        return code;
+    }
+    code = work(context, argv + 1, operands);
+    gr_cli_remote_close(remote);
+    return code;
+}
+
 void gr_cli_remote_close(struct gr_cli_remote *remote)
 {
     gr_client_close(remote->client);

@@ -40,6 +40,12 @@ struct gr_cli_remote {
 // Makes the connection ready. True: go on, and end with gr_cli_remote_close. False: the command is
 // over with *ret_exit; what to do was written to standard error.
 bool gr_cli_remote_open(struct gr_cli_remote *remote, int *ret_exit);
+// Runs a subcommand that speaks to a daemon: parses the options, makes the connection ready, hands
+// the operands to `work` with `context`, closes the connection. Returns the exit code, work's if it
+// came to that.
+int gr_cli_remote_run(struct gr_cli_remote *remote, const struct gr_options *options, int argc,
+                      char **argv, int (*work)(void *context, char **operands, size_t count),
+                      void *context);
 // Closes it. May be called without an open one.
 void gr_cli_remote_close(struct gr_cli_remote *remote);
 

@@ -331,7 +331,7 @@ static int run(int argc, char **argv)
          .value = "FILE",
          .store = &request.report,
          .help = "Writes one self-contained HTML page with the curves."},
-        {.name = "output",
+        {.name = "format",
          .letter = 'o',
          .type = GR_OPTION_WORD,
          .value = "FORMAT",

@@ -6,6 +6,7 @@
 #include "daemon/serve.h"
 #include "place/policy.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -22,7 +23,7 @@ struct serve_options {
     const char *state, *socket, *listen, *pretend, *policy, *checks;
     struct gr_options_list hosts;
     size_t queue;
-    bool in_background, ends, shows_routes, is_quiet, has_no_engine, stops_jobs;
+    bool in_background, ends, shows_routes, is_quiet, has_no_engine, stops_jobs, is_dry;
     int64_t jobs, nodes, org_jobs, snapshot_every, idle_s, idle_stop_s, grace_s, journal_mib,
         pieces, orgs;
     int64_t drained_percent;
@@ -68,6 +69,11 @@ static int end_daemon(const struct serve_options *options)
     pid_t pid = gr_state_dir_owner(path);
     if (pid <= 0) {
         printf("no pool is served from %s\n", path);
+        return gr_cli_finish("serve");
+    }
+    if (options->is_dry) {
+        printf("would end process %ld, which serves the pool of %s; its jobs would %s\n", (long)pid,
+               path, options->stops_jobs ? "be stopped" : "go on");
         return gr_cli_finish("serve");
     }
     // SIGUSR1 asks for the jobs to be stopped first.
@@ -122,6 +128,199 @@ static void configure(const struct serve_options *options, const char **hosts,
     pool->idle_stop_ms = options->idle_stop_s * 1000;
 }
 
+// The table of options is too long for one function: each of these adds its part.
+static size_t add(struct gr_option *table, size_t count, const struct gr_option *part, size_t more)
+{
+    memcpy(table + count, part, more * sizeof *part);
+    return count + more;
+}
+#define ADD(table, count, part) add(table, count, part, sizeof(part) / sizeof(part)[0])
+
+// Where it is, how it begins and ends, and who reaches it.
+static size_t add_ways(struct serve_options *options, struct gr_option *table, size_t count)
+{
+    const struct gr_option part[] = {
+        {.name = "state",
+         .type = GR_OPTION_TEXT,
+         .value = "DIR",
+         .store = &options->state,
+         .help = "Directory of the pool. Root: /var/lib/granary; else ~/.local/state/granary."},
+        {.name = "background",
+         .type = GR_OPTION_FLAG,
+         .store = &options->in_background,
+         .help = "Return as soon as the pool serves; messages go to DIR/log."},
+        {.name = "end",
+         .type = GR_OPTION_FLAG,
+         .store = &options->ends,
+         .help = "End the daemon of DIR, and wait until it has."},
+        {.name = "stop-jobs",
+         .type = GR_OPTION_FLAG,
+         .store = &options->stops_jobs,
+         .help = "With --end: stop all jobs first."},
+        {.name = "dry-run",
+         .type = GR_OPTION_FLAG,
+         .store = &options->is_dry,
+         .help = "With --end: say what would happen, and do nothing."},
+        {.name = "pretend",
+         .type = GR_OPTION_TEXT,
+         .value = "LIST",
+         .store = &options->pretend,
+         .help = "Devices that exist only by name, such as 8xh20,4xh200. Shown as pretend."},
+        {.name = "socket",
+         .type = GR_OPTION_TEXT,
+         .value = "PATH",
+         .store = &options->socket,
+         .help = "Unix socket; none: no socket. The default is DIR/granary.sock; for "
+                 "/var/lib/granary it is /run/granary/granary.sock."},
+        {.name = "listen",
+         .type = GR_OPTION_TEXT,
+         .value = "HOST:PORT",
+         .store = &options->listen,
+         .help = "Address for HTTP; none: no TCP. The default is 127.0.0.1:7070."},
+        {.name = "host",
+         .type = GR_OPTION_LIST,
+         .value = "NAME",
+         .store = &options->hosts,
+         .help = "A further name by which clients may call this server (header Host)."},
+    };
+    return ADD(table, count, part);
+}
+
+// What it decides by.
+static size_t add_rules(struct serve_options *options, struct gr_option *table, size_t count)
+{
+    const struct gr_option part[] = {
+        {.name = "policy",
+         .type = GR_OPTION_TEXT,
+         .value = "NAME",
+         .store = &options->policy,
+         .help = "Placement policy; `granary replay --help` lists them. The default is granary."},
+        {.name = "queue",
+         .type = GR_OPTION_WORD,
+         .value = "ORDER",
+         .words = queues,
+         .store = &options->queue,
+         .help = "backfill (the default) or fifo."},
+        {.name = "checks",
+         .type = GR_OPTION_TEXT,
+         .value = "DIR",
+         .store = &options->checks,
+         .help = "Node checks: scripts in start.d, before.d, after.d and return.d."},
+        {.name = "max-drained",
+         .type = GR_OPTION_INT,
+         .value = "PERCENT",
+         .low = 0,
+         .high = 100,
+         .store = &options->drained_percent,
+         .help = "Nodes that checks and health alone may take out of use, of all; 0: none, else at "
+                 "least one. The default is 20."},
+        {.name = "idle",
+         .type = GR_OPTION_INT,
+         .value = "SECONDS",
+         .low = 0,
+         .high = 31536000,
+         .store = &options->idle_s,
+         .help = "Show a job as held-idle after so long without cpu use. The default is 600; 0: "
+                 "never."},
+        {.name = "idle-stop",
+         .type = GR_OPTION_INT,
+         .value = "SECONDS",
+         .low = 0,
+         .high = 31536000,
+         .store = &options->idle_stop_s,
+         .help = "Stop a job that is held-idle for so long. The default is 0: never."},
+        {.name = "max-grace",
+         .type = GR_OPTION_INT,
+         .value = "SECONDS",
+         .low = 0,
+         .high = 315360000,
+         .store = &options->grace_s,
+         .help = "Longest time from the signal to KILL where the pool stops a job by itself (time "
+                 "limit, drain, held-idle), whatever the job asks for. The default is 600; 0: no "
+                 "bound."},
+    };
+    return ADD(table, count, part);
+}
+
+// How much it takes.
+static size_t add_limits(struct serve_options *options, struct gr_option *table, size_t count)
+{
+    const struct gr_option part[] = {
+        {.name = "max-jobs",
+         .type = GR_OPTION_INT,
+         .value = "N",
+         .low = 1,
+         .high = 16777216,
+         .store = &options->jobs,
+         .help = "Jobs that may be held, wait or run. The default is 1048576."},
+        {.name = "max-organisation-jobs",
+         .type = GR_OPTION_INT,
+         .value = "N",
+         .low = 1,
+         .high = 16777216,
+         .store = &options->org_jobs,
+         .help = "The same of one organisation. The default is 1048576."},
+        {.name = "max-pieces",
+         .type = GR_OPTION_INT,
+         .value = "N",
+         .low = 1,
+         .high = 16777216,
+         .store = &options->pieces,
+         .help = "Tasks of running gangs in all. The default is 1048576."},
+        {.name = "max-nodes",
+         .type = GR_OPTION_INT,
+         .value = "N",
+         .low = 1,
+         .high = 262144,
+         .store = &options->nodes,
+         .help = "Nodes. The default is 4096."},
+        {.name = "max-organisations",
+         .type = GR_OPTION_INT,
+         .value = "N",
+         .low = 1,
+         .high = 65536,
+         .store = &options->orgs,
+         .help = "Organisations. The default is 4096."},
+        {.name = "max-journal",
+         .type = GR_OPTION_INT,
+         .value = "MIB",
+         .low = 0,
+         .high = INT64_C(1) << 30,
+         .store = &options->journal_mib,
+         .help = "Size of the journal above which requests that write are refused. The default "
+                 "is 0: as large as the disk."},
+        {.name = "snapshot-every",
+         .type = GR_OPTION_INT,
+         .value = "FACTS",
+         .low = 0,
+         .high = INT64_C(1) << 40,
+         .store = &options->snapshot_every,
+         .help = "Make a snapshot after so many facts. The default is 500000; 0: never."},
+    };
+    return ADD(table, count, part);
+}
+
+// The rest.
+static size_t add_others(struct serve_options *options, struct gr_option *table, size_t count)
+{
+    const struct gr_option part[] = {
+        {.name = "no-engine",
+         .type = GR_OPTION_FLAG,
+         .store = &options->has_no_engine,
+         .help = "Start nothing on this machine: for looking at a restored copy."},
+        {.name = "routes",
+         .type = GR_OPTION_FLAG,
+         .store = &options->shows_routes,
+         .help = "Write the routes of the API, one a line, and end."},
+        {.name = "quiet",
+         .letter = 'q',
+         .type = GR_OPTION_FLAG,
+         .store = &options->is_quiet,
+         .help = "Say nothing but errors."},
+    };
+    return ADD(table, count, part);
+}
+
 static int run(int argc, char **argv)
 {
     struct gr_serve_config config = gr_serve_default();
@@ -137,157 +336,12 @@ static int run(int argc, char **argv)
                                     .drained_percent = config.pool.drain_percent,
                                     .grace_s = config.pool.grace_most_ms / 1000,
                                     .idle_s = config.pool.idle_ms / 1000};
-    const struct gr_option table[] = {
-        {.name = "state",
-         .type = GR_OPTION_TEXT,
-         .value = "DIR",
-         .store = &options.state,
-         .help = "Directory of the pool. Root: /var/lib/granary; else ~/.local/state/granary."},
-        {.name = "background",
-         .type = GR_OPTION_FLAG,
-         .store = &options.in_background,
-         .help = "Return as soon as the pool serves; messages go to DIR/log."},
-        {.name = "end",
-         .type = GR_OPTION_FLAG,
-         .store = &options.ends,
-         .help = "End the daemon of DIR, and wait until it has."},
-        {.name = "stop-jobs",
-         .type = GR_OPTION_FLAG,
-         .store = &options.stops_jobs,
-         .help = "With --end: stop all jobs first."},
-        {.name = "pretend",
-         .type = GR_OPTION_TEXT,
-         .value = "LIST",
-         .store = &options.pretend,
-         .help = "Devices that exist only by name, such as 8xh20,4xh200. Shown as pretend."},
-        {.name = "socket",
-         .type = GR_OPTION_TEXT,
-         .value = "PATH",
-         .store = &options.socket,
-         .help = "Unix socket; none: no socket. The default is DIR/granary.sock; for "
-                 "/var/lib/granary it is /run/granary/granary.sock."},
-        {.name = "listen",
-         .type = GR_OPTION_TEXT,
-         .value = "HOST:PORT",
-         .store = &options.listen,
-         .help = "Address for HTTP; none: no TCP. The default is 127.0.0.1:7070."},
-        {.name = "host",
-         .type = GR_OPTION_LIST,
-         .value = "NAME",
-         .store = &options.hosts,
-         .help = "A further name by which clients may call this server (header Host)."},
-        {.name = "policy",
-         .type = GR_OPTION_TEXT,
-         .value = "NAME",
-         .store = &options.policy,
-         .help = "Placement policy; `granary replay --help` lists them. The default is granary."},
-        {.name = "queue",
-         .type = GR_OPTION_WORD,
-         .value = "ORDER",
-         .words = queues,
-         .store = &options.queue,
-         .help = "backfill (the default) or fifo."},
-        {.name = "checks",
-         .type = GR_OPTION_TEXT,
-         .value = "DIR",
-         .store = &options.checks,
-         .help = "Node checks: scripts in start.d, before.d, after.d and return.d."},
-        {.name = "max-drained",
-         .type = GR_OPTION_INT,
-         .value = "PERCENT",
-         .low = 0,
-         .high = 100,
-         .store = &options.drained_percent,
-         .help = "Nodes that checks and health alone may take out of use, of all; 0: none, else at "
-                 "least one. The default is 20."},
-        {.name = "idle",
-         .type = GR_OPTION_INT,
-         .value = "SECONDS",
-         .low = 0,
-         .high = 31536000,
-         .store = &options.idle_s,
-         .help = "Show a job as held-idle after so long without cpu use. The default is 600; 0: "
-                 "never."},
-        {.name = "idle-stop",
-         .type = GR_OPTION_INT,
-         .value = "SECONDS",
-         .low = 0,
-         .high = 31536000,
-         .store = &options.idle_stop_s,
-         .help = "Stop a job that is held-idle for so long. The default is 0: never."},
-        {.name = "max-grace",
-         .type = GR_OPTION_INT,
-         .value = "SECONDS",
-         .low = 0,
-         .high = 315360000,
-         .store = &options.grace_s,
-         .help = "Longest time from the signal to KILL where the pool stops a job by itself (time "
-                 "limit, drain, held-idle), whatever the job asks for. The default is 600; 0: no "
-                 "bound."},
-        {.name = "max-jobs",
-         .type = GR_OPTION_INT,
-         .value = "N",
-         .low = 1,
-         .high = 16777216,
-         .store = &options.jobs,
-         .help = "Jobs that may be held, wait or run. The default is 1048576."},
-        {.name = "max-organisation-jobs",
-         .type = GR_OPTION_INT,
-         .value = "N",
-         .low = 1,
-         .high = 16777216,
-         .store = &options.org_jobs,
-         .help = "The same of one organisation. The default is 1048576."},
-        {.name = "max-pieces",
-         .type = GR_OPTION_INT,
-         .value = "N",
-         .low = 1,
-         .high = 16777216,
-         .store = &options.pieces,
-         .help = "Tasks of running gangs in all. The default is 1048576."},
-        {.name = "max-nodes",
-         .type = GR_OPTION_INT,
-         .value = "N",
-         .low = 1,
-         .high = 262144,
-         .store = &options.nodes,
-         .help = "Nodes. The default is 4096."},
-        {.name = "max-organisations",
-         .type = GR_OPTION_INT,
-         .value = "N",
-         .low = 1,
-         .high = 65536,
-         .store = &options.orgs,
-         .help = "Organisations. The default is 4096."},
-        {.name = "max-journal",
-         .type = GR_OPTION_INT,
-         .value = "MIB",
-         .low = 0,
-         .high = INT64_C(1) << 30,
-         .store = &options.journal_mib,
-         .help = "Size of the journal above which requests that write are refused. The default "
-                 "is 0: as large as the disk."},
-        {.name = "snapshot-every",
-         .type = GR_OPTION_INT,
-         .value = "FACTS",
-         .low = 0,
-         .high = INT64_C(1) << 40,
-         .store = &options.snapshot_every,
-         .help = "Make a snapshot after so many facts. The default is 500000; 0: never."},
-        {.name = "no-engine",
-         .type = GR_OPTION_FLAG,
-         .store = &options.has_no_engine,
-         .help = "Start nothing on this machine: for looking at a restored copy."},
-        {.name = "routes",
-         .type = GR_OPTION_FLAG,
-         .store = &options.shows_routes,
-         .help = "Write the routes of the API, one a line, and end."},
-        {.name = "quiet",
-         .letter = 'q',
-         .type = GR_OPTION_FLAG,
-         .store = &options.is_quiet,
-         .help = "Say nothing but errors."},
-        {0}};
+    struct gr_option table[GR_OPTIONS_MAX + 1] = {{0}};
+    size_t count = add_ways(&options, table, 0);
+    count = add_rules(&options, table, count);
+    count = add_limits(&options, table, count);
+    count = add_others(&options, table, count);
+    assert(count <= GR_OPTIONS_MAX);
     const struct gr_options command = {
         .usage = "serve [OPTIONS]", .about = about, .options = table, .details = details};
     size_t operands;
@@ -301,6 +355,10 @@ static int run(int argc, char **argv)
     }
     if (options.ends) {
         return end_daemon(&options);
+    }
+    if (options.is_dry || options.stops_jobs) {
+        fprintf(stderr, "granary serve: --dry-run and --stop-jobs go with --end\n");
+        return GR_EXIT_USAGE;
     }
     const char *hosts[GR_OPTIONS_LIST_MAX + 1] = {NULL};
     configure(&options, hosts, &config);

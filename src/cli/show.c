@@ -129,7 +129,8 @@ static void put_places(const struct gr_cli_page *page, const json_t *job)
         put_place(page, json_array_get(places, i), i == 0);
     }
     if (count > PLACES_SHOWN) {
-        snprintf(text, sizeof text, "and %zu tasks more; -o json lists them", count - PLACES_SHOWN);
+        snprintf(text, sizeof text, "and %zu task%s more; -o json lists them", count - PLACES_SHOWN,
+                 count - PLACES_SHOWN == 1 ? "" : "s");
         gr_cli_page_put(page, "", text);
     }
 }
@@ -260,16 +261,32 @@ static int show_one(struct gr_cli_remote *remote, const char *text, enum gr_cli_
     return code;
 }
 
+// What is asked for.
+struct request {
+    struct gr_cli_remote remote;
+    bool watch;
+    size_t format; // enum gr_cli_output
+};
+
+static int show(void *context, char **operands, size_t count)
+{
+    struct request *request = context;
+    enum gr_cli_output format = (enum gr_cli_output)request->format;
+    int code = GR_EXIT_OK;
+    for (size_t i = 0; i < count && code == GR_EXIT_OK; i++) {
+        if (i > 0 && (format == GR_CLI_OUTPUT_TABLE || format == GR_CLI_OUTPUT_WIDE)) {
+            fputc('\n', stdout);
+        }
+        code = show_one(&request->remote, operands[i], format, request->watch);
+    }
+    return code;
+}
+
 static int run(int argc, char **argv)
 {
-    struct gr_cli_remote remote = {.command = "show"};
-    size_t format = GR_CLI_OUTPUT_TABLE;
-    bool watch = false;
+    struct request request = {.remote = {.command = "show"}};
     const struct gr_option table[] = {
-        GR_CLI_WATCH_OPTION(&watch),
-        GR_CLI_OUTPUT_OPTION(&format),
-        GR_CLI_REMOTE_OPTIONS(&remote),
-        {.name = NULL},
+        GR_CLI_LIST_OPTIONS(&request.watch, &request.format, &request.remote),
     };
     const struct gr_options options = {
         .usage = "show [OPTIONS] JOB...",
@@ -281,21 +298,7 @@ static int run(int argc, char **argv)
         .operands_max = 1000,
         .operands = "a job",
     };
-    size_t operands;
-    int code;
-    if (!gr_cli_start(&options, argc, argv, &operands, &code) ||
-        !gr_cli_remote_open(&remote, &code)) {
-        return code;
-    }
-    code = GR_EXIT_OK;
-    for (size_t i = 0; i < operands && code == GR_EXIT_OK; i++) {
-        if (i > 0 && (format == GR_CLI_OUTPUT_TABLE || format == GR_CLI_OUTPUT_WIDE)) {
-            fputc('\n', stdout);
-        }
-        code = show_one(&remote, argv[1 + i], (enum gr_cli_output)format, watch);
-    }
-    gr_cli_remote_close(&remote);
-    return code == GR_EXIT_OK ? gr_cli_finish("show") : code;
+    return gr_cli_remote_run(&request.remote, &options, argc, argv, show, &request);
 }
 
 const struct gr_command gr_cli_show = {

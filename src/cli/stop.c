@@ -176,8 +176,9 @@ static void stop_one(struct request *request, const char *text)
     }
 }
 
-static int stop(struct request *request, char **names, size_t count)
+static int stop(void *context, char **names, size_t count)
 {
+    struct request *request = context;
     struct gr_err err;
     gr_err_init(&err);
     int code = make_body(request, &err);
@@ -241,15 +242,7 @@ static int run(int argc, char **argv)
         .operands_max = 1000,
         .operands = "jobs",
     };
-    size_t operands;
-    int code;
-    if (!gr_cli_start(&options, argc, argv, &operands, &code) ||
-        !gr_cli_remote_open(&request.remote, &code)) {
-        return code;
-    }
-    code = stop(&request, argv + 1, operands);
-    gr_cli_remote_close(&request.remote);
-    return code;
+    return gr_cli_remote_run(&request.remote, &options, argc, argv, stop, &request);
 }
 
 const struct gr_command gr_cli_stop = {

@@ -47,7 +47,8 @@ static void drain_by_care(struct gr_pool *pool, uint32_t node, const char *why)
     }
     if (!gr_drain_allowed(total, drained, pool->config.drain_percent)) {
         snprintf(pool->nodes[node].why, sizeof pool->nodes[node].why,
-                 "stays in use, %u nodes are out by themselves already: %.60s", drained, why);
+                 "stays in use, %u node%s out by %s already: %.60s", drained,
+                 drained == 1 ? " is" : "s are", drained == 1 ? "itself" : "themselves", why);
         return;
     }
     gr_pool_node_set(pool, node, GR_NODE_DRAINED, false, -1, why);

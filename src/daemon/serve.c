@@ -324,8 +324,9 @@ static void tell(const struct serve *serve)
         return;
     }
     uint32_t nodes = gr_place_node_count(gr_core_place(pool->core));
-    printf("granary %s serves a pool of %u nodes and %zu devices\n", GR_VERSION, nodes,
-           pool->devices.count);
+    size_t devices = pool->devices.count;
+    printf("granary %s serves a pool of %u node%s and %zu device%s\n", GR_VERSION, nodes,
+           nodes == 1 ? "" : "s", devices, devices == 1 ? "" : "s");
     printf("  state     %s\n", serve->dir.path);
     if (serve->socket[0] != '\0') {
         printf("  socket    %s\n", serve->socket);

@@ -543,8 +543,8 @@ static void check_scripts(struct gr_check *check)
             gr_check_add(check, name, false, "the node is unwell until this is put right", remedy,
                          "%s may be changed by others and is not run", wrong);
         } else {
-            gr_check_add(check, name, count > 0, without, remedy, "%u scripts in %.100s", count,
-                         dir);
+            gr_check_add(check, name, count > 0, without, remedy, "%u script%s in %.100s", count,
+                         count == 1 ? "" : "s", dir);
         }
     }
 }
