@@ -145,13 +145,21 @@ static const struct gr_cli_noun devices = {
     .count = sizeof columns / sizeof columns[0],
 };
 
+// What is asked for.
+struct request {
+    struct gr_cli_remote remote;
+    const char *node;
+    bool watch;
+    size_t format; // enum gr_cli_output
+};
+
 static int fetch(void *context, struct gr_client *client, json_t **ret_value, struct gr_err *err)
 {
-    const char *node = context;
+    const char *node = ((const struct request *)context)->node;
     struct gr_client_path path;
     json_t *rows = NULL;
     gr_client_path_init(&path, "/v1/devices");
-    int code = gr_cli_fetch_list(client, &path, "devices", &rows, err);
+    int code = gr_cli_fetch_pages(client, &path, "devices", &rows, err);
     for (size_t i = json_array_size(rows); code == 0 && node != NULL && i-- > 0;) {
         if (strcmp(gr_cli_get_text(json_array_get(rows, i), "node", ""), node) != 0) {
             (void)json_array_remove(rows, i);
@@ -163,22 +171,27 @@ static int fetch(void *context, struct gr_client *client, json_t **ret_value, st
     return code;
 }
 
+static int list(void *context, char **operands, size_t count)
+{
+    (void)operands;
+    (void)count;
+    struct request *request = context;
+    const struct gr_cli_listing listing = {
+        .noun = &devices, .context = request, .fetch = fetch, .refresh_ms = REFRESH_MS};
+    return gr_cli_listing_run(&listing, &request->remote, (enum gr_cli_output)request->format,
+                              request->watch);
+}
+
 static int run(int argc, char **argv)
 {
-    struct gr_cli_remote remote = {.command = "devices"};
-    const char *node = NULL;
-    bool watch = false;
-    size_t format = GR_CLI_OUTPUT_TABLE;
+    struct request request = {.remote = {.command = "devices"}};
     const struct gr_option table[] = {
         {.name = "node",
          .type = GR_OPTION_TEXT,
          .value = "NODE",
-         .store = &node,
+         .store = &request.node,
          .help = "Only this node's."},
-        GR_CLI_WATCH_OPTION(&watch),
-        GR_CLI_OUTPUT_OPTION(&format),
-        GR_CLI_REMOTE_OPTIONS(&remote),
-        {.name = NULL},
+        GR_CLI_LIST_OPTIONS(&request.watch, &request.format, &request.remote),
     };
     const struct gr_options options = {
         .usage = "devices [OPTIONS]",
@@ -187,19 +200,7 @@ static int run(int argc, char **argv)
         .options = table,
         .operands = "no operand",
     };
-    size_t operands;
-    int code;
-    if (!gr_cli_start(&options, argc, argv, &operands, &code) ||
-        !gr_cli_remote_open(&remote, &code)) {
-        return code;
-    }
-    struct gr_cli_listing listing = {.noun = &devices,
-                                     .context = (void *)(uintptr_t)node,
-                                     .fetch = fetch,
-                                     .refresh_ms = REFRESH_MS};
-    code = gr_cli_listing_run(&listing, &remote, (enum gr_cli_output)format, watch);
-    gr_cli_remote_close(&remote);
-    return code == GR_EXIT_OK ? gr_cli_finish("devices") : code;
+    return gr_cli_remote_run(&request.remote, &options, argc, argv, list, &request);
 }
 
 const struct gr_command gr_cli_devices = {

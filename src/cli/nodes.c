@@ -169,7 +169,17 @@ static int fetch(void *context, struct gr_client *client, json_t **ret_value, st
     gr_client_path_init(&path, "/v1/nodes");
     gr_client_path_query(&path, "site", request->site);
     gr_client_path_query(&path, "state", request->state);
-    return gr_cli_fetch_list(client, &path, "nodes", ret_value, err);
+    return gr_cli_fetch_pages(client, &path, "nodes", ret_value, err);
+}
+
+static int list(void *context, char **operands, size_t count)
+{
+    struct request *request = context;
+    request->names = operands;
+    request->count = count;
+    const struct gr_cli_listing listing = {.noun = &nodes, .context = request, .fetch = fetch};
+    return gr_cli_listing_run(&listing, &request->remote, (enum gr_cli_output)request->format,
+                              request->watch);
 }
 
 static int run(int argc, char **argv)
@@ -186,10 +196,7 @@ static int run(int argc, char **argv)
          .value = "STATE",
          .store = &request.state,
          .help = "Only in this state: up, drained or broken."},
-        GR_CLI_WATCH_OPTION(&request.watch),
-        GR_CLI_OUTPUT_OPTION(&request.format),
-        GR_CLI_REMOTE_OPTIONS(&request.remote),
-        {.name = NULL},
+        GR_CLI_LIST_OPTIONS(&request.watch, &request.format, &request.remote),
     };
     const struct gr_options options = {
         .usage = "nodes [OPTIONS] [NODE...]",
@@ -199,19 +206,7 @@ static int run(int argc, char **argv)
         .operands_max = 1000,
         .operands = "names of nodes",
     };
-    size_t operands;
-    int code;
-    if (!gr_cli_start(&options, argc, argv, &operands, &code) ||
-        !gr_cli_remote_open(&request.remote, &code)) {
-        return code;
-    }
-    request.names = argv + 1;
-    request.count = operands;
-    struct gr_cli_listing listing = {.noun = &nodes, .context = &request, .fetch = fetch};
-    code = gr_cli_listing_run(&listing, &request.remote, (enum gr_cli_output)request.format,
-                              request.watch);
-    gr_cli_remote_close(&request.remote);
-    return code == GR_EXIT_OK ? gr_cli_finish("nodes") : code;
+    return gr_cli_remote_run(&request.remote, &options, argc, argv, list, &request);
 }
 
 const struct gr_command gr_cli_nodes = {

@@ -161,6 +161,15 @@ void gr_route_metrics(void *context, struct gr_http_request *request);
 // GET /v1/openapi.json
 void gr_route_openapi(void *context, struct gr_http_request *request);
 
+// --- route_tokens.c
+
+// GET /v1/tokens
+void gr_route_tokens(void *context, struct gr_http_request *request);
+// POST /v1/tokens
+void gr_route_token_add(void *context, struct gr_http_request *request);
+// POST /v1/tokens/{token}/remove
+void gr_route_token_remove(void *context, struct gr_http_request *request);
+
 // --- route_logs.c
 
 // GET /v1/jobs/{id}/logs

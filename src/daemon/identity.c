@@ -193,6 +193,22 @@ int gr_identities_find(struct gr_identities *identities, const struct gr_http_pe
     return 0;
 }
 
+int gr_identities_tokens(struct gr_identities *identities,
+                         void (*each)(void *context, const struct gr_identity_token *token),
+                         void *context, struct gr_err *err)
+{
+    int code = tokens_refresh(identities, err);
+    for (size_t i = 0; i < identities->tokens.count && code == 0; i++) {
+        const struct token *token = &identities->tokens.all[i];
+        const struct gr_identity_token shown = {.name = token->name,
+                                                .since = token->since,
+                                                .uid = token->uid,
+                                                .is_operator = token->is_operator};
+        each(context, &shown);
+    }
+    return code;
+}
+
 // Locks the folder against others that change the tokens, and takes the newest. Blocks meanwhile.
 static int tokens_lock(struct gr_identities *identities, int *ret_lock, struct gr_err *err)
 {

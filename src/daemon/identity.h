@@ -35,6 +35,19 @@ void gr_identities_close(struct gr_identities *identities);
 // in). Looks into the user database; answers are cached for a minute.
 int gr_identities_find(struct gr_identities *identities, const struct gr_http_peer *peer,
                        const struct gr_identity **ret_identity, struct gr_err *err);
+// A token, without its text, which nobody has.
+struct gr_identity_token {
+    const char *name;  // for people, and to remove it by
+    const char *since; // when it was made: "2026-11-22T10:40:00Z"
+    uid_t uid;         // whom it stands for
+    bool is_operator;  // and whether as an operator
+};
+
+// Calls `each` for every token, the oldest first; what it gets is borrowed during the call. Returns
+// 0, or -errno with a text if the file cannot be read.
+int gr_identities_tokens(struct gr_identities *identities,
+                         void (*each)(void *context, const struct gr_identity_token *token),
+                         void *context, struct gr_err *err);
 // Makes a further token for `uid`; the text (NUL-terminated, 64 bytes) is shown once and never
 // stored. Durable when it returns.
 int gr_identities_token_add(struct gr_identities *identities, uid_t uid, bool is_operator,

@@ -18,12 +18,30 @@ static bool is_no_operator(struct gr_http_request *request)
     return true;
 }
 
+// The page that is asked for: of a list whose rows are counted from 0, those from *ret_first on, at
+// most *ret_limit. False: a reply was made.
+static bool page_of(struct gr_http_request *request, int64_t *ret_first, int64_t *ret_limit)
+{
+    *ret_first = 0;
+    *ret_limit = 100;
+    return gr_daemon_query_int(request, "after", 1, UINT32_MAX - 1, ret_first) &&
+           gr_daemon_query_int(request, "limit", 1, 1000, ret_limit);
+}
+
+// Where the next page begins; 0: this was the last.
+static int set_next(json_t *object, int64_t next)
+{
+    return next == 0 ? gr_json_set_null(object, "next") : gr_json_set_int(object, "next", next);
+}
+
 void gr_route_nodes(void *context, struct gr_http_request *request)
 {
     struct gr_daemon *daemon = context;
     struct gr_pool *pool = daemon->pool;
-    static const char *const names[] = {"site", "state", NULL};
-    if (gr_daemon_query_is_wrong(request, names)) {
+    static const char *const names[] = {"site", "state", "after", "limit", NULL};
+    int64_t first;
+    int64_t limit;
+    if (gr_daemon_query_is_wrong(request, names) || !page_of(request, &first, &limit)) {
         return;
     }
     struct gr_slice site = {0};
@@ -37,7 +55,8 @@ void gr_route_nodes(void *context, struct gr_http_request *request)
     if (counts != NULL) {
         gr_view_jobs_count(pool, counts);
     }
-    for (uint32_t n = 0; n < count && rc == 0; n++) {
+    int64_t next = 0;
+    for (uint32_t n = (uint32_t)first; n < count && rc == 0; n++) {
         const struct gr_node *row = gr_place_node_get(gr_core_place(pool->core), n);
         if (has_site && !gr_slice_is(site, gr_core_site_get(pool->core, row->site)->name)) {
             continue;
@@ -48,11 +67,17 @@ void gr_route_nodes(void *context, struct gr_http_request *request)
             json_decref(node);
             continue;
         }
+        if (json_array_size(nodes) == (size_t)limit) {
+            json_decref(node);
+            next = n;
+            break;
+        }
         rc |= gr_json_append(nodes, node);
     }
     free(counts);
     json_t *object = json_object();
     rc |= gr_json_set(object, "nodes", nodes);
+    rc |= set_next(object, next);
     if (rc != 0) {
         json_decref(object);
         object = NULL;
@@ -155,12 +180,18 @@ void gr_route_drain(void *context, struct gr_http_request *request)
 void gr_route_devices(void *context, struct gr_http_request *request)
 {
     struct gr_daemon *daemon = context;
-    static const char *const names[] = {NULL};
-    if (gr_daemon_query_is_wrong(request, names)) {
+    static const char *const names[] = {"after", "limit", NULL};
+    int64_t first;
+    int64_t limit;
+    if (gr_daemon_query_is_wrong(request, names) || !page_of(request, &first, &limit)) {
         return;
     }
     json_t *object = json_object();
-    if (gr_json_set(object, "devices", gr_view_devices(daemon->pool)) != 0) {
+    uint32_t next = 0;
+    json_t *devices = gr_view_devices(daemon->pool, (uint32_t)first, (uint32_t)limit, &next);
+    int rc = gr_json_set(object, "devices", devices);
+    rc |= set_next(object, next);
+    if (rc != 0) {
         json_decref(object);
         object = NULL;
     }

@@ -51,12 +51,18 @@ void gr_route_whoami(void *context, struct gr_http_request *request)
 void gr_route_shutdown(void *context, struct gr_http_request *request)
 {
     struct gr_daemon *daemon = context;
+    static const char *const names[] = {"dry_run", NULL};
     static const char *const keys[] = {"jobs", NULL};
+    bool is_good;
     if (!gr_daemon_who(request)->is_operator) {
         gr_http_reply_error(request, 403, "forbidden", "only an operator may do this", NULL, NULL);
         return;
     }
-    json_t *body = gr_daemon_body(request, keys);
+    if (gr_daemon_query_is_wrong(request, names)) {
+        return;
+    }
+    bool is_dry = gr_daemon_query_flag(request, "dry_run", &is_good);
+    json_t *body = is_good ? gr_daemon_body(request, keys) : NULL;
     if (body == NULL) {
         return;
     }
@@ -67,6 +73,12 @@ void gr_route_shutdown(void *context, struct gr_http_request *request)
     json_decref(body);
     if (!is_known) {
         gr_http_reply_error(request, 400, "bad-request", "jobs must be keep or stop", NULL, "jobs");
+        return;
+    }
+    if (is_dry) {
+        gr_http_reply(request, 200, "application/json",
+                      gr_slice_of(stops ? "{\"ending\":false,\"jobs\":\"stop\"}"
+                                        : "{\"ending\":false,\"jobs\":\"keep\"}"));
         return;
     }
     daemon->is_ending = true;

@@ -30,6 +30,9 @@ const struct gr_http_route gr_daemon_routes[] = {
     {"GET", "/v1/openapi.json", gr_route_openapi, NULL, true},
     {"GET", "/v1/pool", gr_route_pool, NULL, false},
     {"POST", "/v1/shutdown", gr_route_shutdown, NULL, false},
+    {"GET", "/v1/tokens", gr_route_tokens, NULL, false},
+    {"POST", "/v1/tokens", gr_route_token_add, NULL, false},
+    {"POST", "/v1/tokens/{token}/remove", gr_route_token_remove, NULL, false},
     {"GET", "/v1/whoami", gr_route_whoami, NULL, false},
     {NULL, NULL, NULL, NULL, false},
 };

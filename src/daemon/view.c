@@ -212,23 +212,44 @@ static json_t *view_device(struct gr_pool *pool, uint32_t node, uint32_t index,
     return object;
 }
 
-json_t *gr_view_devices(struct gr_pool *pool)
+// Part of a list.
+struct part {
+    json_t *array;
+    uint32_t at, first, limit, next;
+};
+
+// Whether the row that comes now is in it.
+static bool part_takes(struct part *part)
+{
+    uint32_t at = part->at++;
+    if (at >= part->first && json_array_size(part->array) < part->limit) {
+        return true;
+    }
+    part->next = at >= part->first && part->next == 0 ? at : part->next;
+    return false;
+}
+
+json_t *gr_view_devices(struct gr_pool *pool, uint32_t first, uint32_t limit, uint32_t *ret_next)
 {
     const struct gr_place *place = gr_core_place(pool->core);
     json_t *array = json_array();
     int rc = array == NULL;
+    struct part part = {.array = array, .first = first, .limit = limit};
     uint32_t nodes = gr_place_node_count(place);
     bool seen[GR_DEVICES_MAX] = {false};
     for (uint32_t n = 0; n < nodes; n++) {
         const struct gr_pool_node *node = &pool->nodes[n];
         for (uint32_t d = 0; d < node->device_count; d++) {
+            const struct gr_device *device = &pool->devices.devices[node->device_first + d];
             seen[node->device_first + d] = true;
-            rc |= gr_json_append(
-                array, view_device(pool, n, d, &pool->devices.devices[node->device_first + d]));
+            if (part_takes(&part)) {
+                rc |= gr_json_append(array, view_device(pool, n, d, device));
+            }
         }
     }
     for (size_t i = 0; i < pool->devices.count; i++) {
-        if (!seen[i]) { // no catalogue row is known for it: shown, never given
+        // No catalogue row is known for it: shown, never given.
+        if (!seen[i] && part_takes(&part)) {
             rc |=
                 gr_json_append(array, view_device(pool, UINT32_MAX, 0, &pool->devices.devices[i]));
         }
@@ -237,6 +258,7 @@ json_t *gr_view_devices(struct gr_pool *pool)
         json_decref(array);
         return NULL;
     }
+    *ret_next = part.next;
     return array;
 }
 

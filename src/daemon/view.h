@@ -24,8 +24,9 @@ void gr_view_jobs_count(struct gr_pool *pool, uint32_t *ret_counts);
 // A node by number, with what gr_view_jobs_count found; NULL: with the jobs that run there, for
 // which it visits every job.
 json_t *gr_view_node(struct gr_pool *pool, uint32_t node, const uint32_t *counts);
-// All devices of this machine.
-json_t *gr_view_devices(struct gr_pool *pool);
+// Devices of this machine, in the order of nodes: `limit` of them from number `first` on, counted
+// from 0. *ret_next is the number of the one that comes after them; 0: there is none.
+json_t *gr_view_devices(struct gr_pool *pool, uint32_t first, uint32_t limit, uint32_t *ret_next);
 // The pool as a whole.
 json_t *gr_view_pool(struct gr_pool *pool);
 // A fact, as streams show it. NULL: no memory.

@@ -354,6 +354,7 @@ def documented_requests_are_taken_and_others_refused():
         wait_for(pool, job, ["done"])
         for method, template, operation, parameters in operations():
             path = template.replace("{id}", str(job)).replace("{name}", node)
+            path = path.replace("{token}", "first%20operator")
             body = None
             if "requestBody" in operation:
                 body = operation["requestBody"]["content"]["application/json"]["example"]
@@ -398,15 +399,35 @@ def events_are_as_described():
 
 def the_daemon_ends_as_described():
     with Pool() as pool:
+        would = pool.fits("POST", "/v1/shutdown?dry_run=true", "/v1/shutdown", {"jobs": "stop"},
+                          want=[200])
+        assert would == {"ending": False, "jobs": "stop"}, would
         pool.fits("POST", "/v1/shutdown", "/v1/shutdown", {"jobs": "keep"}, want=[202])
         assert pool.process.wait(timeout=20) == 0
+
+
+def writes_that_take_a_key_say_so():
+    with Pool() as pool:
+        node = pool.fits("GET", "/v1/nodes", "/v1/nodes")["nodes"][-1]["name"].replace("/", "%2F")
+        job = pool.fits("POST", "/v1/jobs", "/v1/jobs", {"command": ["sleep", "1000"]})["id"]
+        for method, template, operation, parameters in operations():
+            if method != "POST" or template == "/v1/shutdown" or template == "/v1/tokens":
+                continue
+            path = template.replace("{id}", str(job)).replace("{name}", node)
+            path = path.replace("{token}", "nothing")
+            body = operation["requestBody"]["content"]["application/json"]["example"]
+            key = {"Idempotency-Key": "not well\tformed" * 20}
+            status, _, data = pool.ask("POST", path, body, headers=key)
+            takes = status == 400 and b"Idempotency-Key" in data
+            says = any(one["name"] == "Idempotency-Key" for one in parameters)
+            assert takes == says, (template, status, data)
 
 
 TESTS = [the_paths_are_the_programs_routes, every_reference_leads_somewhere,
          everything_described_is_used, every_operation_is_complete, examples_fit_their_schemas,
          the_check_objects_to_what_does_not_fit, a_job_from_submission_to_its_end_is_as_described,
          lines_are_answered_as_described, documented_requests_are_taken_and_others_refused,
-         events_are_as_described, the_daemon_ends_as_described]
+         events_are_as_described, writes_that_take_a_key_say_so, the_daemon_ends_as_described]
 
 
 def main():

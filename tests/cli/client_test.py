@@ -19,7 +19,7 @@ from standin import NOW, ended, job, running
 
 GOLDEN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../data/cli")
 COMMANDS = ["submit", "run", "ps", "show", "logs", "stop", "nodes", "devices", "cordon",
-            "uncordon", "drain", "apply", "events", "pool", "engine"]
+            "uncordon", "drain", "token", "apply", "events", "pool", "engine"]
 
 
 def some_jobs(stand):

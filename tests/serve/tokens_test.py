@@ -1,0 +1,145 @@
+"""Tokens of the API, pages of lists, and what a dry run of ending a pool says. Run by meson with the
+program; by hand also with the names of cases."""
+
+import json
+import os
+import subprocess
+import sys
+
+from pool import NOBODY, Pool, cases_of, main, need_root
+
+
+def _granary(pool, *words):
+    return subprocess.run([Pool.program, *words, "--server", "unix:" + pool.socket],
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
+                          check=False)
+
+
+def _whoami(pool, token):
+    reply = pool.tcp("GET", "/v1/whoami", token=False, headers={"Authorization": f"Bearer {token}"})
+    return reply.json() if reply.status == 200 else reply.status
+
+
+def _tcp(pool, method, path, bearer, body=None):
+    headers = {**bearer, "Content-Type": "application/json"}
+    return pool.tcp(method, path, None if body is None else json.dumps(body), headers, token=False)
+
+
+def a_token_is_shown_once_kept_as_a_hash_and_ends_when_it_is_removed():
+    with Pool() as pool:
+        done = _granary(pool, "token", "add", "ci", "--user", "uid-54321")
+        assert done.returncode == 0 and "only now" in done.stderr, done
+        token = done.stdout.strip()
+        assert token.startswith("granary_") and len(done.stdout.splitlines()) == 1, done
+        me = _whoami(pool, token)
+        assert me["uid"] == 54321 and me["operator"] is False, me
+        for name in os.listdir(pool.state):
+            path = os.path.join(pool.state, name)
+            if os.path.isfile(path):
+                with open(path, "rb") as file:
+                    assert token.encode() not in file.read(), name
+        listed = pool.get("/v1/tokens")["tokens"]
+        assert [one["name"] for one in listed] == ["first operator", "ci"], listed
+        assert "token" not in listed[1] and listed[1]["uid"] == 54321, listed
+        done = _granary(pool, "token", "list", "-o", "csv")
+        assert done.stdout.splitlines()[0] == "name,user,uid,operator,since", done
+        assert token not in done.stdout
+        done = _granary(pool, "token", "add", "ci")
+        assert done.returncode == 6 and "there already" in done.stderr, done
+        assert _granary(pool, "token", "remove", "--dry-run", "ci").stdout == \
+            "would remove 1 token named ci\n"
+        assert _whoami(pool, token)["uid"] == 54321
+        assert _granary(pool, "token", "remove", "ci").stdout == "removed 1 token named ci\n"
+        assert _whoami(pool, token) == 401
+        assert _granary(pool, "token", "remove", "ci").returncode == 3
+
+
+def a_token_for_an_operator_may_do_what_operators_do():
+    with Pool() as pool:
+        made = pool.ask("POST", "/v1/tokens", {"name": "boss", "operator": True})
+        assert made.status == 201, made
+        bearer = {"Authorization": "Bearer " + made.json()["token"]}
+        made = pool.ask("POST", "/v1/tokens", {"name": "clerk"})
+        clerk = {"Authorization": "Bearer " + made.json()["token"]}
+        assert made.json()["uid"] == os.geteuid(), made
+        body = {"name": "third"}
+        reply = _tcp(pool, "POST", "/v1/tokens?dry_run=true", bearer, body)
+        assert reply.status == 200 and "token" not in reply.json(), reply
+        assert _tcp(pool, "POST", "/v1/tokens", bearer, body).status == 201
+        for method, path in (("GET", "/v1/tokens"), ("POST", "/v1/tokens"),
+                             ("POST", "/v1/tokens/boss/remove")):
+            reply = _tcp(pool, method, path, clerk, body if method == "POST" else None)
+            assert reply.status == 403, (path, reply)
+        pool.restart()
+        assert _whoami(pool, bearer["Authorization"].split()[1])["operator"] is True
+
+
+def a_wrong_token_is_refused_with_its_reason():
+    with Pool() as pool:
+        for body, status in (({}, 400), ({"name": 7}, 400), ({"name": ""}, 422),
+                             ({"name": "x" * 64}, 422), ({"name": "a\nb"}, 422),
+                             ({"name": "#x"}, 422), ({"name": "x", "operator": 1}, 400),
+                             ({"name": "x", "user": "nobody-of-that-name"}, 422),
+                             ({"name": "x", "user": 4}, 422), ({"name": "x", "role": "y"}, 400)):
+            reply = pool.ask("POST", "/v1/tokens", body)
+            assert reply.status == status, (body, reply)
+        assert len(pool.get("/v1/tokens")["tokens"]) == 1
+        assert _granary(pool, "token", "add").returncode == 2
+        assert _granary(pool, "token", "burn", "x").returncode == 2
+
+
+def an_ordinary_user_neither_sees_nor_makes_tokens():
+    need_root()
+    with Pool() as pool:
+        assert pool.ask_as(NOBODY, "GET", "/v1/tokens").status == 403
+        assert pool.ask_as(NOBODY, "POST", "/v1/tokens", {"name": "x", "operator": True}).status == 403
+        assert pool.ask_as(NOBODY, "POST", "/v1/tokens/first%20operator/remove", {}).status == 403
+
+
+def nodes_and_devices_come_in_pages():
+    with Pool(pretend="120xh20,4xh200") as pool:
+        for path, key, most in (("/v1/devices", "devices", 50), ("/v1/nodes", "nodes", 3)):
+            seen = []
+            query = f"?limit={most}"
+            while True:
+                page = pool.get(path + query)
+                assert 0 < len(page[key]) <= most, page
+                seen += page[key]
+                if page["next"] is None:
+                    break
+                assert len(page[key]) == most
+                query = f"?limit={most}&after={page['next']}"
+            whole = pool.get(path + "?limit=1000")
+            assert whole["next"] is None
+            names = [(one.get("node"), one.get("index"), one.get("name")) for one in seen]
+            assert names == [(one.get("node"), one.get("index"), one.get("name"))
+                             for one in whole[key]]
+            assert len(set(names)) == len(names)
+        assert len(pool.get("/v1/devices")["devices"]) == 100
+        filtered = pool.get("/v1/nodes?site=pretend&limit=2")
+        assert [one["site"] for one in filtered["nodes"]] == ["pretend"] * 2 and filtered["next"]
+        for bad in ("limit=0", "limit=1001", "after=0", "after=x"):
+            assert pool.ask("GET", "/v1/devices?" + bad).status == 400, bad
+        done = _granary(pool, "devices", "-o", "csv")
+        assert len(done.stdout.splitlines()) >= 125, len(done.stdout.splitlines())
+
+
+def a_dry_run_of_the_end_says_what_would_become_of_the_jobs():
+    with Pool() as pool:
+        def end(*words):
+            return subprocess.run([Pool.program, "serve", "--end", "--state", pool.state, *words],
+                                  capture_output=True, text=True, timeout=60, check=False)
+
+        done = end("--dry-run")
+        assert done.returncode == 0 and done.stdout.endswith("its jobs would go on\n"), done
+        done = end("--dry-run", "--stop-jobs")
+        assert done.stdout.endswith("its jobs would be stopped\n"), done
+        assert pool.ask("POST", "/v1/shutdown?dry_run=true", {"jobs": "stop"}).status == 200
+        assert pool.get("/v1/health")["ok"] is True and pool.process.poll() is None
+        done = subprocess.run([Pool.program, "serve", "--dry-run", "--state", pool.state],
+                              capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 2 and "--end" in done.stderr, done
+
+
+if __name__ == "__main__":
+    sys.exit(main(cases_of(globals()), sys.argv[1:]))
