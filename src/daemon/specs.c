@@ -1,4 +1,8 @@
 // The specs of jobs: see specs.h.
+//
+// The cache is a ring of bytes: a spec is put behind the newest and written over when the ring has
+// come round, so that nothing is allocated or freed and memory is gone through in order. A table
+// says where a job's spec is.
 #include "daemon/specs.h"
 
 #include "base/hash.h"
@@ -10,16 +14,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-// More than specs that fit into the default of 128 MiB: the oldest is the last of its bucket, and
-// each one before it is a wait for memory.
-#define BUCKET_BITS 19
-#define BUCKETS (1u << BUCKET_BITS)
+// The table: jobs with ids near each other are near each other in it. A job in four facts or a job
+// a fact, it has a place for half a million before one takes the place of another, more than specs
+// that fit into the default of 128 MiB.
+#define WAYS 4u
+#define BUCKETS (1u << 17)
+
+struct place {
+    uint64_t job;
+    uint64_t at; // bytes put before it since the beginning, and one; 0: a free place
+};
 
 struct entry {
-    uint64_t job;
-    struct entry *next;  // of the bucket
-    struct entry *newer; // in order of coming
-    size_t size;
+    uint64_t size;
     uint8_t bytes[];
 };
 
@@ -27,47 +34,30 @@ struct gr_specs {
     char *dir;
     struct gr_journal_reader *reader; // NULL until first asked
     struct gr_event_room *room;       // the same
-    size_t most_bytes, held_bytes;
-    struct entry *oldest, *newest;
-    struct entry *buckets[BUCKETS];
+    uint8_t *ring;
+    size_t ring_size;
+    uint64_t end; // bytes put since the beginning, those left out at the ring's end too
+    struct place places[BUCKETS][WAYS];
 };
-
-static struct entry **bucket_of(struct gr_specs *specs, uint64_t job)
-{
-    return &specs->buckets[(job * UINT64_C(0x9E3779B97F4A7C15)) >> (64 - BUCKET_BITS)];
-}
 
 int gr_specs_open(const char *dir, size_t most_bytes, struct gr_specs **ret_specs,
                   struct gr_err *err)
 {
-    assert(dir != NULL && ret_specs != NULL);
+    assert(dir != NULL && most_bytes > 0 && ret_specs != NULL);
     struct gr_specs *specs = calloc(1, sizeof *specs);
     char *copy = strdup(dir);
-    if (specs == NULL || copy == NULL) {
+    uint8_t *ring = malloc(most_bytes);
+    if (specs == NULL || copy == NULL || ring == NULL) {
         free(specs);
         free(copy);
+        free(ring);
         return gr_fail(err, -ENOMEM, "no memory for the specs of jobs");
     }
     specs->dir = copy;
-    specs->most_bytes = most_bytes;
+    specs->ring = ring;
+    specs->ring_size = most_bytes;
     *ret_specs = specs;
     return 0;
-}
-
-static void drop_oldest(struct gr_specs *specs)
-{
-    struct entry *entry = specs->oldest;
-    struct entry **at = bucket_of(specs, entry->job);
-    while (*at != entry) {
-        at = &(*at)->next;
-    }
-    *at = entry->next;
-    specs->oldest = entry->newer;
-    if (specs->oldest == NULL) {
-        specs->newest = NULL;
-    }
-    specs->held_bytes -= sizeof *entry + entry->size;
-    free(entry);
 }
 
 void gr_specs_close(struct gr_specs *specs)
@@ -75,37 +65,55 @@ void gr_specs_close(struct gr_specs *specs)
     if (specs == NULL) {
         return;
     }
-    while (specs->oldest != NULL) {
-        drop_oldest(specs);
-    }
     gr_journal_reader_close(specs->reader);
     free(specs->room);
+    free(specs->ring);
     free(specs->dir);
     free(specs);
+}
+
+static struct place *bucket_of(struct gr_specs *specs, uint64_t job)
+{
+    return specs->places[job / WAYS % BUCKETS];
+}
+
+// Whether the spec that was put there has not been written over.
+static bool is_kept(const struct gr_specs *specs, const struct place *place)
+{
+    return place->at != 0 && specs->end - (place->at - 1) <= specs->ring_size;
+}
+
+// The place of a new spec: the job's own, one that is free, or that of the oldest.
+static struct place *place_for(struct gr_specs *specs, uint64_t job)
+{
+    struct place *bucket = bucket_of(specs, job);
+    struct place *best = bucket;
+    for (unsigned i = 0; i < WAYS; i++) {
+        if (bucket[i].job == job) {
+            return &bucket[i];
+        }
+        best = bucket[i].at < best->at ? &bucket[i] : best;
+    }
+    return best;
 }
 
 void gr_specs_put(struct gr_specs *specs, uint64_t job, const uint8_t *bytes, size_t size)
 {
     assert(specs != NULL && bytes != NULL);
-    struct entry *entry = malloc(sizeof *entry + size);
-    if (entry == NULL || sizeof *entry + size > specs->most_bytes) {
-        free(entry);
+    if (size > specs->ring_size || specs->ring_size - size < sizeof(struct entry) + 7) {
         return;
     }
-    while (specs->held_bytes + sizeof *entry + size > specs->most_bytes) {
-        drop_oldest(specs);
+    size_t need = (sizeof(struct entry) + size + 7) & ~(size_t)7;
+    size_t at = (size_t)(specs->end % specs->ring_size);
+    if (specs->ring_size - at < need) { // it must not be in two parts
+        specs->end += specs->ring_size - at;
+        at = 0;
     }
-    struct entry **bucket = bucket_of(specs, job);
-    *entry = (struct entry){.job = job, .next = *bucket, .size = size};
+    struct entry *entry = (struct entry *)(void *)(specs->ring + at);
+    entry->size = size;
     memcpy(entry->bytes, bytes, size);
-    *bucket = entry;
-    if (specs->newest != NULL) {
-        specs->newest->newer = entry;
-    } else {
-        specs->oldest = entry;
-    }
-    specs->newest = entry;
-    specs->held_bytes += sizeof *entry + size;
+    *place_for(specs, job) = (struct place){.job = job, .at = specs->end + 1};
+    specs->end += need;
 }
 
 // Whether the bytes are what the fact of the submission has committed to. The aside is not in the
@@ -144,11 +152,14 @@ static int check_commitment(struct gr_specs *specs, const struct gr_journal_grou
 
 static const struct entry *find_entry(struct gr_specs *specs, uint64_t job)
 {
-    const struct entry *entry = *bucket_of(specs, job);
-    while (entry != NULL && entry->job != job) {
-        entry = entry->next;
+    const struct place *bucket = bucket_of(specs, job);
+    for (unsigned i = 0; i < WAYS; i++) {
+        if (bucket[i].job == job && is_kept(specs, &bucket[i])) {
+            size_t at = (size_t)((bucket[i].at - 1) % specs->ring_size);
+            return (const struct entry *)(const void *)(specs->ring + at);
+        }
     }
-    return entry;
+    return NULL;
 }
 
 // Keeps the specs of all jobs that were submitted in a group: who asks for one after a restart
