@@ -20,7 +20,7 @@ import tempfile
 import threading
 import time
 
-TIMEOUT = 60
+TIMEOUT = int(os.environ.get("GRANARY_TEST_TIMEOUT", "120"))  # of what takes far less
 LIVE = ("held", "waiting", "starting", "running", "stopping")
 NOBODY = 65534
 NODE = "pretend"
@@ -463,6 +463,11 @@ class Pool:
 
     def path(self, name):
         return self.work + "/" + name
+
+
+def mount(*words):
+    """Whether something could be mounted: root of a container may lack the right."""
+    return subprocess.run(["mount", *words], capture_output=True).returncode == 0
 
 
 def need_root():
