@@ -10,6 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+// A group that has as many bytes is not held back: more would not make it much cheaper.
+#define GATHERED_BYTES ((size_t)32 << 10)
+
 struct bytes {
     uint8_t *at;
     size_t size, room;
@@ -38,7 +41,10 @@ struct gr_commit {
     uint64_t group_count, byte_count;
     bool is_full;
     bool is_sent;     // the sending group is in the journal's hands
+    bool is_held;     // the gathering group could be sent, but for apart_ns
     int64_t again_ms; // monotonic; a disk that was full is not tried again before
+    int64_t apart_ns; // gr_commit_gather
+    int64_t done_ns;  // monotonic, when a group became durable last; 0: nobody wants to know
     int broken;       // lack of memory: final
 };
 
@@ -188,6 +194,32 @@ static void finish(struct gr_commit *commit)
     group->first = group->last = 0;
     commit->sending = NULL;
     commit->is_sent = commit->is_full = false;
+    commit->done_ns = commit->apart_ns == 0 ? 0 : gr_clock_ns();
+}
+
+void gr_commit_gather(struct gr_commit *commit, int64_t ns)
+{
+    assert(ns >= 0);
+    commit->apart_ns = ns;
+}
+
+int64_t gr_commit_gather_ns(const struct gr_commit *commit)
+{
+    int64_t left_ns = commit->done_ns + commit->apart_ns - gr_clock_ns();
+    return !commit->is_held ? 0 : left_ns > 0 ? left_ns : 1;
+}
+
+bool gr_commit_is_sending(const struct gr_commit *commit)
+{
+    return commit->is_sent;
+}
+
+static bool is_held(const struct gr_commit *commit)
+{
+    const struct group *group = commit->gathering;
+    return commit->apart_ns > 0 && commit->sending == NULL && group->payload.size > 0 &&
+           group->payload.size + group->aside.size < GATHERED_BYTES &&
+           gr_clock_ns() < commit->done_ns + commit->apart_ns;
 }
 
 static int hand_over(struct gr_commit *commit, struct gr_err *err)
@@ -195,7 +227,8 @@ static int hand_over(struct gr_commit *commit, struct gr_err *err)
     if (commit->is_full && gr_clock_ms() < commit->again_ms) {
         return 0;
     }
-    if (commit->sending == NULL && commit->gathering->payload.size > 0) {
+    commit->is_held = is_held(commit);
+    if (commit->sending == NULL && commit->gathering->payload.size > 0 && !commit->is_held) {
         commit->sending = commit->gathering;
         commit->gathering = &commit->groups[commit->sending == &commit->groups[0] ? 1 : 0];
         commit->is_sent = false;
@@ -239,6 +272,7 @@ int gr_commit_flush(struct gr_commit *commit, struct gr_err *err)
 {
     assert(commit != NULL);
     commit->again_ms = 0;
+    commit->apart_ns = 0; // nothing is held back
     int rc = gr_commit_run(commit, err);
     while (rc == 0 && commit->sending != NULL) {
         rc = gr_journal_wait(commit->journal, err);

@@ -7,6 +7,7 @@
 #include "daemon/fixture.h"
 
 #include <errno.h>
+#include <poll.h>
 
 static struct gr_journal *journal;
 static struct gr_commit *commit;
@@ -257,6 +258,62 @@ static void a_full_disk_keeps_everything_until_there_is_room(void **state)
 
 #define COMMIT_TEST(test) cmocka_unit_test_setup_teardown(test, begin, end)
 
+// Runs until the group on its way is durable.
+static void run_until_durable(uint64_t sequence)
+{
+    while (gr_commit_durable(commit) < sequence) {
+        struct pollfd fd = {.fd = gr_journal_fd(journal), .events = POLLIN};
+        assert_int_equal(poll(&fd, 1, 10000), 1);
+        assert_int_equal(gr_commit_run(commit, &err), 0);
+    }
+}
+
+static void facts_gather_for_their_time_but_not_when_they_are_many(void **state)
+{
+    (void)state;
+    const int64_t long_ns = INT64_C(3600) * 1000000000;
+    gr_commit_gather(commit, long_ns);
+    uint64_t first = add_fact();
+    assert_int_equal(gr_commit_run(commit, &err), 0);
+    assert_true(gr_commit_is_sending(commit)); // there was none before
+    run_until_durable(first);
+    assert_false(gr_commit_is_sending(commit));
+    assert_true(gr_commit_gather_ns(commit) == 0); // nothing is there
+    uint64_t second = add_fact();
+    assert_int_equal(gr_commit_run(commit, &err), 0);
+    assert_false(gr_commit_is_sending(commit));
+    assert_true(gr_commit_gather_ns(commit) > 0);
+    assert_true(gr_commit_gather_ns(commit) <= long_ns);
+    static const uint8_t much[32768];
+    gr_commit_aside(commit, second, much, sizeof much);
+    assert_int_equal(gr_commit_run(commit, &err), 0);
+    assert_true(gr_commit_is_sending(commit));
+    assert_true(gr_commit_gather_ns(commit) == 0);
+    run_until_durable(second);
+    uint64_t third = add_fact();
+    assert_int_equal(gr_commit_run(commit, &err), 0);
+    assert_false(gr_commit_is_sending(commit));
+    gr_commit_gather(commit, 0); // no longer
+    assert_int_equal(gr_commit_run(commit, &err), 0);
+    assert_true(gr_commit_is_sending(commit));
+    run_until_durable(third);
+}
+
+static void the_end_waits_for_nothing_that_gathers(void **state)
+{
+    (void)state;
+    gr_commit_gather(commit, INT64_C(3600) * 1000000000);
+    uint64_t first = add_fact();
+    assert_int_equal(gr_commit_run(commit, &err), 0);
+    run_until_durable(first);
+    uint64_t second = add_fact();
+    gr_commit_then(commit, tell, NULL, second);
+    assert_int_equal(gr_commit_run(commit, &err), 0);
+    assert_int_equal(gr_commit_flush(commit, &err), 0);
+    assert_int_equal(gr_commit_durable(commit), second);
+    assert_int_equal(told_count, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -268,6 +325,8 @@ int main(void)
         COMMIT_TEST(what_was_not_handed_over_is_lost_with_what_waited),
         COMMIT_TEST(facts_and_asides_are_in_the_journal_as_they_were),
         COMMIT_TEST(a_full_disk_keeps_everything_until_there_is_room),
+        COMMIT_TEST(facts_gather_for_their_time_but_not_when_they_are_many),
+        COMMIT_TEST(the_end_waits_for_nothing_that_gathers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

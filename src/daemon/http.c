@@ -188,6 +188,11 @@ int gr_http_run(struct gr_http *http)
     return due_in(http);
 }
 
+bool gr_http_is_due(const struct gr_http *http)
+{
+    return http->has_resumed;
+}
+
 unsigned gr_http_port(const struct gr_http *http)
 {
     return http->port;

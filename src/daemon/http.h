@@ -77,6 +77,8 @@ int gr_http_fd(const struct gr_http *http);
 // Does what is to be done now, calling handlers. Returns the milliseconds after which it must be
 // called again even if nothing is readable; -1: no need.
 int gr_http_run(struct gr_http *http);
+// Whether gr_http_run has work that was made for it since it ran last: replies to send.
+bool gr_http_is_due(const struct gr_http *http);
 // The TCP port it listens on; 0: none.
 unsigned gr_http_port(const struct gr_http *http);
 // Connections that are open, and requests that wait for a reply.

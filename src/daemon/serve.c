@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "daemon/daemon.h"
 #include "daemon/limits.h"
+#include "daemon/pace.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -33,7 +34,8 @@ struct serve {
     struct gr_daemon daemon;
     struct gr_arena arena;
     char socket[GR_STATE_PATH_SIZE];
-    int epoll_fd, signal_fd;
+    struct gr_pace pace;
+    int signal_fd;
     int check_fd; // what the child that tries out the engine writes; -1: it is done
     pid_t check_pid;
     size_t check_bytes;
@@ -233,22 +235,13 @@ static void take_signals(struct serve *serve)
 
 // --- the loop
 
-static int watch_fd(struct serve *serve, int fd, struct gr_err *err)
-{
-    struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
-    if (epoll_ctl(serve->epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0) {
-        return gr_fail_errno(err, "watch a descriptor");
-    }
-    return 0;
-}
-
 static int run(struct serve *serve, struct gr_err *err)
 {
     struct gr_daemon *daemon = &serve->daemon;
     int wait_ms = 0;
     while (!may_end(serve)) {
         struct epoll_event events[16];
-        int count = epoll_wait(serve->epoll_fd, events, 16, wait_ms);
+        int count = gr_pace_wait(&serve->pace, daemon, wait_ms, events, 16);
         if (count < 0 && errno != EINTR) {
             return gr_fail_errno(err, "wait for something to do");
         }
@@ -260,6 +253,7 @@ static int run(struct serve *serve, struct gr_err *err)
             }
         }
         int http_ms = gr_http_run(daemon->http);
+        gr_pace_look(&serve->pace, daemon);
         int rc = gr_pool_run(daemon->pool, &wait_ms, err);
         if (rc != 0) {
             return rc;
@@ -267,6 +261,7 @@ static int run(struct serve *serve, struct gr_err *err)
         gr_route_submit_resume(daemon);
         gr_events_wake(daemon->events);
         wait_ms = http_ms >= 0 && http_ms < wait_ms ? http_ms : wait_ms;
+        wait_ms = gr_http_is_due(daemon->http) ? 0 : wait_ms;
         if (gr_logs_wake(daemon) && wait_ms > LOG_MS) {
             wait_ms = LOG_MS;
         }
@@ -343,6 +338,7 @@ static void tell(const struct serve *serve)
 static int open_all(struct serve *serve, struct gr_err *err)
 {
     struct gr_daemon *daemon = &serve->daemon;
+    struct gr_pace *pace = &serve->pace;
     const struct gr_serve_config *config = serve->config;
     int rc = gr_limits_write(serve->dir.path, &config->pool.core, err);
     rc = rc != 0 ? rc : gr_pool_open(&config->pool, &serve->dir, NULL, NULL, &daemon->pool, err);
@@ -355,7 +351,7 @@ static int open_all(struct serve *serve, struct gr_err *err)
     gr_arena_init(&serve->arena, 4 * GR_SPEC_BYTES_MAX);
     daemon->arena = &serve->arena;
     rc = open_http(serve, err);
-    serve->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    rc = rc != 0 ? rc : gr_pace_open(&serve->pace, err);
     sigset_t signals;
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
@@ -363,20 +359,20 @@ static int open_all(struct serve *serve, struct gr_err *err)
     sigaddset(&signals, SIGCHLD);
     sigaddset(&signals, SIGUSR1);
     serve->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
-    if (rc == 0 && (serve->epoll_fd < 0 || serve->signal_fd < 0)) {
-        rc = gr_fail_errno(err, "make descriptors to wait on");
+    if (rc == 0 && serve->signal_fd < 0) {
+        rc = gr_fail_errno(err, "make a descriptor for signals");
     }
     if (rc == 0 && daemon->pool->care != NULL) {
-        rc = watch_fd(serve, gr_care_fd(daemon->pool->care), err);
+        rc = gr_pace_watch(pace, gr_care_fd(daemon->pool->care), false, err);
     }
-    rc = rc != 0 ? rc : watch_fd(serve, serve->signal_fd, err);
+    rc = rc != 0 ? rc : gr_pace_watch(pace, serve->signal_fd, false, err);
     if (rc == 0 && serve->check_fd >= 0) {
-        rc = watch_fd(serve, serve->check_fd, err);
+        rc = gr_pace_watch(pace, serve->check_fd, false, err);
     }
-    rc = rc != 0 ? rc : watch_fd(serve, gr_http_fd(daemon->http), err);
-    rc = rc != 0 ? rc : watch_fd(serve, gr_journal_fd(daemon->pool->journal), err);
+    rc = rc != 0 ? rc : gr_pace_watch(pace, gr_http_fd(daemon->http), true, err);
+    rc = rc != 0 ? rc : gr_pace_watch(pace, gr_journal_fd(daemon->pool->journal), false, err);
     if (rc == 0 && daemon->pool->engine != NULL) {
-        rc = watch_fd(serve, daemon->pool->engine->ops->fd(daemon->pool->engine), err);
+        rc = gr_pace_watch(pace, daemon->pool->engine->ops->fd(daemon->pool->engine), false, err);
     }
     return rc;
 }
@@ -404,9 +400,7 @@ static void close_all(struct serve *serve)
         close(
             serve->check_fd); // it ends by itself, and cleans up: killed, it would leave processes
     }
-    if (serve->epoll_fd >= 0) {
-        close(serve->epoll_fd);
-    }
+    gr_pace_close(&serve->pace);
     if (serve->signal_fd >= 0) {
         close(serve->signal_fd);
     }
@@ -480,7 +474,8 @@ static int serve_here(const struct gr_serve_config *config, int ready_fd, struct
         return gr_fail(err, -ENOMEM, "no memory");
     }
     serve->config = config;
-    serve->epoll_fd = serve->signal_fd = serve->check_fd = serve->dir.lock_fd = -1;
+    serve->pace.all_fd = serve->pace.others_fd = -1;
+    serve->signal_fd = serve->check_fd = serve->dir.lock_fd = -1;
     int rc = config->state_dir == NULL ? gr_state_default(path, err) : 0;
     rc = rc != 0 ? rc
                  : gr_state_dir_open(config->state_dir == NULL ? path : config->state_dir,
