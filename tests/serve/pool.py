@@ -8,6 +8,7 @@ exactly what it started.
 State lies in a folder of its own, which goes at the end with every process of the pool.
 """
 
+import glob
 import http.client
 import json
 import os
@@ -151,6 +152,38 @@ def gone(pid, timeout=TIMEOUT):
     until(lambda: not is_alive(pid), timeout=timeout)
 
 
+def group_name(folder):
+    """Of the control groups of an engine or a trial that has this folder."""
+    st = os.stat(folder)
+    number = 14695981039346656037
+    for byte in st.st_dev.to_bytes(8, "little") + st.st_ino.to_bytes(8, "little"):
+        number = (number ^ byte) * 1099511628211 & (1 << 64) - 1
+    return f"granary-{(number ^ number >> 32) & 0xffffffff:08x}"
+
+
+def remove_groups(name):
+    """Ends what is in control groups of this name, in every tree, and removes them: the next folder
+    may get the same place on disk, and so the same name."""
+    own = {"/"}
+    for line in lines_of("/proc/self/cgroup"):
+        path = line.split(":", 2)[2]
+        while path.strip("/"):
+            own.add(path)
+            path = os.path.dirname(path)
+    mounts = [line.split() for line in lines_of("/proc/mounts")]
+    trees = [words[1] for words in mounts if words[2].startswith("cgroup")]
+    for group in {os.path.join(tree + path, name) for tree in trees for path in own}:
+        for folder, _, _ in os.walk(group, topdown=False):
+            for _ in range(100):
+                try:
+                    for pid in lines_of(folder + "/cgroup.procs"):
+                        os.kill(int(pid), signal.SIGKILL)
+                    os.rmdir(folder)
+                    break
+                except OSError:
+                    time.sleep(0.01)
+
+
 class Pool:
     program = None  # granary
     build = None    # folder of the build
@@ -290,13 +323,18 @@ class Pool:
                 if is_job or mark in line or self.state.encode() in line:
                     found.append(pid)
             if not found:
-                return
+                break
             for pid in found:
                 try:
                     os.kill(pid, signal.SIGKILL)
                 except OSError:
                     pass
             time.sleep(0.02)
+        # A container of a killed trial or keeper names no folder, but is in a group that does.
+        engine = self.state + "/engine"
+        for folder in [engine, *glob.glob(engine + "/check-*")]:
+            if os.path.isdir(folder):
+                remove_groups(group_name(folder))
 
     # --- asking it
 
