@@ -219,6 +219,7 @@ static void show_page(void *context, const json_t *job, int64_t now_ms,
     struct gr_cli_page page = gr_cli_page_of(terminal);
     put_head(&page, job);
     gr_cli_page_put(&page, "why", gr_cli_job_why(job, text, sizeof text));
+    gr_cli_page_put(&page, "nearest", gr_cli_get_text_in(job, "reason", "hint", ""));
     put_request(&page, job);
     put_after(&page, job);
     put_places(&page, job);

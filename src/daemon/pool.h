@@ -240,7 +240,8 @@ bool gr_pool_submit(struct gr_pool *pool, const struct gr_spec *spec, const uint
                     struct gr_pool_submitted *ret_submitted, struct gr_pool_refusal *ret_refusal);
 // Whether a submission would be taken, and whether it would start now: for --dry-run. Nothing is
 // changed. On true, *ret_starts says if it would start at once, and *ret_places if it is known
-// where: its pieces are in pool->pieces then.
+// where: its pieces are in pool->pieces then. On true without a start *ret_refusal says what it would
+// wait for.
 bool gr_pool_submit_try(struct gr_pool *pool, const struct gr_spec *spec, bool *ret_starts,
                         bool *ret_places, struct gr_pool_refusal *ret_refusal);
 // The answer to a key that was used already. Returns 1 and what it did then; 0: the key is new; -1:

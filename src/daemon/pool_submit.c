@@ -2,6 +2,7 @@
 #include "base/hash.h"
 #include "daemon/aside.h"
 #include "daemon/pool.h"
+#include "daemon/shortage.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -428,18 +429,37 @@ static bool use_key(struct gr_pool *pool, const uint8_t key[32], uint32_t org,
     return gr_core_check(pool->core, ret_event) == GR_REFUSED_NOTHING;
 }
 
+// Adds a user whose first submission nothing stands against.
+static bool take_user(struct gr_pool *pool, const struct gr_spec *spec,
+                      const struct gr_submission *submission, uint32_t *ret_user,
+                      struct gr_pool_refusal *ret)
+{
+    struct gr_submission trial = *submission;
+    struct gr_event events[2];
+    unsigned count;
+    trial.user = UINT32_MAX;
+    enum gr_refusal refusal =
+        gr_decide_submit(pool->core, NULL, gr_pool_now(pool), &trial, events, &count);
+    if (refusal != GR_REFUSED_NOTHING) {
+        (void)refuse_by_core(ret, refusal);
+        gr_shortage_refuse(pool, &trial, spec->kind, ret);
+        return false;
+    }
+    *ret_user = gr_pool_user_take(pool, spec->uid);
+    return *ret_user != UINT32_MAX || refuse_by_core(ret, GR_REFUSED_LIMIT_OTHER);
+}
+
 bool gr_pool_submit(struct gr_pool *pool, const struct gr_spec *spec, const uint8_t *key,
                     struct gr_pool_submitted *ret_submitted, struct gr_pool_refusal *ret_refusal)
 {
     assert(pool != NULL && spec != NULL && ret_submitted != NULL && ret_refusal != NULL);
     *ret_refusal = (struct gr_pool_refusal){0};
-    uint32_t user = gr_pool_user_take(pool, spec->uid);
-    if (user == UINT32_MAX) {
-        return refuse_by_core(ret_refusal, GR_REFUSED_LIMIT_OTHER);
-    }
+    // Who never submitted is added only with something that is taken: the table is not for
+    // refusals.
+    uint32_t user = gr_pool_user_find(pool, spec->uid);
     struct gr_edge edges[GR_SPEC_AFTER_MAX];
     struct gr_submission submission;
-    uint32_t org = gr_core_user_get(pool->core, user)->org;
+    uint32_t org = user == UINT32_MAX ? 0 : gr_core_user_get(pool->core, user)->org;
     size_t size = 0;
     uint8_t commitment[32];
     struct gr_event used;
@@ -453,9 +473,13 @@ bool gr_pool_submit(struct gr_pool *pool, const struct gr_spec *spec, const uint
     if (key != NULL && !use_key(pool, key, org, &nothing, &used)) {
         return refuse_by_core(ret_refusal, GR_REFUSED_LIMIT_KEYS);
     }
+    if (user == UINT32_MAX && !take_user(pool, spec, &submission, &user, ret_refusal)) {
+        return false;
+    }
     submission.user = user;
     memcpy(submission.commitment, commitment, sizeof commitment);
     if (!submit_all(pool, spec, &submission, ret_submitted, ret_refusal)) {
+        gr_shortage_refuse(pool, &submission, spec->kind, ret_refusal);
         return false;
     }
     gr_commit_aside(pool->commit, ret_submitted->first, pool->order_bytes, size);
@@ -490,7 +514,9 @@ bool gr_pool_submit_try(struct gr_pool *pool, const struct gr_spec *spec, bool *
     enum gr_refusal refusal =
         gr_decide_submit(pool->core, NULL, gr_pool_now(pool), &submission, events, &count);
     if (refusal != GR_REFUSED_NOTHING) {
-        return refuse_by_core(ret_refusal, refusal);
+        (void)refuse_by_core(ret_refusal, refusal);
+        gr_shortage_refuse(pool, &submission, spec->kind, ret_refusal);
+        return false;
     }
     struct gr_place *place = gr_core_place_refresh(pool->core);
     const struct gr_event *last = &events[count - 1];
@@ -502,6 +528,9 @@ bool gr_pool_submit_try(struct gr_pool *pool, const struct gr_spec *spec, bool *
     // A mask that is not part of the state yet can be asked about, but nothing is found by it.
     *ret_starts = *ret_places ||
                   (is_first && count == 2 && gr_place_room_tasks(place, demand) >= demand->tasks);
+    if (!*ret_starts) {
+        gr_shortage_wait(pool, last, submission.edge_count, count == 1, spec->kind, ret_refusal);
+    }
     return true;
 }
 

@@ -80,7 +80,7 @@ static void reply_dry(struct gr_daemon *daemon, struct gr_http_request *request,
                            gr_slice_of(!is_taken ? "refuse"
                                        : starts  ? "start now"
                                                  : "wait"));
-    if (!is_taken) {
+    if (!is_taken || !starts) {
         json_t *reason = json_object();
         rc |= gr_json_set_text(reason, "code", gr_slice_of(refusal.code));
         rc |= gr_json_set_text(reason, "text", gr_slice_of(refusal.text));
@@ -126,9 +126,12 @@ static bool can_start_now(struct gr_daemon *daemon, struct gr_http_request *requ
         return false;
     }
     if (!starts) {
-        gr_http_reply_error(request, 503, "no-capacity", "there is no room for it now",
-                            "submit it without --now and it waits; `granary ps` shows what runs",
-                            NULL);
+        gr_http_reply_error(
+            request, 503, "no-capacity", refusal.text,
+            refusal.hint[0] != '\0'
+                ? refusal.hint
+                : "submit it without --now and it waits; `granary ps` shows what runs",
+            NULL);
     }
     return starts;
 }

@@ -1,8 +1,8 @@
 // Jobs as the API shows them: see view.h.
 #include "base/json.h"
 #include "base/quantity.h"
+#include "daemon/shortage.h"
 #include "daemon/view.h"
-#include "place/explain.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -148,25 +148,14 @@ static int set_after(json_t *object, struct gr_pool *pool, const struct gr_job *
     return rc | gr_json_set(object, "after", after);
 }
 
-// Whether there would be room if nodes that are drained or broken took work.
-static bool has_room_out_of_use(struct gr_pool *pool, const struct gr_job *job)
-{
-    struct gr_explanation why;
-    gr_place_explain(gr_core_place_refresh(pool->core), &job->demand, &why);
-    for (uint32_t i = 0; i < why.suggestion_count; i++) {
-        if (why.suggestions[i].change == GR_CHANGE_STATE) {
-            return true;
-        }
-    }
-    return false;
-}
-
 // Why a job waits, as far as the pool can say at once; in full: also what takes a look at each
 // node.
 static int set_reason(json_t *object, struct gr_pool *pool, const struct gr_job *job, bool is_full)
 {
     const char *code = NULL;
     const char *text = NULL;
+    struct gr_shortage shortage = {.hint = ""};
+    char detail[320];
     if (job->state == GR_JOB_HELD) {
         struct gr_job_more more;
         gr_core_job_more(pool->core, job->id, &more);
@@ -178,11 +167,14 @@ static int set_reason(json_t *object, struct gr_pool *pool, const struct gr_job 
         bool would_fit =
             gr_place_room_tasks(gr_core_place(pool->core), &job->demand) >= job->demand.tasks;
         code = would_fit ? "turn" : gr_refusal_name(GR_REFUSED_NO_ROOM);
-        text = would_fit ? "waits for its turn"
-               : is_full && has_room_out_of_use(pool, job)
-                   ? "waits until devices, cpu or memory are free; there is room on nodes that are "
-                     "drained or broken"
-                   : "waits until devices, cpu or memory are free";
+        text = would_fit ? "waits for its turn" : "waits until devices, cpu or memory are free";
+        if (!would_fit && is_full) {
+            struct gr_spec spec;
+            bool has_spec = gr_pool_spec(pool, job->id, &spec, NULL) == 0;
+            gr_shortage_now(pool, &job->demand, has_spec ? spec.kind : "", &shortage);
+            snprintf(detail, sizeof detail, "%s: %s", text, shortage.text);
+            text = detail;
+        }
     }
     if (code == NULL) {
         return gr_json_set_null(object, "reason");
@@ -190,6 +182,9 @@ static int set_reason(json_t *object, struct gr_pool *pool, const struct gr_job 
     json_t *reason = json_object();
     int rc = gr_json_set_text(reason, "code", gr_slice_of(code));
     rc |= gr_json_set_text(reason, "text", gr_slice_of(text));
+    if (shortage.hint[0] != '\0') {
+        rc |= gr_json_set_text(reason, "hint", gr_slice_of(shortage.hint));
+    }
     return rc | gr_json_set(object, "reason", reason);
 }
 

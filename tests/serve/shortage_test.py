@@ -1,0 +1,83 @@
+"""What a pool says where there is no room: which nodes lack what, what the nearest is, within 100
+columns; and that a refusal leaves nothing behind. Run by meson with the program; by hand also with
+the names of cases."""
+
+import subprocess
+import sys
+
+from pool import NOBODY, Pool, cases_of, main, need_root
+
+
+def _granary(pool, *words):
+    return subprocess.run([Pool.program, words[0], "--server", "unix:" + pool.socket, *words[1:]],
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
+                          check=False)
+
+
+def _refusal(pool, **spec):
+    reply = pool.try_submit(**spec)
+    assert reply.status == 422 and reply.error["code"] == "never", reply
+    dry = pool.try_submit(dry=True, **spec).json()
+    assert dry["would"] == "refuse" and dry["reason"]["text"] == reply.error["message"], dry
+    return reply.error["message"].removeprefix("it would not fit even if the pool were empty: ")
+
+
+def what_would_never_fit_says_what_the_largest_node_has():
+    with Pool(pretend="8xh20,4xh200") as pool:
+        assert _refusal(pool, kind="h20", devices=12) == "no node has 12 h20; the largest has 8"
+        assert _refusal(pool, kind="h200", devices=8) == "no node has 8 h200; the largest has 4"
+        said = _refusal(pool, kind="h20", devices=1, cpu=1000)
+        assert said == "no node with h20 has 1000 cpus; the largest has 128 cpus", said
+        said = _refusal(pool, kind="h20", devices=1, memory="64TiB")
+        assert said == "no node with h20 has 65536 GiB of memory; the largest has 1024 GiB", said
+        reply = pool.try_submit(kind="h20", devices=4, tasks=3)
+        assert reply.error["message"].endswith("hold 2 of its 3 tasks"), reply
+        assert reply.error["hint"] == "ask for at most 2 tasks", reply
+        said = _refusal(pool, kind="h200", devices=4, cpu=65, tasks=1)
+        assert "the largest has 64 cpus" in said, said
+        done = _granary(pool, "submit", "--kind", "h20", "--devices", "12", "--", "true")
+        assert done.returncode == 4, done
+        assert "no node has 12 h20; the largest has 8" in done.stderr, done
+        assert all(len(line) <= 100 for line in done.stderr.splitlines()), done.stderr
+
+
+def what_waits_says_which_nodes_lack_what_and_what_would_fit():
+    with Pool(pretend="8xh20,4xh200") as pool:
+        running = pool.submit("sleep 1000", kind="h20", devices=6)
+        pool.wait(running, "running")
+        dry = pool.try_submit(dry=True, kind="h20", devices=6).json()
+        assert dry["would"] == "wait", dry
+        assert "1 is short of free devices" in dry["reason"]["text"], dry
+        assert dry["reason"]["hint"] == "with 2 h20 a task it would fit now", dry
+        waiting = pool.submit("true", kind="h20", devices=6)
+        reason = pool.get(f"/v1/jobs/{waiting}")["reason"]
+        assert reason["code"] == "no-room" and "not of its kind" in reason["text"], reason
+        assert reason["hint"] == "with 2 h20 a task it would fit now", reason
+        listed = pool.get("/v1/jobs")["jobs"][0]["reason"]
+        assert listed["text"] == "waits until devices, cpu or memory are free", listed
+        done = _granary(pool, "show", str(waiting))
+        assert "short of free devices" in done.stdout, done
+        assert "with 2 h20 a task" in done.stdout, done
+        assert all(len(line) <= 100 for line in done.stdout.splitlines()), done.stdout
+        reply = pool.ask("POST", "/v1/jobs?now=true", {"kind": "h20", "devices": 6,
+                                                        "command": ["true"]})
+        assert reply.status == 503 and reply.error["code"] == "no-capacity", reply
+        assert reply.error["message"] == "1 job waits before it", reply
+
+
+def a_refused_submission_adds_no_user():
+    need_root()
+    with Pool(pretend="8xh20") as pool:
+        before = pool.sequence()
+        for body in ({"kind": "h20", "devices": 12, "command": "true"}, {"command": ""},
+                     {"kind": "nothing-like-it", "devices": 1, "command": "true"},
+                     {"after": {"999999": "ok"}, "command": "true"}):
+            reply = pool.ask_as(NOBODY, "POST", "/v1/jobs", body)
+            assert 400 <= reply.status < 500, reply
+        assert pool.sequence() == before
+        assert pool.ask_as(NOBODY, "POST", "/v1/jobs", {"command": "true"}).status == 201
+        assert pool.sequence() > before
+
+
+if __name__ == "__main__":
+    sys.exit(main(cases_of(globals()), sys.argv[1:]))
