@@ -43,6 +43,7 @@ struct wire {
     const uint8_t *in; // reading, else NULL
     size_t at, size;
     const char *wrong; // what failed, or NULL
+    bool is_packed;    // see event_bytes.h
 };
 
 static const char too_early[] = "the fact ends too early";
@@ -66,8 +67,8 @@ static void bytes_pass(struct wire *wire, void *bytes, size_t count)
 
 // An integer of `count` bytes, the lowest first. Each fact has dozens of these, so the compiler is
 // to know `count` everywhere.
-__attribute__((always_inline)) static inline uint64_t integer_pass(struct wire *wire,
-                                                                   uint64_t value, size_t count)
+__attribute__((always_inline)) static inline uint64_t fixed_pass(struct wire *wire, uint64_t value,
+                                                                 size_t count)
 {
     uint64_t bytes = htole64(value);
     if (wire->wrong != NULL || wire->size - wire->at < count) {
@@ -85,9 +86,74 @@ __attribute__((always_inline)) static inline uint64_t integer_pass(struct wire *
     return value;
 }
 
+static void number_write(struct wire *wire, uint64_t value)
+{
+    for (; value >= 0x80; value >>= 7) {
+        if (wire->at == wire->size) {
+            wire->wrong = too_early;
+            return;
+        }
+        wire->out[wire->at++] = (uint8_t)(value | 0x80);
+    }
+    if (wire->at == wire->size) {
+        wire->wrong = too_early;
+        return;
+    }
+    wire->out[wire->at++] = (uint8_t)value;
+}
+
+// A number of at most `most`, in as few bytes as it takes: there is one way to write a fact.
+static uint64_t number_read(struct wire *wire, uint64_t most)
+{
+    uint64_t value = 0;
+    for (unsigned shift = 0; shift < 64; shift += 7) {
+        if (wire->at == wire->size) {
+            wire->wrong = too_early;
+            return 0;
+        }
+        uint8_t byte = wire->in[wire->at++];
+        if (byte == 0 && shift > 0) {
+            wire->wrong = "a number is longer than it need be";
+            return 0;
+        }
+        if (shift == 63 && byte > 1) {
+            break;
+        }
+        value |= (uint64_t)(byte & 0x7f) << shift;
+        if (byte < 0x80) {
+            wire->wrong = value > most ? "a number is too large for its field" : wire->wrong;
+            return value;
+        }
+    }
+    wire->wrong = "a number is too large for its field";
+    return 0;
+}
+
+__attribute__((always_inline)) static inline uint64_t integer_pass(struct wire *wire,
+                                                                   uint64_t value, size_t count)
+{
+    if (!wire->is_packed) {
+        return fixed_pass(wire, value, count);
+    }
+    if (wire->wrong != NULL) {
+        return value;
+    }
+    // Most are less than 128.
+    if (wire->out == NULL) {
+        bool is_short = wire->at < wire->size && wire->in[wire->at] < 0x80;
+        return is_short ? wire->in[wire->at++] : number_read(wire, UINT64_MAX >> (64 - 8 * count));
+    }
+    if (value < 0x80 && wire->at < wire->size) {
+        wire->out[wire->at++] = (uint8_t)value;
+    } else {
+        number_write(wire, value);
+    }
+    return value;
+}
+
 static void u8_pass(struct wire *wire, uint8_t *value)
 {
-    *value = (uint8_t)integer_pass(wire, *value, 1);
+    *value = (uint8_t)fixed_pass(wire, *value, 1);
 }
 
 static void u16_pass(struct wire *wire, uint16_t *value)
@@ -105,9 +171,21 @@ static void u64_pass(struct wire *wire, uint64_t *value)
     *value = integer_pass(wire, *value, 8);
 }
 
+// A time; packed, as the difference to `base`.
+static void time_pass(struct wire *wire, int64_t *value, int64_t base)
+{
+    if (!wire->is_packed) {
+        *value = (int64_t)fixed_pass(wire, (uint64_t)*value, 8);
+        return;
+    }
+    uint64_t change = (uint64_t)*value - (uint64_t)base;
+    uint64_t folded = integer_pass(wire, change << 1 ^ (0 - (change >> 63)), 8);
+    *value = (int64_t)((folded >> 1 ^ (0 - (folded & 1))) + (uint64_t)base);
+}
+
 static void i64_pass(struct wire *wire, int64_t *value)
 {
-    *value = (int64_t)integer_pass(wire, (uint64_t)*value, 8);
+    time_pass(wire, value, 0);
 }
 
 static void shape_pass(struct wire *wire, struct gr_shape *shape)
@@ -296,10 +374,10 @@ static void submitted_pass(struct wire *wire, struct gr_event *event, struct gr_
     edges_pass(wire, event, room);
 }
 
-static void ending_pass(struct wire *wire, struct gr_ending *ending)
+static void ending_pass(struct wire *wire, int64_t since_ms, struct gr_ending *ending)
 {
     uint32_t exit_code = (uint32_t)ending->exit_code;
-    i64_pass(wire, &ending->began_ms);
+    time_pass(wire, &ending->began_ms, since_ms);
     u64_pass(wire, &ending->cpu_ms);
     u64_pass(wire, &ending->peak_kib);
     u32_pass(wire, &ending->outcome);
@@ -369,7 +447,7 @@ static void body_pass(struct wire *wire, struct gr_event *event, struct gr_event
     case GR_JOB_FINISHED:
         u64_pass(wire, &event->finished.job);
         u32_pass(wire, &event->finished.attempt);
-        ending_pass(wire, &event->finished.ending);
+        ending_pass(wire, event->since_ms, &event->finished.ending);
         return;
     case GR_JOB_DROPPED:
         u64_pass(wire, &event->dropped.job);
@@ -394,7 +472,7 @@ static void body_pass(struct wire *wire, struct gr_event *event, struct gr_event
     case GR_JOB_REQUEUED:
         u64_pass(wire, &event->requeued.job);
         u32_pass(wire, &event->requeued.attempt);
-        ending_pass(wire, &event->requeued.ending);
+        ending_pass(wire, event->since_ms, &event->requeued.ending);
         return;
     case GR_STOP_ASKED:
         u64_pass(wire, &event->stop_asked.job);
@@ -422,19 +500,22 @@ static void header_pass(struct wire *wire, struct gr_event *event)
     u16_pass(wire, &event->version);
     u64_pass(wire, &event->sequence);
     i64_pass(wire, &event->at_ms);
-    i64_pass(wire, &event->since_ms);
+    time_pass(wire, &event->since_ms, event->at_ms);
     u32_pass(wire, &event->epoch);
     if (wire->wrong == NULL && event->version != GR_EVENT_VERSION) {
         wire->wrong = "the version of the fact is not known";
     }
 }
 
-long gr_event_encode(const struct gr_event *event, uint8_t *bytes, size_t size)
+// What the size before a fact says of its form.
+#define PACKED (UINT32_C(1) << 31)
+
+static long encode(const struct gr_event *event, bool is_packed, uint8_t *bytes, size_t size)
 {
     assert(event != NULL && bytes != NULL);
     assert(event->type > 0 && event->type < GR_EVENT_TYPES);
     struct gr_event copy = *event; // the cursor passes both ways
-    struct wire wire = {.out = bytes, .at = 4, .size = size};
+    struct wire wire = {.out = bytes, .at = 4, .size = size, .is_packed = is_packed};
     if (size < 4) {
         return -ENOSPC;
     }
@@ -444,9 +525,19 @@ long gr_event_encode(const struct gr_event *event, uint8_t *bytes, size_t size)
         return -ENOSPC;
     }
     struct wire head = {.out = bytes, .size = 4};
-    uint32_t rest = (uint32_t)(wire.at - 4);
+    uint32_t rest = (uint32_t)(wire.at - 4) | (is_packed ? PACKED : 0);
     u32_pass(&head, &rest);
     return (long)wire.at;
+}
+
+long gr_event_encode(const struct gr_event *event, uint8_t *bytes, size_t size)
+{
+    return encode(event, true, bytes, size);
+}
+
+long gr_event_encode_fixed(const struct gr_event *event, uint8_t *bytes, size_t size)
+{
+    return encode(event, false, bytes, size);
 }
 
 // One fact behind those that are in the room already. *ret_full: its arrays find no room there.
@@ -459,6 +550,8 @@ static long decode(const uint8_t *bytes, size_t size, struct gr_event_room *room
     if (head.wrong != NULL) {
         return 0;
     }
+    bool is_packed = (rest & PACKED) != 0;
+    rest &= ~PACKED;
     if (rest > GR_EVENT_BYTES_MAX) {
         return gr_fail(err, -EINVAL, "byte 0: a fact of %u bytes, at most %u are possible", rest,
                        GR_EVENT_BYTES_MAX);
@@ -468,7 +561,7 @@ static long decode(const uint8_t *bytes, size_t size, struct gr_event_room *room
     }
     struct gr_event event;
     memset(&event, 0, sizeof event);
-    struct wire wire = {.in = bytes, .at = 4, .size = 4 + (size_t)rest};
+    struct wire wire = {.in = bytes, .at = 4, .size = 4 + (size_t)rest, .is_packed = is_packed};
     header_pass(&wire, &event);
     if (wire.wrong == NULL) {
         body_pass(&wire, &event, room);

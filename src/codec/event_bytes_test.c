@@ -159,19 +159,94 @@ static struct gr_event example(enum gr_event_type type)
 static void every_type_survives_the_way_there_and_back(void **state)
 {
     (void)state;
-    for (unsigned type = 1; type < GR_EVENT_TYPES; type++) {
+    static long (*const forms[])(const struct gr_event *, uint8_t *,
+                                 size_t) = {gr_event_encode, gr_event_encode_fixed};
+    for (unsigned i = 0; i < 2 * (GR_EVENT_TYPES - 1); i++) {
+        unsigned type = 1 + i / 2;
         struct gr_event event = example((enum gr_event_type)type);
         struct gr_event back;
         struct gr_err err = {0};
-        long size = gr_event_encode(&event, bytes, sizeof bytes);
-        assert_true(size > 40);
+        long size = forms[i % 2](&event, bytes, sizeof bytes);
+        assert_true(size > 20);
+        assert_int_equal(bytes[3] >> 7, i % 2 == 0);
         assert_int_equal(gr_event_decode(bytes, (size_t)size, &room, &back, &err), size);
         assert_int_equal(back.type, type);
+        assert_int_equal(back.sequence, event.sequence);
         assert_int_equal(back.at_ms, event.at_ms);
-        assert_int_equal(gr_event_encode(&back, again, sizeof again), size);
+        assert_int_equal(back.since_ms, event.since_ms);
+        assert_int_equal(back.epoch, event.epoch);
+        assert_int_equal(forms[i % 2](&back, again, sizeof again), size);
         assert_memory_equal(bytes, again, (size_t)size);
         assert_memory_equal(&back.org, &event.org, sizeof event.node);
     }
+}
+
+// The forms are for ever.
+static void the_bytes_of_both_forms_are_these(void **state)
+{
+    (void)state;
+    struct gr_event event = fact(GR_JOB_FINISHED);
+    struct gr_event back;
+    struct gr_err err = {0};
+    event.sequence = 300;
+    event.at_ms = 1000;
+    event.since_ms = 999;
+    event.finished.job = 127;
+    event.finished.attempt = 1;
+    event.finished.ending = (struct gr_ending){
+        .began_ms = 989, .cpu_ms = 128, .outcome = GR_OUTCOME_FAILED, .exit_code = -1};
+    static const uint8_t packed[] = {22, 0,  0,    0x80, 10, 1, 0xac, 2,    0xd0, 15,   1,  7, 127,
+                                     1,  19, 0x80, 1,    0,  1, 0xff, 0xff, 0xff, 0xff, 15, 0, 0};
+    assert_int_equal(gr_event_encode(&event, bytes, sizeof bytes), sizeof packed);
+    assert_memory_equal(bytes, packed, sizeof packed);
+    static const uint8_t fixed[] = {
+        84, 0, 0,    0, 10,   0, 1, 0, 44, 1, 0,    0,    0,    0,    0,   0, 0xe8, 3, 0, 0, 0, 0,
+        0,  0, 0xe7, 3, 0,    0, 0, 0, 0,  0, 7,    0,    0,    0,    127, 0, 0,    0, 0, 0, 0, 0,
+        1,  0, 0,    0, 0xdd, 3, 0, 0, 0,  0, 0,    0,    128,  0,    0,   0, 0,    0, 0, 0, 0, 0,
+        0,  0, 0,    0, 0,    0, 1, 0, 0,  0, 0xff, 0xff, 0xff, 0xff, 0,   0, 0,    0, 0, 0, 0, 0};
+    assert_int_equal(gr_event_decode(fixed, sizeof fixed, &room, &back, &err), sizeof fixed);
+    assert_memory_equal(&back.finished, &event.finished, sizeof event.finished);
+    assert_int_equal(back.since_ms, 999);
+    assert_int_equal(gr_event_encode_fixed(&event, bytes, sizeof bytes), sizeof fixed);
+    assert_memory_equal(bytes, fixed, sizeof fixed);
+}
+
+// A fact with its size set and its bytes changed.
+static long decode_changed(const uint8_t *fact, size_t size, struct gr_err *err)
+{
+    struct gr_event back;
+    memcpy(again, fact, size);
+    again[0] = (uint8_t)(size - 4);
+    again[1] = again[2] = 0;
+    again[3] = 0x80;
+    return gr_event_decode(again, size, &room, &back, err);
+}
+
+static void a_number_has_one_way_to_be_written(void **state)
+{
+    (void)state;
+    struct gr_err err = {0};
+    // A user's fact up to its sequence; then at, since, epoch, and job and attempt.
+    static const uint8_t good[] = {0, 0, 0, 0, 15, 1, 5, 0, 0, 1, 9, 2};
+    static const uint8_t longer[] = {0, 0, 0, 0, 15, 1, 0x85, 0, 0, 0, 1, 9, 2};
+    static const uint8_t large[] = {0, 0, 0, 0, 15, 1, 5, 0, 0, 0xff, 0xff, 0xff, 0xff, 31, 9, 2};
+    static const uint8_t eleven[] = {0,    0,    0,    0,    15,   1, 0xff, 0xff, 0xff, 0xff, 0xff,
+                                     0xff, 0xff, 0xff, 0xff, 0xff, 1, 0,    0,    1,    9,    2};
+    static const uint8_t over[] = {0,    0,    0,    0,    15, 1, 0xff, 0xff, 0xff, 0xff, 0xff,
+                                   0xff, 0xff, 0xff, 0xff, 2,  0, 0,    1,    9,    2};
+    static const uint8_t most[] = {0,    0,    0,    0,    15, 1, 0xff, 0xff, 0xff, 0xff, 0xff,
+                                   0xff, 0xff, 0xff, 0xff, 1,  0, 0,    1,    9,    2};
+    static const uint8_t cut[] = {0, 0, 0, 0, 15, 1, 5, 0, 0, 1, 9, 0x82};
+    assert_int_equal(decode_changed(good, sizeof good, &err), sizeof good);
+    assert_int_equal(decode_changed(most, sizeof most, &err), sizeof most);
+    assert_int_equal(decode_changed(longer, sizeof longer, &err), -EINVAL);
+    assert_non_null(strstr(err.text, "longer than it need be"));
+    assert_int_equal(decode_changed(large, sizeof large, &err), -EINVAL);
+    assert_non_null(strstr(err.text, "too large"));
+    assert_int_equal(decode_changed(eleven, sizeof eleven, &err), -EINVAL);
+    assert_int_equal(decode_changed(over, sizeof over, &err), -EINVAL);
+    assert_int_equal(decode_changed(cut, sizeof cut, &err), -EINVAL);
+    assert_non_null(strstr(err.text, "too early"));
 }
 
 static void many_facts_are_read_as_far_as_they_go(void **state)
@@ -209,13 +284,13 @@ static void many_facts_are_read_as_far_as_they_go(void **state)
     assert_int_equal(count, 0);
     long first = gr_event_decode_many(many, size, &room, events, 1, &count, &err);
     assert_int_equal(count, 1);
-    many[first + 4] = 200; // a wrong one behind a good one
+    many[first + 4] = 100; // a wrong one behind a good one
     assert_int_equal(gr_event_decode_many(many, size, &room, events, 64, &count, &err), first);
     assert_int_equal(count, 1);
     assert_int_equal(
         gr_event_decode_many(many + first, size - (size_t)first, &room, events, 64, &count, &err),
         -EINVAL);
-    assert_non_null(strstr(err.text, "type 200"));
+    assert_non_null(strstr(err.text, "type 100"));
 }
 
 static void a_cut_fact_is_not_whole_yet(void **state)
@@ -248,11 +323,11 @@ static void an_unknown_type_or_version_is_named(void **state)
     struct gr_event back = {0};
     struct gr_err err = {0};
     long size = gr_event_encode(&event, bytes, sizeof bytes);
-    bytes[4] = 200;
+    bytes[4] = 100;
     assert_int_equal(gr_event_decode(bytes, (size_t)size, &room, &back, &err), -EINVAL);
-    assert_non_null(strstr(err.text, "type 200"));
+    assert_non_null(strstr(err.text, "type 100"));
     bytes[4] = GR_JOB_DROPPED;
-    bytes[6] = 9;
+    bytes[5] = 9;
     assert_int_equal(gr_event_decode(bytes, (size_t)size, &room, &back, &err), -EINVAL);
     assert_non_null(strstr(err.text, "version 9"));
 }
@@ -263,7 +338,7 @@ static void lists_beyond_their_limit_and_leftovers_are_refused(void **state)
     struct gr_event event = example(GR_ROOM_RESERVED);
     struct gr_event back = {0};
     struct gr_err err = {0};
-    long size = gr_event_encode(&event, bytes, sizeof bytes);
+    long size = gr_event_encode_fixed(&event, bytes, sizeof bytes);
     memset(bytes + 36 + 16, 0xff, 4); // the count of pieces
     assert_int_equal(gr_event_decode(bytes, (size_t)size, &room, &back, &err), -EINVAL);
     event.piece_count = 0;
@@ -279,6 +354,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_type_survives_the_way_there_and_back),
+        cmocka_unit_test(the_bytes_of_both_forms_are_these),
+        cmocka_unit_test(a_number_has_one_way_to_be_written),
         cmocka_unit_test(many_facts_are_read_as_far_as_they_go),
         cmocka_unit_test(a_cut_fact_is_not_whole_yet),
         cmocka_unit_test(too_little_room_is_told),

@@ -104,9 +104,9 @@ void gr_commit_fact(struct gr_commit *commit, const struct gr_event *event)
 {
     assert(commit != NULL && event != NULL);
     struct group *group = commit->gathering;
-    size_t guess = 512 + 16 * (size_t)event->piece_count;
+    size_t guess = 512 + 24 * (size_t)event->piece_count;
     guess += 64 * (size_t)event->item_count + 16 * (size_t)event->edge_count +
-             (event->mask != NULL ? sizeof *event->mask : 0);
+             (event->mask != NULL ? 2 * sizeof *event->mask : 0);
     if (!reserve(commit, &group->payload, guess)) {
         return;
     }

@@ -8,8 +8,10 @@
 #include "daemon/serve.h"
 #include "journal/disk.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -301,6 +303,55 @@ static double cpu_s(clockid_t clock)
     return (double)used.tv_sec + (double)used.tv_nsec / 1e9;
 }
 
+// Processor time of each thread but the first, by name: those of the journal and the history.
+#define THREADS_MAX 8u
+struct thread_time {
+    char name[32];
+    uint64_t ns;
+};
+
+static unsigned thread_times(struct thread_time ret_times[THREADS_MAX])
+{
+    unsigned count = 0;
+    DIR *tasks = opendir("/proc/self/task");
+    const struct dirent *entry;
+    while (tasks != NULL && count < THREADS_MAX && (entry = readdir(tasks)) != NULL) {
+        static const char *const names[] = {"comm", "schedstat"};
+        struct thread_time *time = &ret_times[count];
+        bool is_read = entry->d_name[0] != '.' && atol(entry->d_name) != getpid();
+        for (unsigned i = 0; i < 2 && is_read; i++) {
+            char path[64];
+            snprintf(path, sizeof path, "/proc/self/task/%.16s/%s", entry->d_name, names[i]);
+            FILE *file = fopen(path, "re");
+            is_read = file != NULL && (i == 0 ? fscanf(file, "%31s", time->name)
+                                              : fscanf(file, "%" SCNu64, &time->ns)) == 1;
+            if (file != NULL) {
+                fclose(file);
+            }
+        }
+        count += is_read;
+    }
+    if (tasks != NULL) {
+        closedir(tasks);
+    }
+    return count;
+}
+
+static void print_threads(const struct thread_time *before, unsigned before_count, double jobs)
+{
+    struct thread_time now[THREADS_MAX];
+    unsigned count = thread_times(now);
+    fprintf(stderr, "# us a job of the other threads:");
+    for (unsigned i = 0; i < count; i++) {
+        uint64_t from_ns = 0;
+        for (unsigned b = 0; b < before_count; b++) {
+            from_ns = strcmp(before[b].name, now[i].name) == 0 ? before[b].ns : from_ns;
+        }
+        fprintf(stderr, " %s %.2f", now[i].name, (double)(now[i].ns - from_ns) / 1e3 / jobs);
+    }
+    fprintf(stderr, "\n");
+}
+
 static int submit_run(void *context, double *ret_values, struct gr_err *err)
 {
     struct work *work = context;
@@ -308,6 +359,8 @@ static int submit_run(void *context, double *ret_values, struct gr_err *err)
     double slice_s = gr_bench_is_long() ? 6 : 1;
     work->groups = work->group_bytes = work->payload_bytes = 0;
     uint64_t before = pool->ended_total[GR_OUTCOME_DONE];
+    struct thread_time threads[THREADS_MAX];
+    unsigned thread_count = thread_times(threads);
     double thread_s = cpu_s(CLOCK_THREAD_CPUTIME_ID);
     double all_s = cpu_s(CLOCK_PROCESS_CPUTIME_ID);
     double begin = gr_bench_now_s();
@@ -322,6 +375,7 @@ static int submit_run(void *context, double *ret_values, struct gr_err *err)
     }
     thread_s = cpu_s(CLOCK_THREAD_CPUTIME_ID) - thread_s;
     all_s = cpu_s(CLOCK_PROCESS_CPUTIME_ID) - all_s;
+    print_threads(threads, thread_count, jobs);
     double groups = (double)work->groups;
     double jobs_per_group = jobs / groups;
     double whole = 0;
