@@ -79,5 +79,25 @@ def a_refused_submission_adds_no_user():
         assert pool.sequence() > before
 
 
+def a_declaration_for_which_there_is_no_room_changes_nothing():
+    with Pool("--max-organisations", "4") as pool:
+        before = pool.sequence()
+        many = [{"name": f"lab{number}"} for number in range(5)]
+        few = many[:2]
+        users = [{"name": f"uid-{60000 + number}", "organisation": "lab0"}
+                 for number in range(70000)]
+        for declared, field in (({"organisations": many}, "organisations"),
+                                ({"organisations": few, "users": users}, "users"),
+                                ({"organisations": [*few, few[0]]}, "name"),
+                                ({"organisations": few, "users": [users[0], users[0]]}, "users")):
+            for query in ("?dry_run=true", ""):
+                reply = pool.ask("POST", "/v1/apply" + query, declared)
+                assert reply.status == 422 and reply.error["field"] == field, reply
+        assert pool.sequence() == before
+        reply = pool.ask("POST", "/v1/apply", {"organisations": few, "users": users[:2]})
+        assert reply.status == 200 and len(reply.json()["changed"]) == 4, reply
+        assert len(pool.ask("POST", "/v1/apply", {"organisations": many[2:4]}).error) > 0
+
+
 if __name__ == "__main__":
     sys.exit(main(cases_of(globals()), sys.argv[1:]))
