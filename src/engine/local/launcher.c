@@ -2,14 +2,15 @@
 #include "engine/local/launcher.h"
 
 #include "base/clock.h"
+#include "engine/local/environment.h"
 #include "engine/local/keeper.h"
 #include "engine/local/launcher_parts.h"
 
+#include "device/isolation.h"
+
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <linux/keyctl.h>
-#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -452,11 +453,20 @@ static void process_set(struct launcher *launcher)
         (void)close(fd);
     }
     (void)syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
-    // Loads the name services once, for all keepers.
-    gid_t groups[1];
-    int count = 1;
-    const struct passwd *self = getpwuid(geteuid());
-    (void)getgrouplist(self != NULL ? self->pw_name : "nobody", getegid(), groups, &count);
+}
+
+// Does once what each keeper does: then the table of the vendors' variables is read, and what the C
+// library binds late is bound, in all of them. What fails here fails in a keeper, who says why.
+static void rehearse(void)
+{
+    struct gr_isolation_list list = {0};
+    struct gr_environment environment = {0};
+    if (gr_isolation_environment(NULL, 0, GR_ISOLATION_OWN, &list, NULL) == 0 && list.count > 0) {
+        (void)gr_environment_put(&environment, list.items[0]);
+    }
+    (void)gr_environment_set(&environment, "GRANARY_JOB_ID", "%llu", 1ULL);
+    gr_environment_done(&environment);
+    gr_isolation_list_done(&list);
 }
 
 // Loads the device program that all tasks without devices share. Without it each loads its own.
@@ -498,6 +508,7 @@ static int launcher_init(struct launcher *launcher, const char *dir, struct gr_e
     }
     gr_cgroup_means_find(launcher->dir, &launcher->means);
     program_load(launcher);
+    rehearse();
     code = gr_launcher_epoch_read(launcher, err);
     code = code != 0 ? code : gr_record_boot_read(launcher->boot, err);
     code = code != 0 ? code : gr_launcher_table_init(&launcher->table, err);
