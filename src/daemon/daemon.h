@@ -7,6 +7,7 @@
 #include "daemon/http.h"
 #include "daemon/identity.h"
 #include "daemon/pool.h"
+#include "daemon/verifier.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -25,6 +26,7 @@ struct gr_daemon {
     struct gr_http *http;
     struct gr_identities *identities;
     struct gr_events *events;
+    struct gr_verifier *verifier; // NULL: it could not be started
 
     struct gr_arena *arena;           // for specs that come in; reset for each
     struct gr_log_stream *logs;       // those that follow

@@ -12,21 +12,50 @@
 
 static const char *const no_names[] = {NULL};
 
+// How far the journal has been verified.
+static json_t *view_verified(const struct gr_verified *verified)
+{
+    json_t *object = json_object();
+    int rc = gr_json_set_text(object, "state", gr_slice_of(gr_verified_name(verified)));
+    rc |= gr_json_set_int(object, "at", (int64_t)verified->at);
+    rc |= gr_json_set_int(object, "last", (int64_t)verified->last);
+    rc |= gr_json_set_text(object, "problem", gr_slice_of(verified->text));
+    if (rc != 0) {
+        json_decref(object);
+        return NULL;
+    }
+    return object;
+}
+
 void gr_route_pool(void *context, struct gr_http_request *request)
 {
     struct gr_daemon *daemon = context;
-    if (!gr_daemon_query_is_wrong(request, no_names)) {
-        gr_daemon_reply(daemon, request, 200, gr_view_pool(daemon->pool));
+    if (gr_daemon_query_is_wrong(request, no_names)) {
+        return;
     }
+    json_t *object = gr_view_pool(daemon->pool);
+    json_t *verified = view_verified(gr_verifier_get(daemon->verifier));
+    if (object != NULL && gr_json_set(json_object_get(object, "journal"), "verified", verified)) {
+        json_decref(object);
+        object = NULL;
+    } else if (object == NULL) {
+        json_decref(verified);
+    }
+    gr_daemon_reply(daemon, request, 200, object);
 }
 
 void gr_route_health(void *context, struct gr_http_request *request)
 {
     struct gr_daemon *daemon = context;
     bool is_full = gr_commit_is_full(daemon->pool->commit);
-    gr_http_reply(request, is_full ? 503 : 200, "application/json",
-                  gr_slice_of(is_full ? "{\"ok\":false,\"why\":\"the disk of the journal is full\"}"
-                                      : "{\"ok\":true}"));
+    bool is_damaged = gr_verifier_get(daemon->verifier)->state == GR_VERIFIED_DAMAGED;
+    const char *text = "{\"ok\":true}";
+    if (is_full) {
+        text = "{\"ok\":false,\"why\":\"the disk of the journal is full\"}";
+    } else if (is_damaged) {
+        text = "{\"ok\":true,\"degraded\":true,\"why\":\"the journal is damaged\"}";
+    }
+    gr_http_reply(request, is_full ? 503 : 200, "application/json", gr_slice_of(text));
 }
 
 void gr_route_whoami(void *context, struct gr_http_request *request)
@@ -283,6 +312,16 @@ static void write_pool(FILE *out, const struct gr_daemon *daemon)
     fprintf(out, "granary_journal_waiting_bytes %zu\n", gr_commit_bytes(pool->commit));
     family(out, "granary_journal_full", "gauge", "", "1 while the disk of the journal is full");
     fprintf(out, "granary_journal_full %d\n", gr_commit_is_full(pool->commit));
+    const struct gr_verified *verified = gr_verifier_get(daemon->verifier);
+    family(out, "granary_journal_verified_sequence", "gauge", "",
+           "Sequence up to which the journal was verified since the start");
+    fprintf(out, "granary_journal_verified_sequence %" PRIu64 "\n", verified->at);
+    family(out, "granary_journal_damaged", "gauge", "",
+           "1 if verifying found the journal damaged; `granary pool` says where");
+    fprintf(out, "granary_journal_damaged %d\n", verified->state == GR_VERIFIED_DAMAGED);
+    family(out, "granary_journal_unverified", "gauge", "",
+           "1 if the journal could not be verified; `granary pool` says why");
+    fprintf(out, "granary_journal_unverified %d\n", verified->state == GR_VERIFIED_FAILED);
     family(out, "granary_history_sequence", "gauge", "",
            "Sequence up to which the table of ended jobs is complete");
     fprintf(out, "granary_history_sequence %" PRIu64 "\n", gr_history_upto(pool->history));

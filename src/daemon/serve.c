@@ -41,7 +41,8 @@ struct serve {
     size_t check_bytes;
     pid_t snapshot_pid; // the child that makes one; 0: none
     uint64_t snapshot_of;
-    int64_t ending_ms; // monotonic, when the end began; 0: it did not
+    int64_t ending_ms;      // monotonic, when the end began; 0: it did not
+    bool was_clock_doubted; // as was said last
 };
 
 struct gr_serve_config gr_serve_default(void)
@@ -181,6 +182,23 @@ static void check_take(struct serve *serve)
     gr_route_engines_ready(daemon);
 }
 
+// --- the journal as a whole: verified by a child, once we serve
+
+static void verifier_hear(struct serve *serve)
+{
+    struct gr_verifier *verifier = serve->daemon.verifier;
+    if (verifier == NULL || !gr_verifier_hear(verifier)) {
+        return;
+    }
+    const struct gr_verified *verified = gr_verifier_get(verifier);
+    if (verified->state == GR_VERIFIED_DAMAGED) {
+        fprintf(stderr, "granary serve: DAMAGE: %s\n", verified->text);
+    } else if (verified->state == GR_VERIFIED_FAILED) {
+        fprintf(stderr, "granary serve: the journal could not be verified: %s\n", verified->text);
+    }
+    fflush(stderr);
+}
+
 // --- ending
 
 static void stop_all_jobs(struct gr_pool *pool)
@@ -235,6 +253,22 @@ static void take_signals(struct serve *serve)
 
 // --- the loop
 
+// To the log, when this machine's clock begins or ceases to be believed.
+static void say_clock(struct serve *serve)
+{
+    const struct gr_pool *pool = serve->daemon.pool;
+    if (pool->clock.is_doubted == serve->was_clock_doubted) {
+        return;
+    }
+    serve->was_clock_doubted = pool->clock.is_doubted;
+    fprintf(
+        stderr,
+        serve->was_clock_doubted
+            ? "granary serve: this machine's clock is more than an hour from the pool's time and "
+              "not believed; set it right, or start again with --believe-clock\n"
+            : "granary serve: this machine's clock is believed again\n");
+}
+
 static int run(struct serve *serve, struct gr_err *err)
 {
     struct gr_daemon *daemon = &serve->daemon;
@@ -250,6 +284,9 @@ static int run(struct serve *serve, struct gr_err *err)
                 take_signals(serve);
             } else if (serve->check_fd >= 0 && events[i].data.fd == serve->check_fd) {
                 check_take(serve);
+            } else if (daemon->verifier != NULL &&
+                       events[i].data.fd == gr_verifier_fd(daemon->verifier)) {
+                verifier_hear(serve);
             }
         }
         int http_ms = gr_http_run(daemon->http);
@@ -258,6 +295,7 @@ static int run(struct serve *serve, struct gr_err *err)
         if (rc != 0) {
             return rc;
         }
+        say_clock(serve);
         gr_route_submit_resume(daemon);
         gr_events_wake(daemon->events);
         wait_ms = http_ms >= 0 && http_ms < wait_ms ? http_ms : wait_ms;
@@ -369,6 +407,9 @@ static int open_all(struct serve *serve, struct gr_err *err)
     if (rc == 0 && serve->check_fd >= 0) {
         rc = gr_pace_watch(pace, serve->check_fd, false, err);
     }
+    if (rc == 0 && daemon->verifier != NULL) {
+        rc = gr_pace_watch(pace, gr_verifier_fd(daemon->verifier), false, err);
+    }
     rc = rc != 0 ? rc : gr_pace_watch(pace, gr_http_fd(daemon->http), true, err);
     rc = rc != 0 ? rc : gr_pace_watch(pace, gr_journal_fd(daemon->pool->journal), false, err);
     if (rc == 0 && daemon->pool->engine != NULL) {
@@ -389,6 +430,7 @@ static void close_all(struct serve *serve)
     gr_http_close(daemon->http); // ends streams and requests: their data goes first
     gr_events_close(daemon->events);
     gr_identities_close(daemon->identities);
+    gr_verifier_close(daemon->verifier);
     gr_pool_free(pool);
     gr_arena_done(&serve->arena);
     free(daemon->paused);
@@ -486,6 +528,8 @@ static int serve_here(const struct gr_serve_config *config, int ready_fd, struct
         if (config->pool.has_engine) {
             check_begin(serve);
         }
+        // Without it the daemon serves, and says that nothing was verified.
+        (void)gr_verifier_open(serve->dir.path, &serve->daemon.verifier, NULL);
         block_signals();
         rc = open_all(serve, err);
     }
@@ -498,6 +542,9 @@ static int serve_here(const struct gr_serve_config *config, int ready_fd, struct
             ssize_t written = write(ready_fd, "1", 1);
             (void)written;
             close(ready_fd);
+        }
+        if (serve->daemon.verifier != NULL) {
+            gr_verifier_begin(serve->daemon.verifier);
         }
         rc = run(serve, err);
         if (rc != 0) {

@@ -234,6 +234,42 @@ def _changed(content, place):
     return content[:place] + bytes([content[place] ^ 0x40]) + content[place + 1:]
 
 
+def _verified(pool):
+    return pool.get("/v1/pool")["journal"]["verified"]
+
+
+def damage_before_the_newest_snapshot_is_found_after_the_start_and_told_loudly():
+    with Pool() as pool:
+        _work(pool)
+        last = pool.sequence()
+        pool.end()
+        pool.start()
+        until(lambda: _verified(pool)["state"] == "good")
+        assert _verified(pool)["at"] >= last and _verified(pool)["problem"] == ""
+        assert pool.get("/v1/health") == {"ok": True}
+        pool.end()
+        pool.journal("snapshot")
+        path = pool.state + "/journal/journal.db"
+        good = _bytes(path)
+        db = sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True)
+        rows = [payload for payload, in db.execute("SELECT payload FROM groups ORDER BY last")]
+        db.close()
+        place = next(good.find(payload) for payload in rows[3:] if good.count(payload) == 1)
+        _put(path, _changed(good, place))
+        pool.start()
+        until(lambda: _verified(pool)["state"] not in ("not-begun", "running"))
+        verified = _verified(pool)
+        assert verified["state"] == "damaged" and "damaged at sequence" in verified["problem"], verified
+        health = pool.get("/v1/health")
+        assert health["ok"] and health["degraded"] and "damaged" in health["why"], health
+        assert "\ngranary_journal_damaged 1\n" in pool.ask("GET", "/metrics").body.decode()
+        with open(pool.log_path) as file:
+            assert "DAMAGE: " + verified["problem"] in file.read()
+        code, out, _ = pool("pool")
+        assert code == 0 and "damaged at sequence" in " ".join(out.split()), out
+        assert pool.run()["state"] == "done"  # it goes on
+
+
 def a_journal_that_ends_before_its_head_stops_the_start():
     with Pool() as pool:
         _work(pool)
