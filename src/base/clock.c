@@ -20,13 +20,23 @@ int64_t gr_clock_ms(void)
     return gr_clock_ns() / 1000000;
 }
 
-int64_t gr_clock_wall_ms(void)
+static int64_t read_ms(clockid_t clock)
 {
     struct timespec now;
-    int rc = clock_gettime(CLOCK_REALTIME, &now);
+    int rc = clock_gettime(clock, &now);
     assert(rc == 0);
     (void)rc;
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+int64_t gr_clock_boot_ms(void)
+{
+    return read_ms(CLOCK_BOOTTIME);
+}
+
+int64_t gr_clock_wall_ms(void)
+{
+    return read_ms(CLOCK_REALTIME);
 }
 
 void gr_clock_after(int64_t ms, struct timespec *ret_at)

@@ -10,6 +10,9 @@
 int64_t gr_clock_ns(void);
 // The same clock in milliseconds, rounded down.
 int64_t gr_clock_ms(void);
+// As gr_clock_ms, by CLOCK_BOOTTIME: it goes on while the machine sleeps, and starts at another
+// number.
+int64_t gr_clock_boot_ms(void);
 // Milliseconds since 1970 UTC (CLOCK_REALTIME), rounded down: may jump either way when the clock is
 // set. Never fails, never blocks.
 int64_t gr_clock_wall_ms(void);

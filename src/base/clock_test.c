@@ -17,6 +17,8 @@ static void the_clock_of_spans_never_goes_back(void **state)
         assert_true(now_ns >= last_ns);
         last_ns = now_ns;
     }
+    int64_t boot_ms = gr_clock_boot_ms();
+    assert_true(boot_ms >= gr_clock_ms() - 1000 && gr_clock_boot_ms() >= boot_ms);
     int64_t now_ms = gr_clock_ms();
     assert_true(now_ms >= last_ns / 1000000 && now_ms <= gr_clock_ns() / 1000000);
 }

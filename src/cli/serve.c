@@ -23,7 +23,8 @@ struct serve_options {
     const char *state, *socket, *listen, *pretend, *policy, *checks;
     struct gr_options_list hosts;
     size_t queue;
-    bool in_background, ends, shows_routes, is_quiet, has_no_engine, stops_jobs, is_dry;
+    bool in_background, ends, shows_routes, is_quiet, has_no_engine, believes_clock, stops_jobs,
+        is_dry;
     int64_t jobs, nodes, org_jobs, snapshot_every, idle_s, idle_stop_s, grace_s, journal_mib,
         pieces, orgs;
     int64_t drained_percent;
@@ -112,6 +113,7 @@ static void configure(const struct serve_options *options, const char **hosts,
     config->hosts = options->hosts.count == 0 ? NULL : hosts;
     pool->pretend = options->pretend;
     pool->checks = options->checks;
+    pool->believes_clock = options->believes_clock;
     pool->has_engine = !options->has_no_engine;
     pool->core.policy = options->policy;
     pool->core.order = options->queue == 0 ? GR_ORDER_BACKFILL : GR_ORDER_FIFO;
@@ -308,6 +310,10 @@ static size_t add_others(struct serve_options *options, struct gr_option *table,
          .type = GR_OPTION_FLAG,
          .store = &options->has_no_engine,
          .help = "Start nothing on this machine: for looking at a restored copy."},
+        {.name = "believe-clock",
+         .type = GR_OPTION_FLAG,
+         .store = &options->believes_clock,
+         .help = "This machine's clock is right, though the last fact is more than 30 days old."},
         {.name = "routes",
          .type = GR_OPTION_FLAG,
          .store = &options->shows_routes,

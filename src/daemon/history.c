@@ -5,6 +5,7 @@
 // the caller's alone, so adding one takes no lock.
 #include "daemon/history.h"
 
+#include "base/clock.h"
 #include "daemon/history_table.h"
 
 #include <assert.h>
@@ -34,6 +35,7 @@ struct row {
 struct gr_history {
     struct gr_history_table *table;
     uint32_t keep_days;
+    _Atomic int64_t now_ms; // the pool's time, as told last
     pthread_t thread;
     bool has_thread;
     // Rows are counted from 0 for ever; row n is in blocks[n / BLOCK_ROWS % BLOCKS].
@@ -79,17 +81,18 @@ static void set_problem(struct gr_history *history, const struct gr_err *err)
 // Removes old rows, some thousand rows further each time.
 static void prune(struct gr_history *history)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    if (history->keep_days == 0 || (history->prune_after == 0 && now.tv_sec < history->prune_at)) {
+    int64_t now_s = gr_clock_ms() / 1000;
+    if (history->keep_days == 0 || (history->prune_after == 0 && now_s < history->prune_at) ||
+        atomic_load(&history->now_ms) == 0) {
         return;
     }
-    int64_t before_ms = ((int64_t)time(NULL) - (int64_t)history->keep_days * 86400) * 1000;
+    // By the pool's time: a machine's clock that was set far ahead removes nothing.
+    int64_t before_ms = atomic_load(&history->now_ms) - (int64_t)history->keep_days * 86400000;
     struct gr_err err;
     if (gr_history_table_prune(history->table, before_ms, &history->prune_after, &err) != 0) {
         set_problem(history, &err);
     }
-    history->prune_at = now.tv_sec + PRUNE_SECONDS;
+    history->prune_at = now_s + PRUNE_SECONDS;
 }
 
 // What the writer does next.
@@ -123,10 +126,7 @@ static struct batch take_rows(struct gr_history *history, uint64_t ready, uint64
 static void wait_for_rows(struct gr_history *history)
 {
     struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += GATHER_MS * 1000000L;
-    until.tv_sec += until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
+    gr_clock_after(GATHER_MS, &until);
     int rc = 0;
     while (rc == 0 && !history->ends && !history->is_due) {
         // By a clock that does not jump: one that is set back must not hold up the table.
@@ -278,6 +278,11 @@ bool gr_history_add(struct gr_history *history, uint64_t sequence, const struct 
     row->sequence = sequence;
     gr_ended_copy(&row->ended, ended);
     return true;
+}
+
+void gr_history_now(struct gr_history *history, int64_t now_ms)
+{
+    atomic_store(&history->now_ms, now_ms);
 }
 
 void gr_history_told(struct gr_history *history, uint64_t sequence)

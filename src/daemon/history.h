@@ -15,11 +15,14 @@
 
 struct gr_history; // opaque; has a thread that writes
 
-// Opens or makes DIR/history. Rows older than `keep_days` are removed now and then; 0: never.
+// Opens or makes DIR/history. Rows older than `keep_days` are removed now and then, by the time that
+// gr_history_now told, and not before it did; 0: never.
 int gr_history_open(const char *dir, uint32_t keep_days, struct gr_history **ret_history,
                     struct gr_err *err);
 // Writes what is left, ends the thread. NULL is allowed.
 void gr_history_close(struct gr_history *history);
+// Tells what time it is to the pool, Unix milliseconds. Cheap.
+void gr_history_now(struct gr_history *history, int64_t now_ms);
 // Tells of a job that ended with fact `sequence`, later than those told before. It is copied now,
 // and written once gr_history_told says that its fact is durable. False: no memory, or too much
 // waits; then gr_history_upto stops before this fact until the next start.

@@ -247,6 +247,7 @@ static void old_rows_go_and_new_ones_stay(void **state)
 {
     (void)state;
     struct gr_history *history = open_history(1);
+    gr_history_now(history, (int64_t)time(NULL) * 1000);
     struct gr_ended old = ended_of(1);
     struct gr_ended found;
     old.ended_ms -= INT64_C(86400000) + 60000;

@@ -13,12 +13,9 @@
 
 int64_t gr_pool_now(const struct gr_pool *pool)
 {
-    int64_t now_ms;
-    if (pool->config.clock_ms != NULL) {
-        now_ms = pool->config.clock_ms(pool->config.clock_context);
-    } else {
-        now_ms = gr_clock_wall_ms();
-    }
+    int64_t now_ms = pool->config.clock_ms != NULL
+                         ? pool->config.clock_ms(pool->config.clock_context)
+                         : gr_pool_clock_now(&pool->clock, gr_clock_wall_ms(), gr_clock_boot_ms());
     int64_t last_ms = gr_core_now(pool->core);
     return now_ms > last_ms ? now_ms : last_ms; // a clock that was set back stands still
 }
@@ -254,6 +251,8 @@ int gr_pool_open(const struct gr_pool_config *config, const struct gr_state_dir 
     rc = rc != 0 ? rc : open_journal(pool, &start, err);
     rc = rc != 0 ? rc : gr_commit_open(pool->journal, &watcher, &pool->commit, err);
     if (rc == 0) {
+        gr_pool_clock_init(&pool->clock, gr_clock_wall_ms(), gr_clock_boot_ms(),
+                           gr_core_now(pool->core), config->believes_clock);
         pool->started_ms = gr_pool_now(pool);
         begin_epoch(pool);
         rc = gr_pool_enrol(pool, err);
@@ -336,6 +335,8 @@ unsigned gr_pool_refuses(const struct gr_pool *pool, const char **ret_code, cons
 int gr_pool_run(struct gr_pool *pool, int *ret_wait_ms, struct gr_err *err)
 {
     assert(pool != NULL && ret_wait_ms != NULL);
+    (void)gr_pool_clock_turn(&pool->clock, gr_clock_wall_ms(), gr_clock_boot_ms());
+    gr_history_now(pool->history, gr_pool_now(pool));
     int rc = gr_commit_run(pool->commit, err);
     if (rc != 0 && rc != -ENOSPC) {
         return rc;

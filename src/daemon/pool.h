@@ -11,6 +11,7 @@
 #include "daemon/commit.h"
 #include "daemon/ended.h"
 #include "daemon/history.h"
+#include "daemon/pool_clock.h"
 #include "daemon/recover.h"
 #include "daemon/specs.h"
 #include "daemon/state_dir.h"
@@ -48,7 +49,8 @@ struct gr_pool_config {
     struct gr_engine *engine; // instead of this machine's own, for simulations; borrowed; or NULL
     int64_t (*clock_ms)(void *context); // instead of the system's clock, for simulations; or NULL
     void *clock_context;                // handed to it
-    bool has_engine; // false: nothing is started here (benchmarks, restored copies)
+    bool believes_clock; // at the start, however far ahead of the last fact the machine's clock is
+    bool has_engine;     // false: nothing is started here (benchmarks, restored copies)
 };
 
 // A node of this machine, by its number in the core.
@@ -158,6 +160,7 @@ struct gr_pool {
     uint8_t *order_bytes;             // scratch for specs, GR_SPEC_BYTES_MAX
     struct gr_pool_start *start;      // scratch for orders to start; pool_run.c
     uint32_t site_here, site_pretend; // numbers; UINT32_MAX: not there
+    struct gr_pool_clock clock;       // the pool's time, unless config.clock_ms gives it
     int64_t started_ms;               // Unix time of this start
     uint64_t snapshot_at;             // sequence of the newest snapshot that was asked for
     bool wants_schedule;              // room or demand changed since the last pass
@@ -240,8 +243,8 @@ bool gr_pool_submit(struct gr_pool *pool, const struct gr_spec *spec, const uint
                     struct gr_pool_submitted *ret_submitted, struct gr_pool_refusal *ret_refusal);
 // Whether a submission would be taken, and whether it would start now: for --dry-run. Nothing is
 // changed. On true, *ret_starts says if it would start at once, and *ret_places if it is known
-// where: its pieces are in pool->pieces then. On true without a start *ret_refusal says what it would
-// wait for.
+// where: its pieces are in pool->pieces then. On true without a start *ret_refusal says what it
+// would wait for.
 bool gr_pool_submit_try(struct gr_pool *pool, const struct gr_spec *spec, bool *ret_starts,
                         bool *ret_places, struct gr_pool_refusal *ret_refusal);
 // The answer to a key that was used already. Returns 1 and what it did then; 0: the key is new; -1:

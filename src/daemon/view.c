@@ -323,6 +323,8 @@ json_t *gr_view_pool(struct gr_pool *pool)
     rc |= gr_json_set_int(object, "sequence", (int64_t)gr_core_next_sequence(pool->core) - 1);
     rc |= gr_json_set_text(object, "state_dir", gr_slice_of(pool->dir.path));
     rc |= gr_json_set_int(object, "started_ms", pool->started_ms);
+    rc |= gr_json_set_int(object, "now_ms", gr_pool_now(pool));
+    rc |= gr_json_set_bool(object, "clock_doubted", pool->clock.is_doubted);
     rc |= gr_json_set_text(object, "policy",
                            gr_slice_of(gr_place_policy_name(gr_core_place(pool->core))));
     rc |= gr_json_set_int(jobs, "held", gr_core_held(pool->core));
