@@ -81,6 +81,13 @@ static void show_page(void *context, const json_t *pool, int64_t now_ms,
                      gr_cli_get_text(pool, "version", "?"), gr_client_where(remote->client),
                      gr_cli_span(now_ms - gr_cli_get_int_or(pool, "started_ms", now_ms), span));
     gr_cli_page_put(&page, "state", gr_cli_get_text(pool, "state_dir", ""));
+    if (json_is_true(json_object_get(pool, "clock_doubted"))) {
+        char stamp[GR_CLI_UNIT_SIZE];
+        gr_cli_page_putf(&page, "clock",
+                         "the pool's time is %s: this machine's clock is more than an hour from it "
+                         "and not believed; set it right, or start anew with --believe-clock",
+                         gr_cli_moment(gr_cli_get_int_or(pool, "now_ms", 0), stamp));
+    }
     gr_cli_page_putf(&page, "nodes", "%" PRId64 " up, %" PRId64 " drained, %" PRId64 " broken",
                      count(pool, "nodes", "up"), count(pool, "nodes", "drained"),
                      count(pool, "nodes", "broken"));

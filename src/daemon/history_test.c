@@ -13,6 +13,7 @@ static struct gr_history *open_history(uint32_t days)
 {
     struct gr_history *history;
     fixture_good(gr_history_open(fixture_path("history"), days, &history, &err), &err);
+    gr_history_now(history, (int64_t)time(NULL) * 1000);
     return history;
 }
 
@@ -247,7 +248,6 @@ static void old_rows_go_and_new_ones_stay(void **state)
 {
     (void)state;
     struct gr_history *history = open_history(1);
-    gr_history_now(history, (int64_t)time(NULL) * 1000);
     struct gr_ended old = ended_of(1);
     struct gr_ended found;
     old.ended_ms -= INT64_C(86400000) + 60000;

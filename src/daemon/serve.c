@@ -41,7 +41,8 @@ struct serve {
     size_t check_bytes;
     pid_t snapshot_pid; // the child that makes one; 0: none
     uint64_t snapshot_of;
-    int64_t ending_ms; // monotonic, when the end began; 0: it did not
+    int64_t ending_ms;      // monotonic, when the end began; 0: it did not
+    bool was_clock_doubted; // as was said last
 };
 
 struct gr_serve_config gr_serve_default(void)
@@ -252,6 +253,22 @@ static void take_signals(struct serve *serve)
 
 // --- the loop
 
+// To the log, when this machine's clock begins or ceases to be believed.
+static void say_clock(struct serve *serve)
+{
+    const struct gr_pool *pool = serve->daemon.pool;
+    if (pool->clock.is_doubted == serve->was_clock_doubted) {
+        return;
+    }
+    serve->was_clock_doubted = pool->clock.is_doubted;
+    fprintf(
+        stderr,
+        serve->was_clock_doubted
+            ? "granary serve: this machine's clock is more than an hour from the pool's time and "
+              "not believed; set it right, or start again with --believe-clock\n"
+            : "granary serve: this machine's clock is believed again\n");
+}
+
 static int run(struct serve *serve, struct gr_err *err)
 {
     struct gr_daemon *daemon = &serve->daemon;
@@ -278,6 +295,7 @@ static int run(struct serve *serve, struct gr_err *err)
         if (rc != 0) {
             return rc;
         }
+        say_clock(serve);
         gr_route_submit_resume(daemon);
         gr_events_wake(daemon->events);
         wait_ms = http_ms >= 0 && http_ms < wait_ms ? http_ms : wait_ms;
