@@ -86,6 +86,10 @@ struct gr_ended *gr_ended_ring_add(struct gr_ended_ring *ring, const struct gr_e
         ring->count++;
     }
     gr_ended_copy(&ring->rows[row], ended);
+    // The next row was written long ago: it is fetched while other things are done.
+    for (size_t at = 0; at < offsetof(struct gr_ended, text); at += 64) {
+        __builtin_prefetch((const char *)&ring->rows[ring->next] + at, 1);
+    }
     uint32_t *bucket = bucket_of(ring, ended->id);
     ring->chain[row] = *bucket;
     *bucket = row;

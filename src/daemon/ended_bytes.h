@@ -25,7 +25,7 @@
 
 // The row before; all zero at the head of a list.
 struct gr_ended_before {
-    uint64_t numbers[GR_ENDED_NUMBERS];
+    uint64_t numbers[GR_ENDED_NUMBERS]; // its fields, as listed above
 };
 
 // Writes a row behind `before`, which becomes this row. `sequence` is not kept. Returns the bytes

@@ -7,19 +7,20 @@
 
 // A user who has jobs in the run that is written.
 struct gr_history_seen {
-    uint64_t run; // which one, counted; another: the entry is free
-    uint32_t user;
+    uint64_t run;  // which one, counted; another: the entry is free
+    uint32_t user; // index
 };
 // Entries of the set of them: twice what a run can hold.
 #define GR_HISTORY_SEEN (2 * GR_HISTORY_CHUNK)
 
 // See history_table.h.
 struct gr_history_table {
-    sqlite3 *write_db, *read_db; // of the thread that writes, of the other
-    sqlite3_stmt *add_run, *add_user, *mark, *find;
-    uint64_t run;                 // runs written by this process
-    struct gr_history_seen *seen; // GR_HISTORY_SEEN
-    uint8_t *bytes;               // room for a run
+    sqlite3 *write_db, *read_db;             // of the thread that writes, of the other
+    sqlite3_stmt *add_run, *add_user, *mark; // of write_db
+    sqlite3_stmt *find;                      // of read_db
+    uint64_t run;                            // runs written by this process
+    struct gr_history_seen *seen;            // GR_HISTORY_SEEN
+    uint8_t *bytes;                          // room for a run
 };
 
 // An error of SQLite with what was tried. Returns -EIO.

@@ -21,7 +21,7 @@ struct gr_history_table; // opaque: a connection that writes, one that reads
 
 // A job that is to be written.
 struct gr_history_row {
-    uint64_t id;
+    uint64_t id;                  // the job's
     const struct gr_ended *ended; // borrowed
 };
 

@@ -303,6 +303,9 @@ void gr_pool_free(struct gr_pool *pool)
     free(pool->reported);
     free(pool->orders);
     free(pool->nodes);
+    for (uint32_t i = 0; pool->live != NULL && i < pool->live_size; i++) {
+        free(pool->live[i].text);
+    }
     free(pool->live);
     free(pool->pieces);
     free(pool->room);
@@ -366,6 +369,9 @@ int gr_pool_run(struct gr_pool *pool, int *ret_wait_ms, struct gr_err *err)
 
 // --- what is known of live jobs beside the core
 
+// Bytes of what is said of one.
+#define LIVE_TEXT_MAX 95
+
 static uint32_t live_slot(const struct gr_pool *pool, uint64_t job)
 {
     uint32_t mask = pool->live_size - 1;
@@ -415,6 +421,12 @@ struct gr_live *gr_pool_live_take(struct gr_pool *pool, uint64_t job)
     return live;
 }
 
+void gr_pool_live_say(struct gr_live *live, const char *text)
+{
+    free(live->text);
+    live->text = strndup(text, LIVE_TEXT_MAX);
+}
+
 void gr_pool_live_drop(struct gr_pool *pool, uint64_t job)
 {
     uint32_t mask = pool->live_size - 1;
@@ -423,6 +435,7 @@ void gr_pool_live_drop(struct gr_pool *pool, uint64_t job)
         return;
     }
     pool->live_count--;
+    free(pool->live[hole].text);
     // Those behind move up if their own place is not between the hole and where they are.
     for (uint32_t at = (hole + 1) & mask; pool->live[at].job != 0; at = (at + 1) & mask) {
         uint32_t home =

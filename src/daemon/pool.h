@@ -62,20 +62,24 @@ struct gr_pool_node {
     bool is_by_care; // node checks or health took it out, nobody's hand
 };
 
-// What is known of a live job beside the core; an entry in a hash table.
+// Node checks before the start of an attempt.
+enum gr_live_care { GR_LIVE_CARE_NONE = 0, GR_LIVE_CARE_BEFORE, GR_LIVE_CARE_DONE };
+
+// What is known of a live job beside the core; an entry in a hash table. Looked at several times in
+// each job's life, each time from anywhere in memory: two to a cache line.
 struct gr_live {
-    uint64_t job;     // 0: a free slot
-    uint32_t attempt; // the one that the rest is about
-    bool is_sent;     // the engine has the order to start
-    bool is_known;    // the engine said that it knows the attempt
-    bool is_given_up; // it cannot start, as `text` says; the engine is to keep it from running
-    bool is_unfit;    // given up because its node or device is unfit
-    // Node checks before the start of the attempt.
-    enum { GR_LIVE_CARE_NONE = 0, GR_LIVE_CARE_BEFORE, GR_LIVE_CARE_DONE } care;
-    bool is_idle;    // held-idle, since idle_ms
-    int64_t idle_ms; // Unix time
-    char text[96];   // what the engine said last, or why it was given up; ""
+    uint64_t job;         // 0: a free slot
+    int64_t idle_ms;      // Unix time
+    char *text;           // what the engine said last, or why it was given up; NULL: nothing
+    uint32_t attempt;     // the one that the rest is about
+    bool is_sent : 1;     // the engine has the order to start
+    bool is_known : 1;    // the engine said that it knows the attempt
+    bool is_given_up : 1; // it cannot start, as `text` says; the engine is to keep it from running
+    bool is_unfit : 1;    // given up because its node or device is unfit
+    bool is_idle : 1;     // held-idle, since idle_ms
+    uint8_t care;         // enum gr_live_care
 };
+static_assert(sizeof(struct gr_live) == 32, "two to a cache line");
 
 // An order for the engine that waits to be handed over.
 struct gr_pool_order {
@@ -236,7 +240,8 @@ struct gr_pool_refusal {
     const char *field; // of the spec, or NULL
 };
 
-// Decides a submission. `spec` carries the submitter's uid and gid. `key` may be NULL: 32 bytes,
+// Decides a submission. `spec` carries the submitter's uid and gid, and is as its reader leaves it:
+// gr_spec_wrong has nothing to say, and is not asked again. `key` may be NULL: 32 bytes,
 // the hash of the idempotency key and of the request. Dry: decides and changes nothing. Returns
 // true and what became of it, or false and why not. The reply must wait for gr_commit_then.
 bool gr_pool_submit(struct gr_pool *pool, const struct gr_spec *spec, const uint8_t *key,
@@ -327,5 +332,7 @@ void gr_pool_tick(struct gr_pool *pool);
 void gr_pool_schedule(struct gr_pool *pool);
 // The entry of a live job, added if it is not there; NULL without memory.
 struct gr_live *gr_pool_live_take(struct gr_pool *pool, uint64_t job);
+// Keeps a copy of what is to be said of a live job; without memory nothing is.
+void gr_pool_live_say(struct gr_live *live, const char *text);
 // Forgets an entry. No entry is no error.
 void gr_pool_live_drop(struct gr_pool *pool, uint64_t job);

@@ -169,16 +169,17 @@ static void end_unstarted(struct gr_pool *pool, const struct gr_job *job, const 
 {
     const struct gr_live *live = gr_pool_live_find(pool, job->id);
     struct gr_ending ending = {.outcome = GR_OUTCOME_NOT_STARTED};
-    char why[sizeof live->text];
+    char *why = NULL;
     if (live != NULL && live->attempt == job->attempt && live->is_given_up) {
         ending.outcome = live->is_unfit ? GR_OUTCOME_NODE : GR_OUTCOME_NOT_STARTED;
-        memcpy(why, live->text, sizeof why); // the entry goes before the text is used
-        text = why;
+        why = live->text == NULL ? NULL : strdup(live->text); // the entry goes before it is used
+        text = why == NULL ? "" : why;
     }
     if (job->stop_why == GR_STOP_BY_USER) {
         ending.outcome = GR_OUTCOME_STOPPED;
     }
     end_attempt(pool, job, gr_pool_now(pool), &ending, text);
+    free(why);
 }
 
 // An attempt that cannot or must not start. An order to start it may have arrived all the same,
@@ -194,7 +195,7 @@ static void give_up(struct gr_pool *pool, const struct gr_job *job, bool is_unfi
     live->is_given_up = true;
     live->is_unfit = is_unfit;
     live->care = GR_LIVE_CARE_NONE;
-    snprintf(live->text, sizeof live->text, "%.*s", (int)sizeof live->text - 1, text);
+    gr_pool_live_say(live, text);
     gr_pool_order_then(pool, GR_POOL_ORDER_KILL, job->id, job->attempt);
 }
 
@@ -430,8 +431,8 @@ static void hear_idle(struct gr_pool *pool, const struct gr_engine_report *repor
     }
     live->is_idle = true;
     live->idle_ms = report->since_ms;
-    snprintf(live->text, sizeof live->text, "%.*s", (int)sizeof live->text - 1,
-             report->text[0] == '\0' ? "held-idle: its processes use no cpu" : report->text);
+    gr_pool_live_say(live, report->text[0] == '\0' ? "held-idle: its processes use no cpu"
+                                                   : report->text);
     int64_t most_ms = pool->config.idle_stop_ms;
     struct gr_timer timer = {.at_ms = report->since_ms + most_ms,
                              .job = job->id,

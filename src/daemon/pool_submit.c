@@ -311,12 +311,6 @@ static bool prepare(struct gr_pool *pool, const struct gr_spec *spec, uint32_t o
                     struct gr_submission *ret_submission,
                     struct gr_edge ret_edges[GR_SPEC_AFTER_MAX], struct gr_pool_refusal *ret)
 {
-    const char *why;
-    const char *field = gr_spec_wrong(spec, &why);
-    if (field != NULL) {
-        return refuse(ret, 422, "bad-spec", field, "docs/formats/job.md lists all fields", "%s: %s",
-                      field, why);
-    }
     if (geteuid() != 0 && spec->uid != geteuid() && pool->engine != NULL) {
         return refuse(ret, 403, "forbidden", NULL, "let root run the pool's daemon",
                       "this pool's daemon is not root: it runs only jobs of user %u",

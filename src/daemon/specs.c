@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 // The table: jobs with ids near each other are near each other in it. A job in four facts or a job
 // a fact, it has a place for half a million before one takes the place of another, more than specs
@@ -40,13 +41,28 @@ struct gr_specs {
     struct place places[BUCKETS][WAYS];
 };
 
+// In huge pages if it is large enough and the system has them: an eighth of a job's time were page
+// faults until the ring had come round once.
+static uint8_t *make_ring(size_t size)
+{
+    size_t huge = (size_t)2 << 20;
+    if (size % huge != 0) {
+        return malloc(size);
+    }
+    uint8_t *ring = aligned_alloc(huge, size);
+    if (ring != NULL) {
+        (void)madvise(ring, size, MADV_HUGEPAGE);
+    }
+    return ring;
+}
+
 int gr_specs_open(const char *dir, size_t most_bytes, struct gr_specs **ret_specs,
                   struct gr_err *err)
 {
     assert(dir != NULL && most_bytes > 0 && ret_specs != NULL);
     struct gr_specs *specs = calloc(1, sizeof *specs);
     char *copy = strdup(dir);
-    uint8_t *ring = malloc(most_bytes);
+    uint8_t *ring = make_ring(most_bytes);
     if (specs == NULL || copy == NULL || ring == NULL) {
         free(specs);
         free(copy);

@@ -210,7 +210,7 @@ static int set_idle(json_t *object, const struct gr_pool *pool, uint64_t job)
     }
     json_t *idle = json_object();
     int rc = gr_json_set_int(idle, "since_ms", live->idle_ms);
-    rc |= gr_json_set_text(idle, "text", gr_slice_of(live->text));
+    rc |= gr_json_set_text(idle, "text", gr_slice_of(live->text == NULL ? "" : live->text));
     return rc | gr_json_set(object, "held_idle", idle);
 }
 
