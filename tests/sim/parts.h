@@ -56,6 +56,17 @@ bool drive_agreed(struct drive *drive, const struct gr_event *event);
 // Applies a fact that must be allowed, everywhere, and compares.
 void drive_apply(struct drive *drive, const struct gr_event *event);
 
+// --- drive_checks.c
+
+// The index and the scan find the same place.
+void drive_index_compare(struct drive *drive);
+// The copy agrees with the core, and is made anew: cloned, or saved and loaded.
+void drive_copy_renew(struct drive *drive);
+// The auditor has nothing to say.
+void drive_audit(struct drive *drive);
+// The recorded facts, from the beginning, give the same state.
+void drive_history_replay(struct drive *drive);
+
 // --- make.c: random things
 
 // Arrays of a random fact.
