@@ -13,9 +13,12 @@
 
 int64_t gr_pool_now(const struct gr_pool *pool)
 {
-    int64_t now_ms = pool->config.clock_ms != NULL
-                         ? pool->config.clock_ms(pool->config.clock_context)
-                         : gr_pool_clock_now(&pool->clock, gr_clock_wall_ms(), gr_clock_boot_ms());
+    int64_t now_ms = pool->heard_ms;
+    if (now_ms == 0 && pool->config.clock_ms != NULL) {
+        now_ms = pool->config.clock_ms(pool->config.clock_context);
+    } else if (now_ms == 0) {
+        now_ms = gr_pool_clock_now(&pool->clock, gr_clock_wall_ms(), gr_clock_boot_ms());
+    }
     int64_t last_ms = gr_core_now(pool->core);
     return now_ms > last_ms ? now_ms : last_ms; // a clock that was set back stands still
 }

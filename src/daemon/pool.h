@@ -165,6 +165,7 @@ struct gr_pool {
     struct gr_pool_start *start;      // scratch for orders to start; pool_run.c
     uint32_t site_here, site_pretend; // numbers; UINT32_MAX: not there
     struct gr_pool_clock clock;       // the pool's time, unless config.clock_ms gives it
+    int64_t heard_ms;                 // what it is while reports are heard; 0: none are
     int64_t started_ms;               // Unix time of this start
     uint64_t snapshot_at;             // sequence of the newest snapshot that was asked for
     bool wants_schedule;              // room or demand changed since the last pass

@@ -543,11 +543,15 @@ int gr_pool_hear(struct gr_pool *pool, struct gr_err *err)
         if (count < 0) {
             return count;
         }
-        for (int i = 0; i < count; i++) {
-            int rc = hear_one(pool, &reports[i], err);
-            if (rc != 0) {
-                return rc;
-            }
+        // One time for all of them, as they came together: two clocks are asked for it.
+        pool->heard_ms = gr_pool_now(pool);
+        int rc = 0;
+        for (int i = 0; i < count && rc == 0; i++) {
+            rc = hear_one(pool, &reports[i], err);
+        }
+        pool->heard_ms = 0;
+        if (rc != 0) {
+            return rc;
         }
         if (count < 64) {
             break;
