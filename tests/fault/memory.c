@@ -1,98 +1,13 @@
 // The nth allocation fails, once or for ever, the journal's own or SQLite's: nothing crashes or
 // leaks, what was said to be durable is there, and with memory again all goes on.
 #include "fault.h"
+#include "shim_memory.h"
 
-#include <sqlite3.h>
-#include <stdatomic.h>
 #include <sys/stat.h>
-
-static atomic_ulong count;
-static unsigned long fails_at; // 0: nothing fails
-static bool for_ever;
-
-// Whether the allocation that is asked for now fails.
-static bool is_out(void)
-{
-    unsigned long now = atomic_fetch_add(&count, 1) + 1;
-    return fails_at != 0 && (now == fails_at || (for_ever && now > fails_at));
-}
-
-// --- the journal's own, replaced at link time
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t number, size_t size);
-void *__real_realloc(void *block, size_t size);
-void *__real_reallocarray(void *block, size_t number, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t number, size_t size);
-void *__wrap_realloc(void *block, size_t size);
-void *__wrap_reallocarray(void *block, size_t number, size_t size);
-static atomic_bool is_on; // only while the journal runs
-
-void *__wrap_malloc(size_t size)
-{
-    return is_on && is_out() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t number, size_t size)
-{
-    return is_on && is_out() ? NULL : __real_calloc(number, size);
-}
-
-void *__wrap_realloc(void *block, size_t size)
-{
-    return is_on && is_out() ? NULL : __real_realloc(block, size);
-}
-
-void *__wrap_reallocarray(void *block, size_t number, size_t size)
-{
-    return is_on && is_out() ? NULL : __real_reallocarray(block, number, size);
-}
-
-// --- SQLite's
-
-static sqlite3_mem_methods system_memory;
-
-static void *sqlite_malloc(int size)
-{
-    return is_on && is_out() ? NULL : system_memory.xMalloc(size);
-}
-
-static void *sqlite_realloc(void *block, int size)
-{
-    return is_on && is_out() ? NULL : system_memory.xRealloc(block, size);
-}
-
-static void install(void)
-{
-    static sqlite3_mem_methods memory;
-    int rc = sqlite3_config(SQLITE_CONFIG_GETMALLOC, &system_memory);
-    assert_int_equal(rc, SQLITE_OK);
-    memory = system_memory;
-    memory.xMalloc = sqlite_malloc;
-    memory.xRealloc = sqlite_realloc;
-    rc = sqlite3_config(SQLITE_CONFIG_MALLOC, &memory);
-    assert_int_equal(rc, SQLITE_OK);
-}
 
 // --- the sweeps
 
 static const struct gr_shim_plan idle = {.is_idle = true};
-
-static void begin(unsigned long nth, bool is_for_ever)
-{
-    count = 0;
-    fails_at = nth;
-    for_ever = is_for_ever;
-    is_on = true;
-}
-
-// Returns whether the nth allocation was asked for.
-static bool end(void)
-{
-    is_on = false;
-    return count >= fails_at;
-}
 
 static void writing_without_memory_loses_nothing(void **state)
 {
@@ -106,9 +21,9 @@ static void writing_without_memory_loses_nothing(void **state)
             char where[80];
             fixture_init(&f);
             gr_shim_begin(f.root, &idle);
-            begin(nth, k == 1);
+            gr_memory_begin(nth, k == 1);
             gr_fault_write(f.dir, 3, 20000, &told);
-            is_reached = end();
+            is_reached = gr_memory_end();
             snprintf(where, sizeof where, "allocation %lu%s", nth, k == 1 ? " and all after" : "");
             gr_fault_check(f.dir, &told, where);
             gr_shim_end();
@@ -150,9 +65,9 @@ static void reading_and_care_without_memory_lose_nothing(void **state)
         gr_shim_begin(f.root, &idle);
         gr_fault_write(f.dir, 4, 3000, &told);
         snprintf(where, sizeof where, "allocation %lu", nth);
-        begin(nth, false);
+        gr_memory_begin(nth, false);
         int rc = read_and_care(&f);
-        is_reached = end();
+        is_reached = gr_memory_end();
         if (rc < 0 && rc != -ENOMEM && rc != -EIO) {
             fail_msg("%s: %d: %s", where, rc, f.err.text);
         }
@@ -172,7 +87,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(reading_and_care_without_memory_lose_nothing),
     };
     gr_fault_arguments(argc, argv);
-    install();
+    gr_memory_install();
     gr_shim_install();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

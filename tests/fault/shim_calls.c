@@ -20,6 +20,7 @@ int __real_mkdir(const char *path, mode_t mode);
 int __real_unlink(const char *path);
 int __real_rmdir(const char *path);
 int __real_rename(const char *from, const char *to);
+int __real_renameat2(int from_dir, const char *from, int to_dir, const char *to, unsigned flags);
 ssize_t __real_pwrite64(int fd, const void *bytes, size_t size, off_t offset);
 ssize_t __real_pread64(int fd, void *bytes, size_t size, off_t offset);
 int __real_fdatasync(int fd);
@@ -29,6 +30,7 @@ int __wrap_mkdir(const char *path, mode_t mode);
 int __wrap_unlink(const char *path);
 int __wrap_rmdir(const char *path);
 int __wrap_rename(const char *from, const char *to);
+int __wrap_renameat2(int from_dir, const char *from, int to_dir, const char *to, unsigned flags);
 ssize_t __wrap_pwrite64(int fd, const void *bytes, size_t size, off_t offset);
 ssize_t __wrap_pread64(int fd, void *bytes, size_t size, off_t offset);
 int __wrap_fdatasync(int fd);
@@ -121,6 +123,19 @@ int __wrap_rename(const char *from, const char *to)
         return -1;
     }
     int rc = __real_rename(from, to);
+    if (rc == 0 && shim_watches(from)) {
+        shim_note_rename(from, to);
+    }
+    return rc;
+}
+
+// The journal gives whole paths.
+int __wrap_renameat2(int from_dir, const char *from, int to_dir, const char *to, unsigned flags)
+{
+    if (refuse(GR_SHIM_NAME, from) < 0) {
+        return -1;
+    }
+    int rc = __real_renameat2(from_dir, from, to_dir, to, flags);
     if (rc == 0 && shim_watches(from)) {
         shim_note_rename(from, to);
     }
