@@ -43,6 +43,7 @@ struct serve {
     uint64_t snapshot_of;
     int64_t ending_ms;      // monotonic, when the end began; 0: it did not
     bool was_clock_doubted; // as was said last
+    bool has_launched;      // the launcher is of this start's making, and nothing was served yet
 };
 
 struct gr_serve_config gr_serve_default(void)
@@ -418,6 +419,17 @@ static int open_all(struct serve *serve, struct gr_err *err)
     return rc;
 }
 
+// Ends the launcher if it was asked to go, or if this start made it and came to nothing. Jobs go
+// on.
+static void stop_launcher(const struct serve *serve)
+{
+    char path[GR_STATE_PATH_SIZE];
+    if ((serve->daemon.stops_jobs || serve->has_launched) &&
+        gr_state_path(serve->dir.path, "engine", path, NULL) == 0) {
+        (void)gr_local_launcher_stop(path, NULL);
+    }
+}
+
 static void close_all(struct serve *serve)
 {
     struct gr_daemon *daemon = &serve->daemon;
@@ -446,6 +458,7 @@ static void close_all(struct serve *serve)
     if (serve->signal_fd >= 0) {
         close(serve->signal_fd);
     }
+    stop_launcher(serve); // while nobody else may start on this state
     gr_state_dir_close(&serve->dir);
 }
 
@@ -458,7 +471,10 @@ static int launch(struct serve *serve, struct gr_err *err)
     }
     int rc = gr_state_path(serve->dir.path, "engine", path, err);
     struct gr_local_config config = {.dir = path, .checks = serve->config->pool.checks};
-    return rc != 0 ? rc : gr_local_launch(&config, err);
+    bool was_there = rc == 0 && gr_local_launcher_answers(path);
+    rc = rc != 0 ? rc : gr_local_launch(&config, err);
+    serve->has_launched = rc == 0 && !was_there;
+    return rc;
 }
 
 static void block_signals(void)
@@ -538,6 +554,7 @@ static int serve_here(const struct gr_serve_config *config, int ready_fd, struct
         rc = config->in_background ? log_to_file(serve, err) : 0;
     }
     if (rc == 0) {
+        serve->has_launched = false; // it stays from now on
         if (ready_fd >= 0) {
             ssize_t written = write(ready_fd, "1", 1);
             (void)written;
@@ -555,12 +572,7 @@ static int serve_here(const struct gr_serve_config *config, int ready_fd, struct
             _exit(1);
         }
     }
-    bool stops_engine = rc == 0 && serve->daemon.stops_jobs;
-    int path_rc = gr_state_path(serve->dir.path, "engine", path, NULL);
     close_all(serve);
-    if (stops_engine && path_rc == 0) {
-        (void)gr_local_launcher_stop(path, err);
-    }
     free(serve);
     return rc;
 }

@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "engine/engine.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -21,6 +22,8 @@ struct gr_local_config {
 // is small and has one thread: gr_local_launch first, gr_local_open later.
 // gr_local_launch returns 0 when a launcher serves `dir`, whether it was there or not.
 int gr_local_launch(const struct gr_local_config *config, struct gr_err *err);
+// Whether a launcher that gr_local_launch would use serves `dir` already. Waits for its answer.
+bool gr_local_launcher_answers(const char *dir);
 // See gr_local_launch. If the launcher dies later, the engine starts another by executing the
 // program anew (/proc/self/exe, hidden subcommand `engine launcher DIR`).
 int gr_local_open(const struct gr_local_config *config, struct gr_engine **ret_engine,

@@ -65,6 +65,22 @@ def fifty_jobs_outlive_a_launcher_killed_with_9():
         _end_fifty(pool, jobs)
 
 
+def a_start_that_fails_ends_the_launcher_it_started_and_no_other():
+    with Pool(starts=False) as pool:
+        taken = pool.path("taken")
+        with open(taken, "w"):
+            pass
+        assert "is no socket" in pool.fails_to_start("--socket", taken)
+        assert pool.launcher() is None
+        pool.start()
+        job = pool.submit(command=["sleep", "60"])
+        pool.wait(job, states=("running",))
+        launcher = pool.launcher()
+        pool.end()
+        assert "is no socket" in pool.fails_to_start("--socket", taken)
+        assert pool.launcher() == launcher and list(pool.keepers()) == [job]
+
+
 def fifty_jobs_outlive_both_killed_with_9():
     with Pool() as pool:
         jobs = _begin_fifty(pool)

@@ -283,6 +283,22 @@ int gr_local_launch(const struct gr_local_config *config, struct gr_err *err)
     return answers ? 0 : launcher_fork(config->dir, err);
 }
 
+bool gr_local_launcher_answers(const char *dir)
+{
+    struct gr_err ignored;
+    uint32_t form = 0;
+    int dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int socket = dir_fd < 0 ? -ENOENT : gr_wire_connect(dir_fd, &ignored);
+    bool answers = socket >= 0 && form_ask(socket, &form) == 0 && form == gr_wire_form();
+    if (socket >= 0) {
+        (void)close(socket);
+    }
+    if (dir_fd >= 0) {
+        (void)close(dir_fd);
+    }
+    return answers;
+}
+
 int gr_local_launcher_main(const char *dir, struct gr_err *err)
 {
     return gr_launcher_serve(dir, -1, err) == 0 ? 0 : 1;
