@@ -107,11 +107,6 @@ void gr_http_close(struct gr_http *http)
     free(http);
 }
 
-void gr_http_stop_listening(struct gr_http *http)
-{
-    http_listen_close(http);
-}
-
 int gr_http_fd(const struct gr_http *http)
 {
     return http->epoll_fd;

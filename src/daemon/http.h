@@ -70,8 +70,6 @@ int gr_http_open(const struct gr_http_config *config, struct gr_http **ret_http,
                  struct gr_err *err);
 // Closes all connections and sockets; requests without a reply are forgotten. NULL is allowed.
 void gr_http_close(struct gr_http *http);
-// Stops taking connections; what is open goes on.
-void gr_http_stop_listening(struct gr_http *http);
 // A file descriptor that is readable when gr_http_run has work. Borrowed.
 int gr_http_fd(const struct gr_http *http);
 // Does what is to be done now, calling handlers. Returns the milliseconds after which it must be

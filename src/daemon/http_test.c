@@ -265,21 +265,6 @@ static void who_left_is_told_once_and_the_reply_goes_nowhere(void **state)
     gr_http_close(http);
 }
 
-static void after_listening_stops_what_is_open_goes_on(void **state)
-{
-    (void)state;
-    struct gr_http *http = opened();
-    int fd = client();
-    run(http);
-    gr_http_stop_listening(http);
-    assert_int_equal(client(), -1);
-    say(fd, "/now");
-    run(http);
-    hear(fd, "now");
-    close(fd);
-    gr_http_close(http);
-}
-
 static void a_socket_that_somebody_serves_is_refused(void **state)
 {
     (void)state;
@@ -315,7 +300,6 @@ int main(void)
         CASE(a_stream_is_sent_when_it_is_woken),
         CASE(what_waits_is_forgotten_at_the_end),
         CASE(who_left_is_told_once_and_the_reply_goes_nowhere),
-        CASE(after_listening_stops_what_is_open_goes_on),
         CASE(a_socket_that_somebody_serves_is_refused),
         CASE(a_socket_file_that_is_another_ones_is_left_alone),
     };
