@@ -47,22 +47,25 @@ static int open_log(struct gr_log_stream *log)
                    : gr_local_log_open(path, log->job, log->attempt, log->task, log->stream, &err);
 }
 
+// Opens the log if it is not open, and is not to be looked for later. Whether it is open then.
+static bool is_open(struct gr_log_stream *log, bool is_due)
+{
+    int64_t now_ms = gr_clock_ms();
+    if (log->fd < 0 && (is_due || now_ms >= log->open_ms)) {
+        int fd = open_log(log);
+        log->fd = fd < 0 ? -1 : fd;
+        log->open_ms = now_ms + OPEN_MS;
+    }
+    return log->fd >= 0;
+}
+
 static long read_log(void *context, char *bytes, size_t size)
 {
     struct gr_log_stream *log = context;
     // Asked before reading: what is written until the end is read after it.
     bool goes_on = log->follows && is_live(log);
-    if (log->fd < 0) {
-        int64_t now_ms = gr_clock_ms();
-        if (goes_on && now_ms < log->open_ms) {
-            return 0;
-        }
-        int fd = open_log(log);
-        if (fd < 0) {
-            log->open_ms = now_ms + OPEN_MS;
-            return goes_on ? 0 : -1;
-        }
-        log->fd = fd;
+    if (!is_open(log, !goes_on)) {
+        return goes_on ? 0 : -1;
     }
     ssize_t got;
     do {
@@ -73,6 +76,17 @@ static long read_log(void *context, char *bytes, size_t size)
         return got;
     }
     return got == 0 && goes_on ? 0 : -1;
+}
+
+// Whether read_log has something to say. A stream that is woken for nothing is never quiet for so
+// long that one looks whether its client is still there.
+static bool has_news(struct gr_log_stream *log)
+{
+    char byte;
+    if (!log->follows || !is_live(log)) {
+        return true;
+    }
+    return is_open(log, false) && pread(log->fd, &byte, 1, log->at) != 0;
 }
 
 static void done_log(void *context)
@@ -96,7 +110,9 @@ bool gr_logs_wake(struct gr_daemon *daemon)
     struct gr_log_stream *next;
     for (struct gr_log_stream *log = daemon->logs; log != NULL; log = next) {
         next = log->next;
-        gr_http_stream_wake(log->http);
+        if (has_news(log)) {
+            gr_http_stream_wake(log->http);
+        }
     }
     return daemon->logs != NULL;
 }

@@ -360,6 +360,27 @@ def who_follows_a_job_that_waits_sees_all_of_it():
         connection.close()
 
 
+def who_leaves_while_following_a_quiet_log_is_noticed():
+    with Pool() as pool:
+        def connections():
+            text = pool.ask("GET", "/metrics").body.decode()
+            line = [line for line in text.splitlines() if line.startswith("granary_http_conn")][0]
+            return int(line.split()[1])
+
+        running = pool.submit("sleep 1000")
+        pool.wait(running, "running")
+        waiting = pool.submit("true", after={str(running): "ok"})
+        until(lambda: connections() == 1)
+        for job in (running, waiting):
+            connection = pool.connection()
+            connection.request("GET", f"/v1/jobs/{job}/logs?follow=true")
+            reply = connection.getresponse()
+            assert reply.status == 200 and connections() == 2
+            reply.close()
+            connection.close()
+            until(lambda: connections() == 1, timeout=20)
+
+
 def as_many_jobs_of_an_organisation_as_may_be_and_not_one_more():
     with Pool("--max-organisation-jobs", "5", pretend="1xh20") as pool:
         jobs = [pool.submit("sleep 1000", kind="h20", devices=1) for _ in range(4)]
