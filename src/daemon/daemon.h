@@ -7,6 +7,7 @@
 #include "daemon/http.h"
 #include "daemon/identity.h"
 #include "daemon/pool.h"
+#include "daemon/shares.h"
 #include "daemon/verifier.h"
 
 #include <jansson.h>
@@ -27,6 +28,7 @@ struct gr_daemon {
     struct gr_identities *identities;
     struct gr_events *events;
     struct gr_verifier *verifier; // NULL: it could not be started
+    struct gr_shares shares;      // requests under way, by user
 
     struct gr_arena *arena;           // for specs that come in; reset for each
     struct gr_log_stream *logs;       // those that follow
@@ -50,7 +52,8 @@ extern const struct gr_http_route gr_daemon_routes[];
 // What belongs to one request, as its data.
 struct gr_caller {
     struct gr_identity who;
-    struct gr_bulk *bulk; // a submission of lines; NULL: none
+    struct gr_bulk *bulk;     // a submission of lines; NULL: none
+    struct gr_shares *shares; // where it is counted
 };
 
 // Finds out who asks: gr_http_config.admit.

@@ -25,7 +25,7 @@ static void defaults_fill(struct gr_http_config *config)
     config->body_max = config->body_max == 0 ? (size_t)4 << 20 : config->body_max;
     config->bodies_max = config->bodies_max == 0 ? (size_t)256 << 20 : config->bodies_max;
     config->connections_max = config->connections_max == 0 ? 4096 : config->connections_max;
-    config->per_address_max = config->per_address_max == 0 ? 1024 : config->per_address_max;
+    config->per_address_max = config->per_address_max == 0 ? 512 : config->per_address_max;
     config->waiting_max = config->waiting_max == 0 ? config->connections_max : config->waiting_max;
     config->idle_seconds = config->idle_seconds == 0 ? 60 : config->idle_seconds;
     config->request_seconds = config->request_seconds == 0 ? 30 : config->request_seconds;

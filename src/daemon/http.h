@@ -55,9 +55,10 @@ struct gr_http_config {
     int (*admit)(void *context, struct gr_http_request *request, struct gr_err *err);
     size_t body_max;          // bytes; 4 MiB. NDJSON bodies are not bounded, their lines are
     size_t bodies_max;        // bytes of all bodies and lines that are coming in; 256 MiB
-    unsigned connections_max; // 4,096
+    unsigned connections_max; // 4,096; a 64th of them for root and our own user, on the unix socket
     unsigned waiting_max;     // requests that wait for a reply; connections_max
-    unsigned per_address_max; // connections of one unix uid or TCP address; 1,024
+    unsigned per_address_max; // connections of one unix uid or TCP address; 512. All addresses of
+                              // this machine's loopback are one: anybody here has all of them
     unsigned idle_seconds;    // an idle connection is closed; 60
     unsigned request_seconds; // a request must be there whole; 30 (NDJSON: between two lines)
     const char *const *hosts; // further names accepted in Host besides localhost, 127.0.0.1, [::1]

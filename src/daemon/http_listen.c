@@ -223,6 +223,9 @@ static void peer_read(int fd, bool is_unix, const struct sockaddr_storage *addre
     } else if (address->ss_family == AF_INET) {
         bytes[0] = 4;
         memcpy(bytes + 1, &((const struct sockaddr_in *)address)->sin_addr, 4);
+        if (bytes[1] == 127) { // one and the same, however it is called
+            memset(bytes + 2, 0, 3);
+        }
     } else {
         bytes[0] = 6;
         memcpy(bytes + 1, &((const struct sockaddr_in6 *)address)->sin6_addr, 8);
@@ -294,7 +297,10 @@ static bool accept_one(struct gr_http *http, struct http_listener *listener)
     struct gr_http_peer peer;
     struct http_origin origin;
     peer_read(fd, listener->is_unix, &address, &peer, &origin);
-    if (http->connection_count >= http->config.connections_max) {
+    // So that an operator gets in where others take all they can.
+    bool is_own = peer.is_unix && (peer.uid == 0 || peer.uid == geteuid());
+    unsigned kept = is_own ? 0 : http->config.connections_max / 64;
+    if (http->connection_count >= http->config.connections_max - kept) {
         refuse(http, fd, "too many connections are open; try again in a moment");
     } else if (origin_count(http, &origin) >= http->config.per_address_max) {
         refuse(http, fd, "you have too many connections open; close some");

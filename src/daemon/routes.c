@@ -41,6 +41,7 @@ static void free_caller(void *data)
 {
     struct gr_caller *caller = data;
     gr_bulk_free(caller->bulk);
+    gr_shares_give(caller->shares, caller->who.uid);
     free(caller);
 }
 
@@ -52,12 +53,20 @@ int gr_daemon_admit(void *context, struct gr_http_request *request, struct gr_er
     if (status != 0) {
         return status;
     }
+    if (!gr_shares_take(&daemon->shares, who->uid)) {
+        (void)gr_http_reply_header(request, "Retry-After", "1");
+        gr_http_reply_error(request, 429, "too-many", "you have too many requests under way",
+                            "wait until some are answered, or end what follows logs and events",
+                            NULL);
+        return 429;
+    }
     struct gr_caller *caller = malloc(sizeof *caller);
     if (caller == NULL) {
+        gr_shares_give(&daemon->shares, who->uid);
         (void)gr_fail(err, -ENOMEM, "no memory for the request; try again in a second");
         return 503;
     }
-    *caller = (struct gr_caller){.who = *who};
+    *caller = (struct gr_caller){.who = *who, .shares = &daemon->shares};
     gr_http_request_data_set(request, caller, free_caller);
     gr_http_request_user_set(request, &caller->who);
     daemon->requests++;

@@ -440,6 +440,7 @@ static void close_all(struct serve *serve)
         (void)gr_http_run(daemon->http);
     }
     gr_http_close(daemon->http); // ends streams and requests: their data goes first
+    gr_shares_done(&daemon->shares);
     gr_events_close(daemon->events);
     gr_identities_close(daemon->identities);
     gr_verifier_close(daemon->verifier);

@@ -704,13 +704,13 @@ def waiting_costs_nothing():
 # ---- too many
 
 
-def admitted(server, seconds=5):
-    """A client of the unix socket, as soon as there is room for one."""
+def admitted(server, seconds=5, make=None, headers=""):
+    """A client, of the unix socket if not said otherwise, as soon as there is room for one."""
     end = time.monotonic() + seconds
     while True:
-        client = server.unix()
+        client = (make or server.unix)()
         try:
-            if client.ask("GET", "/hello").status == 200:
+            if client.ask("GET", "/hello", headers).status == 200:
                 return client
         except (Closed, BrokenPipeError, ConnectionResetError):
             pass
@@ -741,14 +741,35 @@ def connections_beyond_the_limit_are_refused_with_a_reply():
 
 def one_address_cannot_take_all_connections():
     with Server(connections=100, each=5) as server:
-        mine = [server.tcp() for _ in range(5)]
+        mine = [server.tcp() for _ in range(4)]
+        # Whatever address of this machine one calls it from.
+        mine.append(server.tcp(source="127.0.0.9"))
         for client in mine:
+            assert client.ask("GET", "/hello", TOKEN).status == 200
+        for source in ("127.0.0.1", "127.1.2.3"):
+            with server.tcp(source=source) as client:
+                assert client.ask("GET", "/hello", TOKEN).status == 503
+        with server.unix() as client:  # somebody else
+            assert client.ask("GET", "/hello").status == 200
+        mine.pop().sock.close()
+        mine.append(admitted(server, make=lambda: server.tcp(source="127.0.0.7"), headers=TOKEN))
+        for client in mine:
+            client.sock.close()
+
+
+def the_last_connections_are_for_operators():
+    with Server(connections=128, each=128) as server:
+        others = [server.tcp() for _ in range(126)]
+        for client in others:
             assert client.ask("GET", "/hello", TOKEN).status == 200
         with server.tcp() as client:
             assert client.ask("GET", "/hello", TOKEN).status == 503
-        with server.unix() as client:  # somebody else
-            assert client.ask("GET", "/hello").status == 200
+        mine = [server.unix() for _ in range(2)]
         for client in mine:
+            assert client.ask("GET", "/hello").status == 200
+        with server.unix() as client:
+            assert client.ask("GET", "/hello").status == 503
+        for client in others + mine:
             client.sock.close()
 
 

@@ -151,8 +151,9 @@ class Server:
         sock.connect(self.path)
         return Client(sock)
 
-    def tcp(self):
-        return Client(socket.create_connection(("127.0.0.1", self.port)))
+    def tcp(self, source="127.0.0.1"):
+        return Client(socket.create_connection(("127.0.0.1", self.port),
+                                               source_address=(source, 0)))
 
     def counts(self):
         with self.unix() as client:

@@ -603,6 +603,37 @@ def a_hundred_requests_at_once_are_all_answered():
         assert {view["state"] for view in pool.wait(answers)} == {"done"}
 
 
+def as_many_requests_of_a_user_as_may_be_and_not_one_more():
+    with Pool() as pool:
+        job = pool.submit("sleep 1000")
+        pool.wait(job, "running")
+
+        def follow():
+            connection = pool.connection()
+            connection.request("GET", f"/v1/jobs/{job}/logs?follow=true")
+            return connection.getresponse(), connection
+
+        following = [follow() for _ in range(255)]
+        # One more finds room, as soon as it is noticed that who waited for the job has left.
+        until(lambda: pool.ask("GET", "/v1/pool").status == 200)
+        following.append(follow())
+        assert {reply.status for reply, _ in following} == {200}
+        refused = pool.ask("GET", "/v1/pool")
+        _refused(refused, 429, "too-many")
+        assert refused.headers["Retry-After"] == "1"
+        _refused(pool.tcp("GET", "/v1/pool"), 429, "too-many")  # by token it is the same user
+        assert pool.ask("GET", "/v1/health").status == 200
+        if os.geteuid() == 0:
+            assert pool.ask_as(NOBODY, "GET", "/v1/pool").status == 200
+        reply, connection = following.pop()
+        reply.close()
+        connection.close()
+        until(lambda: pool.ask("GET", "/v1/pool").status == 200)
+        for reply, connection in following:
+            reply.close()
+            connection.close()
+
+
 def shutdown_keeps_jobs_or_stops_them():
     with Pool() as pool:
         job = pool.submit("sleep 1000")
