@@ -15,8 +15,8 @@
 
 struct gr_history; // opaque; has a thread that writes
 
-// Opens or makes DIR/history. Rows older than `keep_days` are removed now and then, by the time that
-// gr_history_now told, and not before it did; 0: never.
+// Opens or makes DIR/history. Rows older than `keep_days` are removed now and then, by the time
+// that gr_history_now told, and not before it did; 0: never.
 int gr_history_open(const char *dir, uint32_t keep_days, struct gr_history **ret_history,
                     struct gr_err *err);
 // Writes what is left, ends the thread. NULL is allowed.

@@ -9,7 +9,9 @@
 #include <errno.h>
 #include <signal.h>
 
+// Most reports that wait.
 #define REPORTS 32
+// Most orders that are noted.
 #define ORDERS 256
 
 // An engine that notes what it is told and says what the test wants.
@@ -17,10 +19,11 @@ struct engine {
     struct gr_engine engine; // first
     struct gr_engine_report reports[REPORTS];
     unsigned report_count;
+    // What it was told, in order.
     struct {
-        char what; // S start, T stop, N notice, F forget, L list
-        uint64_t job;
-        uint32_t attempt, signal;
+        char what;                // S start, T stop, N notice, F forget, L list
+        uint64_t job;             // about which job
+        uint32_t attempt, signal; // of it; 0: none
     } orders[ORDERS];
     unsigned order_count;
     int start_rc; // what the next start is answered
@@ -133,6 +136,7 @@ static inline void engine_close(struct gr_engine *self)
     (void)self;
 }
 
+// The engine's functions.
 static const struct gr_engine_ops ops = {.name = "noting",
                                          .start = engine_start,
                                          .stop = engine_stop,
