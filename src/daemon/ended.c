@@ -116,6 +116,26 @@ const struct gr_ended *gr_ended_ring_back(const struct gr_ended_ring *ring, uint
     return &ring->rows[(ring->next + ring->most - 1 - back) % ring->most];
 }
 
+// Pieces that are looked at for where a job ran: more nodes than are kept are seldom among them.
+#define PIECES_SEEN 64
+
+// Notes where a running job runs.
+static void note_nodes(const struct gr_core *core, uint64_t job, struct gr_ended *ended)
+{
+    struct gr_piece pieces[PIECES_SEEN];
+    uint32_t count = gr_core_job_pieces(core, job, pieces, PIECES_SEEN);
+    count = count < PIECES_SEEN ? count : PIECES_SEEN;
+    for (uint32_t i = 0; i < count && ended->node_count < GR_ENDED_NODES; i++) {
+        uint32_t k = 0;
+        while (k < ended->node_count && ended->nodes[k] != pieces[i].node) {
+            k++;
+        }
+        if (k == ended->node_count) {
+            ended->nodes[ended->node_count++] = pieces[i].node;
+        }
+    }
+}
+
 void gr_ended_from(const struct gr_core *core, const struct gr_event *event,
                    struct gr_ended *ret_ended)
 {
@@ -143,5 +163,6 @@ void gr_ended_from(const struct gr_core *core, const struct gr_event *event,
         ret_ended->dropped = event->dropped.why;
     } else {
         ret_ended->ending = event->finished.ending;
+        note_nodes(core, id, ret_ended);
     }
 }

@@ -9,6 +9,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+// Nodes of a job that ended that are kept.
+#define GR_ENDED_NODES 8
+
 // How a job ended, and what it was.
 struct gr_ended {
     uint64_t id;                               // of the job
@@ -17,12 +20,14 @@ struct gr_ended {
     int64_t submitted_ms, placed_ms, ended_ms; // placed_ms 0: it never was
     int64_t limit_ms;                          // 0: none
     struct gr_demand demand;
-    struct gr_ending ending;    // of the last attempt; all zero if there was none
-    uint32_t array_index;       // of this element
-    uint32_t org, user;         // indexes
-    uint32_t attempt, attempts; // the last one; at most
-    uint32_t dropped;           // enum gr_refusal: why it left without a start; 0: it ran
-    char text[160];             // what the engine said, or ""
+    struct gr_ending ending;        // of the last attempt; all zero if there was none
+    uint32_t array_index;           // of this element
+    uint32_t org, user;             // indexes
+    uint32_t attempt, attempts;     // the last one; at most
+    uint32_t dropped;               // enum gr_refusal: why it left without a start; 0: it ran
+    uint32_t node_count;            // of nodes
+    uint32_t nodes[GR_ENDED_NODES]; // numbers: where its last attempt ran, the first of them
+    char text[160];                 // what the engine said, or ""
 };
 
 // Copies one. Mostly there is no text: what lies behind its end is left as it was.

@@ -5,7 +5,8 @@
 #include <string.h>
 
 #define TEXT_BIT GR_ENDED_NUMBERS
-static_assert(TEXT_BIT < 28, "a mask is at most four bytes");
+#define NODES_BIT (TEXT_BIT + 1)
+static_assert(NODES_BIT < 28, "a mask is at most four bytes");
 
 static void numbers_of(const struct gr_ended *e, uint64_t ret_numbers[GR_ENDED_NUMBERS])
 {
@@ -35,7 +36,7 @@ static void numbers_of(const struct gr_ended *e, uint64_t ret_numbers[GR_ENDED_N
                                 (uint64_t)(int64_t)e->ending.exit_code,
                                 e->ending.signal,
                                 e->ending.task};
-    static_assert(sizeof numbers == sizeof(struct gr_ended_before), "all of them");
+    static_assert(sizeof numbers == sizeof((struct gr_ended_before *)0)->numbers, "all of them");
     memcpy(ret_numbers, numbers, sizeof numbers);
 }
 
@@ -93,6 +94,40 @@ static bool get_number(const uint8_t *bytes, size_t size, size_t *at, uint64_t *
     return false;
 }
 
+static bool has_other_nodes(const struct gr_ended_before *before, const struct gr_ended *ended)
+{
+    return ended->node_count != before->node_count ||
+           memcmp(ended->nodes, before->nodes, ended->node_count * sizeof ended->nodes[0]) != 0;
+}
+
+static size_t put_nodes(uint8_t *at, struct gr_ended_before *before, const struct gr_ended *ended)
+{
+    size_t size = put_number(at, ended->node_count);
+    for (uint32_t i = 0; i < ended->node_count; i++) {
+        size += put_number(at + size, ended->nodes[i]);
+    }
+    before->node_count = ended->node_count;
+    memcpy(before->nodes, ended->nodes, sizeof before->nodes);
+    return size;
+}
+
+static bool get_nodes(const uint8_t *bytes, size_t size, size_t *at, struct gr_ended_before *before)
+{
+    uint64_t count;
+    if (!get_number(bytes, size, at, &count) || count > GR_ENDED_NODES) {
+        return false;
+    }
+    before->node_count = (uint32_t)count;
+    for (uint32_t i = 0; i < before->node_count; i++) {
+        uint64_t node;
+        if (!get_number(bytes, size, at, &node) || node > UINT32_MAX) {
+            return false;
+        }
+        before->nodes[i] = (uint32_t)node;
+    }
+    return true;
+}
+
 size_t gr_ended_bytes_write(struct gr_ended_before *before, const struct gr_ended *ended,
                             uint8_t *ret_bytes)
 {
@@ -105,11 +140,15 @@ size_t gr_ended_bytes_write(struct gr_ended_before *before, const struct gr_ende
     }
     size_t text_size = strnlen(ended->text, sizeof ended->text - 1);
     mask |= (uint32_t)(text_size > 0) << TEXT_BIT;
+    mask |= (uint32_t)has_other_nodes(before, ended) << NODES_BIT;
     size_t size = put_number(ret_bytes, mask);
     for (uint32_t rest = mask & ((1u << TEXT_BIT) - 1); rest != 0; rest &= rest - 1) {
         unsigned i = (unsigned)__builtin_ctz(rest);
         uint64_t change = numbers[i] - before->numbers[i];
         size += put_number(ret_bytes + size, change << 1 ^ (0 - (change >> 63)));
+    }
+    if ((mask >> NODES_BIT & 1) != 0) {
+        size += put_nodes(ret_bytes + size, before, ended);
     }
     if (text_size > 0) {
         size += put_number(ret_bytes + size, text_size);
@@ -126,7 +165,7 @@ bool gr_ended_bytes_read(struct gr_ended_before *before, const uint8_t *bytes, s
 {
     assert(before != NULL && bytes != NULL && at != NULL && ret_ended != NULL);
     uint64_t mask;
-    if (!get_number(bytes, size, at, &mask) || mask >> (TEXT_BIT + 1) != 0) {
+    if (!get_number(bytes, size, at, &mask) || mask >> (NODES_BIT + 1) != 0) {
         return false;
     }
     for (uint32_t rest = (uint32_t)mask & ((1u << TEXT_BIT) - 1); rest != 0; rest &= rest - 1) {
@@ -136,7 +175,12 @@ bool gr_ended_bytes_read(struct gr_ended_before *before, const uint8_t *bytes, s
         }
         before->numbers[__builtin_ctz(rest)] += folded >> 1 ^ (0 - (folded & 1));
     }
+    if ((mask >> NODES_BIT & 1) != 0 && !get_nodes(bytes, size, at, before)) {
+        return false;
+    }
     struct gr_ended ended = ended_of(before->numbers);
+    ended.node_count = before->node_count;
+    memcpy(ended.nodes, before->nodes, ended.node_count * sizeof ended.nodes[0]);
     if ((mask >> TEXT_BIT & 1) != 0) {
         uint64_t text_size;
         if (!get_number(bytes, size, at, &text_size) || text_size >= sizeof ended.text ||

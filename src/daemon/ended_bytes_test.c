@@ -40,6 +40,10 @@ static struct gr_ended row(uint32_t i)
                                       .exit_code = i % 2 == 0 ? INT32_MIN : INT32_MAX,
                                       .signal = i % 64,
                                       .task = i};
+    ended.node_count = i / 3 % (GR_ENDED_NODES + 1); // now and then the same as before
+    for (uint32_t n = 0; n < ended.node_count; n++) {
+        ended.nodes[n] = n == 7 ? UINT32_MAX : (i / 3 + n) * 100;
+    }
     if (i % 4 == 1) {
         memset(ended.text, 'a' + (int)(i % 26), i % sizeof ended.text);
     }
@@ -62,6 +66,8 @@ static void assert_same(const struct gr_ended *a, const struct gr_ended *b)
     assert_int_equal(a->dropped, b->dropped);
     assert_memory_equal(&a->demand, &b->demand, sizeof a->demand);
     assert_memory_equal(&a->ending, &b->ending, sizeof a->ending);
+    assert_int_equal(a->node_count, b->node_count);
+    assert_memory_equal(a->nodes, b->nodes, a->node_count * sizeof a->nodes[0]);
     assert_string_equal(a->text, b->text);
 }
 
@@ -110,6 +116,12 @@ static void a_row_like_the_one_before_is_short(void **state)
     assert_int_equal(gr_ended_bytes_write(&before, &ended, bytes), 3);
     static const uint8_t expected[] = {0x41, 2, 1}; // the form is for ever
     assert_memory_equal(bytes, expected, sizeof expected);
+    ended.node_count = 2;
+    ended.nodes[0] = 5;
+    ended.nodes[1] = 300;
+    static const uint8_t nodes[] = {0x80, 0x80, 0x80, 0x40, 2, 5, 0xac, 2};
+    assert_int_equal(gr_ended_bytes_write(&before, &ended, bytes), sizeof nodes);
+    assert_memory_equal(bytes, nodes, sizeof nodes);
 }
 
 static void bytes_that_are_no_rows_are_refused(void **state)

@@ -293,6 +293,21 @@ static int set_ended_reason(json_t *object, const struct gr_ended *ended)
     return rc | gr_json_set(object, "reason", reason);
 }
 
+// Where it ran.
+static int set_nodes(json_t *object, const struct gr_pool *pool, const struct gr_ended *ended)
+{
+    const struct gr_place *place = gr_core_place(pool->core);
+    json_t *nodes = json_array();
+    int rc = 0;
+    for (uint32_t i = 0; i < ended->node_count; i++) {
+        if (ended->nodes[i] < gr_place_node_count(place)) { // what the table says is the world's
+            const char *name = gr_place_cold_get(place, ended->nodes[i])->name;
+            rc |= gr_json_append(nodes, gr_json_text(gr_slice_of(name)));
+        }
+    }
+    return rc | gr_json_set(object, "nodes", nodes);
+}
+
 json_t *gr_view_ended(struct gr_pool *pool, const struct gr_ended *ended, bool is_full)
 {
     json_t *object = json_object();
@@ -308,7 +323,7 @@ json_t *gr_view_ended(struct gr_pool *pool, const struct gr_ended *ended, bool i
     rc |= set_time(object, "placed_ms", ended->placed_ms);
     rc |= gr_json_set_int(object, "ended_ms", ended->ended_ms);
     rc |= set_ending(object, ended);
-    rc |= gr_json_set(object, "nodes", json_array());
+    rc |= set_nodes(object, pool, ended);
     rc |= gr_json_set_null(object, "stop");
     rc |= gr_json_set_null(object, "held_idle");
     if (is_full) {

@@ -233,5 +233,18 @@ def return_scripts_run_before_a_node_takes_work_again():
         assert len(lines_of(pool.folder + "/said")) == 2
 
 
+def a_job_that_ended_shows_where_it_ran_also_after_a_restart():
+    with Pool(pretend="2xh20,2xh200") as pool:
+        ran = pool.run(kind="h200", devices=1)
+        gang = pool.run(kind="h20|h200", devices=2, tasks=2)
+        assert [name.split("/")[-1] for name in ran["nodes"]] == ["h200"], ran
+        assert sorted(name.split("/")[-1] for name in gang["nodes"]) == ["h20", "h200"], gang
+        pool.restart()
+        for job in (ran, gang):
+            assert pool.get(f"/v1/jobs/{job['id']}")["nodes"] == job["nodes"]
+        listed = {job["id"]: job["nodes"] for job in pool.get("/v1/jobs?all=true")["jobs"]}
+        assert listed[ran["id"]] == ran["nodes"] and listed[gang["id"]] == gang["nodes"], listed
+
+
 if __name__ == "__main__":
     sys.exit(main(cases_of(globals()), sys.argv[1:]))
