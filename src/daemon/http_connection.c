@@ -10,6 +10,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <limits.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -89,14 +90,35 @@ static struct http_connection *connection_of(struct MHD_Connection *library)
     return info == NULL ? NULL : info->socket_context;
 }
 
+// A request with nothing in it. A connection keeps the memory of one: it is too large for what the
+// allocator has at hand, and would cost more than all else that is allocated for a request.
+static struct gr_http_request *request_new(struct http_connection *connection)
+{
+    struct gr_http_request *request = connection->spare;
+    connection->spare = NULL;
+    if (request == NULL) {
+        return calloc(1, sizeof(*request));
+    }
+    memset(request, 0, offsetof(struct gr_http_request, query)); // what follows is counted
+    return request;
+}
+
+static void request_keep(struct http_connection *connection, struct gr_http_request *request)
+{
+    if (connection->spare == NULL) {
+        connection->spare = request;
+    } else {
+        free(request);
+    }
+}
+
 // A request's first line has come.
 static void *target_came(void *context, const char *target, struct MHD_Connection *library)
 {
     struct http_connection *connection = connection_of(library);
-    struct gr_http_request *request = calloc(1, sizeof(*request));
+    struct gr_http_request *request = connection == NULL ? NULL : request_new(connection);
     (void)context;
-    if (connection == NULL || request == NULL) {
-        free(request);
+    if (request == NULL) {
         return NULL;
     }
     request->target_size = target == NULL ? 0 : strlen(target);
@@ -104,7 +126,7 @@ static void *target_came(void *context, const char *target, struct MHD_Connectio
     if (request->target_size >= sizeof(request->target_inline)) {
         request->target = malloc(request->target_size + 1);
         if (request->target == NULL) {
-            free(request);
+            request_keep(connection, request);
             return NULL;
         }
     }
@@ -135,7 +157,7 @@ static void request_free(struct gr_http_request *request)
     free(request->decoded);
     free(request->body);
     http->bodies_size -= request->body_room;
-    free(request);
+    request_keep(request->connection, request);
 }
 
 static void request_ended(void *context, struct MHD_Connection *library, void **place,
@@ -294,6 +316,7 @@ static void connection_ended(struct gr_http *http, struct http_connection *conne
         connection->next->previous = connection->previous;
     }
     http->connection_count--;
+    free(connection->spare);
     free(connection);
 }
 

@@ -73,6 +73,7 @@ struct http_connection {
     struct http_connection *previous; // of the server's list
     struct http_connection *next;     // the same
     struct gr_http_request *request;  // NULL between two
+    struct gr_http_request *spare;    // memory of the request before, for the next; or NULL
     struct gr_http_peer peer;         // who; the token is the current request's
     struct http_origin origin;        // for whom it is counted
     uint64_t deadline_ms;             // by when the request must be there; 0: no matter
@@ -135,8 +136,7 @@ struct gr_http_request {
     char *decoded;                                 // path and query, owned
     struct gr_slice path;                          // in `decoded`
     struct gr_slice params[HTTP_PARAMS_MAX];       // in `target`, decoded
-    struct gr_slice query[HTTP_QUERY_MAX][2];      // names and values, in `decoded`
-    size_t query_count;                            // of them
+    size_t query_count;                            // of query
     char *body;                                    // or the beginning of a line; owned
     size_t body_size;                              // bytes of it
     size_t body_room;                              // bytes that fit
@@ -147,6 +147,7 @@ struct gr_http_request {
     const void *user;                              // gr_http_request_user_set's
     void *data;                                    // gr_http_request_data_set's
     void (*free_data)(void *data);                 // the same
+    struct gr_slice query[HTTP_QUERY_MAX][2];      // names and values, in `decoded`
     char target_inline[HTTP_TARGET_INLINE];        // where most targets fit
 };
 
