@@ -110,7 +110,7 @@ def fits(schema, value, what):
 
 
 def the_paths_are_the_programs_routes():
-    done = subprocess.run([GRANARY, "serve", "--routes"], capture_output=True, timeout=20,
+    done = subprocess.run([GRANARY, "serve", "--routes"], capture_output=True, timeout=60,
                           text=True)
     assert done.returncode == 0, done.stderr
     routes = set(done.stdout.splitlines())
@@ -195,7 +195,7 @@ def the_check_objects_to_what_does_not_fit():
 
 class Connection(http.client.HTTPConnection):
     def __init__(self, path):
-        super().__init__("localhost", timeout=20)
+        super().__init__("localhost", timeout=60)
         self.path = path
 
     def connect(self):
@@ -228,7 +228,7 @@ class Pool:
         subprocess.run([GRANARY, "serve", "--end", "--stop-jobs", "--state", self.state],
                        capture_output=True, timeout=60)
         self.process.terminate()
-        self.process.wait(timeout=30)
+        self.process.wait(timeout=60)
         self.end_launcher()
         self.log.close()
         self.folder.cleanup()
@@ -403,7 +403,7 @@ def the_daemon_ends_as_described():
                           want=[200])
         assert would == {"ending": False, "jobs": "stop"}, would
         pool.fits("POST", "/v1/shutdown", "/v1/shutdown", {"jobs": "keep"}, want=[202])
-        assert pool.process.wait(timeout=20) == 0
+        assert pool.process.wait(timeout=60) == 0
 
 
 def writes_that_take_a_key_say_so():

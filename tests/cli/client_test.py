@@ -290,7 +290,7 @@ def submit_wait_ends_as_the_job_ends(cli, stand):
     stand.wait_for(lambda: 1 in stand.jobs, "job 1")
     stand.tell("job-placed", 1, state="running", attempt=1, started_ms=NOW)
     stand.tell("job-finished", 1, state="failed", exit_code=9)
-    out, err = child.communicate(timeout=10)
+    out, err = child.communicate(timeout=60)
     assert child.returncode == 9 and out == b"1\n", (child.returncode, out)
     assert b"job 1: failed: exit 9" in err, err
     child = cli.start("submit", "--wait", "--array", "0-2", "x")
@@ -328,14 +328,14 @@ def run_keeps_streams_apart_and_returns_the_exit_code(cli, stand):
     stand.write(1, b"bad\n", "err")
     stand.write(1, b"\xff\x00two")
     stand.tell("job-finished", 1, state="failed", exit_code=7)
-    out, err = child.communicate(timeout=10)
+    out, err = child.communicate(timeout=60)
     assert child.returncode == 7, child.returncode
     assert out == b"one\n\xff\x00two", out
     assert err == b"granary run: job 1 waiting\nbad\ngranary run: job 1 failed: exit 7\n", err
     child = cli.start("run", "--quiet", "x")
     stand.wait_for(lambda: 2 in stand.jobs, "job 2")
     stand.tell("job-finished", 2, state="out-of-memory", signal="KILL", attempt=1, started_ms=NOW)
-    assert child.communicate(timeout=10) == (b"", b"") and child.returncode == 137
+    assert child.communicate(timeout=60) == (b"", b"") and child.returncode == 137
 
 
 def run_follows_the_next_attempt(cli, stand):
@@ -344,7 +344,7 @@ def run_follows_the_next_attempt(cli, stand):
     stand.write(1, b"try\n")
     stand.tell("job-placed", 1, state="done", attempt=1, started_ms=NOW)  # ends its log
     stand.wait_for(lambda: stand.asked("GET", "jobs/1/logs"), "logs")
-    out, _ = child.communicate(timeout=10)
+    out, _ = child.communicate(timeout=60)
     assert out == b"try\n" and child.returncode == 0
 
 
@@ -356,7 +356,7 @@ def the_first_interrupt_stops_and_the_second_leaves(cli, stand):
     child.send_signal(signal.SIGINT)
     stand.wait_for(lambda: stand.asked("POST", "jobs/1/stop"), "the stop")
     child.send_signal(signal.SIGINT)
-    _, err = child.communicate(timeout=10)
+    _, err = child.communicate(timeout=60)
     assert child.returncode == 130, child.returncode
     assert b"stopping job 1" in err and b"the job goes on: granary logs -f 1" in err, err
 
@@ -380,7 +380,7 @@ def run_outlives_a_daemon_that_is_started_anew(cli, stand):
     stand.tell("job-placed", 1, state="running", attempt=1, started_ms=NOW)
     stand.wait_for(lambda: len(stand.asked("GET", "jobs/1/logs")) >= 3, "a second try")
     stand.tell("job-finished", 1, state="done", exit_code=0)
-    out, err = child.communicate(timeout=10)
+    out, err = child.communicate(timeout=60)
     assert (out, err, child.returncode) == (b"first second\n", b"", 0), (out, err)
     assert any(request[2].get("from") == "6" for request in stand.asked("GET", "jobs/1/logs"))
 
@@ -416,7 +416,7 @@ def logs_f_waits_for_the_start_and_follows(cli, stand):
     stand.wait_for(lambda: stand.asked("GET", "jobs/1/logs"), "logs")
     stand.write(1, b"end\n")
     stand.tell("job-finished", 1, state="done")
-    out, err = child.communicate(timeout=20)
+    out, err = child.communicate(timeout=60)
     assert child.returncode == 0 and out == b"x" * 3000000 + b"end\n", (len(out), err)
 
 
@@ -494,7 +494,7 @@ def events_show_history_and_end(cli, stand):
     assert child.stdout.readline() == b"sequence,at_ms,type,job,details\n"
     assert b"job-dropped,2" in child.stdout.readline()
     child.send_signal(signal.SIGINT)
-    child.communicate(timeout=10)
+    child.communicate(timeout=60)
     assert child.returncode == 0
 
 
@@ -512,7 +512,7 @@ def watch_on_a_pipe_prints_only_what_changed(cli, stand):
     stand.tell("job-placed", 2, state="stopping")
     assert json.loads(child.stdout.readline())["state"] == "stopping"
     child.send_signal(signal.SIGINT)
-    out, err = child.communicate(timeout=10)
+    out, err = child.communicate(timeout=60)
     assert (out, err, child.returncode) == (b"", b"", 0), (out, err)
 
 
@@ -547,7 +547,7 @@ def show_watch_ends_with_the_job(cli, stand):
     assert json.loads(child.stdout.readline())["state"] == "running"
     stand.tell("job-finished", 1, state="done")
     assert json.loads(child.stdout.readline())["state"] == "done"
-    child.communicate(timeout=10)
+    child.communicate(timeout=60)
     assert child.returncode == 0
 
 

@@ -57,7 +57,7 @@ class Pool:
     def job(self, id):
         return json.loads(self("show", str(id), "-o", "json")[1])
 
-    def wait_for(self, test, what, seconds=20):
+    def wait_for(self, test, what, seconds=60):
         until = time.monotonic() + seconds
         while not test():
             assert time.monotonic() < until, f"waited for: {what}"
@@ -66,7 +66,7 @@ class Pool:
     def close(self):
         # Every test ends the jobs that would go on; what still waits is never started any more.
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self("serve", "--end", "--state", self.state, timeout=30)
+            self("serve", "--end", "--state", self.state, timeout=60)
         if self.daemon.poll() is None:
             self.daemon.kill()
         self.daemon.wait()
@@ -155,7 +155,7 @@ def an_interrupt_stops_the_job(pool):
     id = int(line.split()[3])
     pool.wait_for(lambda: pool.job(id)["state"] == "running", "the start")
     child.send_signal(signal.SIGINT)
-    child.communicate(timeout=30)
+    child.communicate(timeout=60)
     assert child.returncode == 128 + signal.SIGTERM, child.returncode
     assert pool.job(id)["state"] == "stopped"
 
@@ -163,8 +163,9 @@ def an_interrupt_stops_the_job(pool):
 def following_outlives_a_daemon_that_is_killed(pool):
     script = "echo begin; while [ ! -e go ]; do sleep 0.05; done; echo end; exit 5"
     child = pool.begin("run", "--quiet", "--", "sh", "-c", script)
-    watch = pool.begin("events", "-o", "json")
+    watch = pool.begin("events", "--from", "1", "-o", "jsonl")
     assert child.stdout.readline() == b"begin\n"
+    assert watch.stdout.readline().startswith(b"{")  # it has reached the daemon
     pool.kill()
     pool.start()
     with open(os.path.join(pool.folder, "go"), "w"):
@@ -172,7 +173,7 @@ def following_outlives_a_daemon_that_is_killed(pool):
     out, err = child.communicate(timeout=60)
     assert (out, child.returncode) == (b"end\n", 5), (out, err, child.returncode)
     watch.send_signal(signal.SIGINT)
-    out, err = watch.communicate(timeout=30)
+    out, err = watch.communicate(timeout=60)
     assert watch.returncode == 0 and err == b"", err
 
 

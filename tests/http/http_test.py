@@ -840,7 +840,7 @@ def no_descriptor_left_is_survived():
 
 def fails_to_open(words, text):
     done = subprocess.run([Server.program, *words], stdin=subprocess.DEVNULL, capture_output=True,
-                          timeout=20)
+                          timeout=60)
     assert done.returncode == 1 and text in done.stderr.decode(), done
 
 
@@ -857,7 +857,7 @@ def a_socket_that_is_served_is_not_taken_and_one_that_is_not_is():
         server.process.wait()
         assert os.path.exists(server.path)
         done = subprocess.run([Server.program, "--unix", server.path], stdin=subprocess.DEVNULL,
-                              capture_output=True, timeout=20)
+                              capture_output=True, timeout=60)
         assert done.returncode == 0, done
         assert not os.path.exists(server.path)
         server.process.returncode = 0

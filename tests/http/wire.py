@@ -141,7 +141,7 @@ class Server:
         return self
 
     def __exit__(self, kind, *_):
-        out, err = self.process.communicate(timeout=30)
+        out, err = self.process.communicate(timeout=60)
         self.folder.cleanup()
         if kind is None:
             assert self.process.returncode == 0, (self.process.returncode, out, err.decode())
