@@ -46,8 +46,8 @@ int gr_commit_run(struct gr_commit *commit, struct gr_err *err);
 // Lets facts gather: from now on a group is handed over no sooner than `ns` nanoseconds after the
 // one before became durable, unless it is large already. 0, as at first: as soon as can be.
 void gr_commit_gather(struct gr_commit *commit, int64_t ns);
-// For how many nanoseconds facts are held back for the sake of gr_commit_gather alone, at least 1 if
-// they were when gr_commit_run was called last; 0: none are.
+// For how many nanoseconds facts are held back for the sake of gr_commit_gather alone, at least 1
+// if they were when gr_commit_run was called last; 0: none are.
 int64_t gr_commit_gather_ns(const struct gr_commit *commit);
 // Whether a group is on its way to the disk.
 bool gr_commit_is_sending(const struct gr_commit *commit);
