@@ -1,6 +1,7 @@
 // What the engine survives: the daemon's death, the launcher's, a keeper's, the machine's.
 #include "fixture.h"
 
+#include "engine/local/cgroup.h"
 #include "engine/local/record.h"
 
 #include <errno.h>
@@ -268,6 +269,45 @@ static void half_a_record_is_no_attempt(void **state)
     assert_int_equal(fixture_await(fixture, 1, GR_REPORT_ENDED)->end.exit_code, 6);
 }
 
+// Whether the pool has a control group in some tree.
+static bool has_groups(const struct gr_cgroup_means *means)
+{
+    bool is_there = false;
+    for (unsigned i = 0; i <= GR_CGROUP_CONTROLLERS; i++) {
+        char path[GR_CGROUP_PATH_SIZE + 64];
+        const char *base = i == 0 ? means->v2 : means->v1[i - 1];
+        (void)snprintf(path, sizeof path, "%s/%s", base, means->pool);
+        is_there = is_there || (base[0] != '\0' && access(path, F_OK) == 0);
+    }
+    return is_there;
+}
+
+static void the_groups_go_with_the_last_who_needs_them(void **state)
+{
+    struct fixture *fixture = *state;
+    struct gr_cgroup_means means;
+    struct gr_err err;
+    gr_err_init(&err);
+    gr_cgroup_means_find(fixture->dir, &means);
+    fixture_run(fixture, 1, "exec sleep 1000");
+    (void)fixture_await(fixture, 1, GR_REPORT_STARTED);
+    assert_int_equal(has_groups(&means), means.has_group);
+    // A keeper whose launcher was killed removes what that one kept.
+    assert_int_equal(kill(fixture_launcher(fixture), SIGKILL), 0);
+    (void)fixture_await(fixture, 0, GR_REPORT_DOWN);
+    (void)fixture_await(fixture, 0, GR_REPORT_UP);
+    assert_int_equal(
+        fixture->engine->ops->stop(fixture->engine, 1, 1, fixture->epoch, SIGTERM, 10000, &err), 0);
+    (void)fixture_await(fixture, 1, GR_REPORT_ENDED);
+    assert_false(has_groups(&means));
+    // A launcher that ends leaves none either.
+    fixture_run(fixture, 2, "exit 0");
+    (void)fixture_await(fixture, 2, GR_REPORT_ENDED);
+    assert_int_equal(gr_local_launcher_stop(fixture->dir, &err), 0);
+    assert_false(has_groups(&means));
+    fixture_reopen(fixture);
+}
+
 static void there_is_one_launcher_of_a_directory(void **state)
 {
     struct fixture *fixture = *state;
@@ -347,6 +387,7 @@ int main(int argc, char **argv)
         TEST(what_ran_before_the_machine_started_anew_is_lost),
         TEST(what_lives_is_not_lost_though_its_record_cannot_be_read),
         TEST(half_a_record_is_no_attempt),
+        TEST(the_groups_go_with_the_last_who_needs_them),
         TEST(there_is_one_launcher_of_a_directory),
         cmocka_unit_test(a_directory_of_another_user_is_not_served),
         cmocka_unit_test(a_launcher_whose_directory_was_removed_ends),
