@@ -604,8 +604,8 @@ static int pool_make(const struct gr_cgroup_means *means, const char *path, bool
 static int pool_remove(const struct gr_cgroup_means *means, const char *path, bool is_v2)
 {
     (void)is_v2;
-    int code = dir_remove(means, path);
-    return code == -ENOENT ? 0 : code;
+    (void)dir_remove(means, path); // not where something is left in it
+    return 0;
 }
 
 void gr_cgroup_pool_keep(struct gr_cgroup_means *means)
