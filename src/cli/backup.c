@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "cli/cli.h"
 #include "cli/journal.h"
+#include "cli/remote.h"
 #include "cli/start.h"
 #include "daemon/state_dir.h"
 #include "journal/journal.h"
@@ -69,6 +70,7 @@ static int copy_files(const char *from, const char *to, struct gr_err *err)
 
 struct backup_options {
     const char *state;
+    bool is_dry;
     char dir[GR_STATE_PATH_SIZE], journal[GR_STATE_PATH_SIZE], other[GR_STATE_PATH_SIZE];
 };
 
@@ -87,6 +89,12 @@ static int find_dirs(struct backup_options *options, const char *other, struct g
 
 static int back_up(struct backup_options *options, const char *to, struct gr_err *err)
 {
+    if (options->is_dry) {
+        return access(to, F_OK) == 0 ? gr_fail(err, -EEXIST, "%s is there already", to)
+               : access(options->journal, F_OK) != 0
+                   ? gr_fail_errno(err, "find the journal %s", options->journal)
+                   : 0;
+    }
     if (mkdir(to, 0700) != 0) {
         return gr_fail_errno(err, "make directory %s", to);
     }
@@ -102,6 +110,10 @@ static int restore(struct backup_options *options, const char *from, struct gr_e
                        "%s holds a journal already; restore into a new directory, or "
                        "move the old one away first",
                        options->dir);
+    }
+    if (options->is_dry) {
+        struct gr_journal_verified found;
+        return gr_journal_verify(options->other, NULL, NULL, &found, err);
     }
     // The salt comes from the backup, so it must be there before the directory is opened as a pool.
     if (mkdir(options->dir, 0711) != 0 && errno != EEXIST) {
@@ -127,6 +139,7 @@ static int run_either(int argc, char **argv, bool is_backup)
          .value = "DIR",
          .store = &options.state,
          .help = "Directory of the pool. Root: /var/lib/granary; else ~/.local/state/granary."},
+        GR_CLI_DRY_RUN_OPTION(&options.is_dry),
         {0}};
     const struct gr_options command = {
         .usage = is_backup ? "backup [--state DIR] TO" : "restore [--state DIR] FROM",
@@ -154,6 +167,12 @@ static int run_either(int argc, char **argv, bool is_backup)
                      : restore(&options, argv[1], &err);
     if (rc != 0) {
         return gr_cli_fail(name, &err);
+    }
+    if (options.is_dry) {
+        printf(is_backup ? "%s: would be copied to %s\n"
+                         : "%s: would be restored from %s, which is well\n",
+               options.dir, argv[1]);
+        return gr_cli_finish(name);
     }
     printf(is_backup ? "%s: a verified copy is in %s\n" : "%s: restored from %s\n", options.dir,
            argv[1]);

@@ -302,45 +302,29 @@ static int run_operands(const struct gr_cli_books *books, const struct gr_cli_fi
                       : run_show(books, operands + 1, count - 1, format, err);
 }
 
-static int run(int argc, char **argv)
+// Which variants.
+static size_t add_filters(struct gr_cli_filter *filter, struct gr_cli_bound *bounds,
+                          struct gr_option *table, size_t count)
 {
-    struct gr_cli_bound bounds[BOUND_COUNT] = {
-        [MIN_MEMORY] = {.fact = GR_FACT_MEMORY},
-        [MAX_MEMORY] = {.fact = GR_FACT_MEMORY, .is_max = true},
-        [MIN_BANDWIDTH] = {.fact = GR_FACT_BANDWIDTH},
-        [MIN_FP16] = {.fact = GR_FACT_FP16},
-        [MIN_FP8] = {.fact = GR_FACT_FP8},
-        [MIN_LINK] = {.fact = GR_FACT_LINK},
-        [MIN_FLOP_PER_BYTE] = {.fact = GR_FACT_FLOP_PER_BYTE},
-        [MAX_FLOP_PER_BYTE] = {.fact = GR_FACT_FLOP_PER_BYTE, .is_max = true},
-        [MAX_TDP] = {.fact = GR_FACT_TDP, .is_max = true},
-        [MAX_PRICE] = {.fact = GR_FACT_PRICE, .is_max = true},
-        [MAX_TPP] = {.fact = GR_FACT_TPP, .is_max = true},
-        [MIN_YEAR] = {.fact = GR_FACT_YEAR},
-    };
-    struct gr_cli_filter filter = {.bounds = bounds, .bound_count = BOUND_COUNT};
-    const char *file = NULL;
-    const char *kinds_file = NULL;
-    size_t format = GR_CLI_TABLE;
-    const struct gr_option table[] = {
+    const struct gr_option part[] = {
         {.name = "vendor",
          .type = GR_OPTION_LIST,
          .value = "NAME",
-         .store = &filter.vendors,
+         .store = &filter->vendors,
          .help = "Only this vendor's (nvidia, huawei, ...); may be given again for several."},
         {.name = "name",
          .type = GR_OPTION_TEXT,
          .value = "TEXT",
-         .store = &filter.name,
+         .store = &filter->name,
          .help = "Only those with this text in their id, names, model or architecture."},
         {.name = "kind",
          .type = GR_OPTION_TEXT,
          .value = "KIND",
-         .store = &filter.kind,
+         .store = &filter->kind,
          .help = "Only those of this kind: any-h20, or h100|h200."},
         {.name = "datacentre",
          .type = GR_OPTION_FLAG,
-         .store = &filter.datacentre,
+         .store = &filter->datacentre,
          .help = "Only those made and sold for data centres."},
         NUMBER("min-memory-gib", MIN_MEMORY, "GIB", "At least so much memory."),
         NUMBER("max-memory-gib", MAX_MEMORY, "GIB", "At most so much memory."),
@@ -361,11 +345,26 @@ static int run(int argc, char **argv)
          .store = &bounds[MIN_YEAR].value,
          .given = &bounds[MIN_YEAR].given,
          .help = "Released in this year or later."},
+    };
+    return GR_CLI_OPTIONS_ADD(table, count, part);
+}
+
+// What is asked for beside a filter.
+struct request {
+    const char *file, *kinds_file;
+    size_t format; // enum gr_cli_format
+};
+
+// In which order and form, and from which files.
+static size_t add_others(struct gr_cli_filter *filter, struct request *request,
+                         struct gr_option *table, size_t count)
+{
+    const struct gr_option part[] = {
         {.name = "sort",
          .type = GR_OPTION_WORD,
          .value = "FIELD",
-         .store = &filter.sort,
-         .given = &filter.is_sorted,
+         .store = &filter->sort,
+         .given = &filter->is_sorted,
          .words = gr_cli_sort_words,
          .help =
              "Order by name, vendor, year, memory, bandwidth, fp16, fp8, int8, fp4, link, tdp, "
@@ -373,28 +372,50 @@ static int run(int argc, char **argv)
              "the order of the file."},
         {.name = "reverse",
          .type = GR_OPTION_FLAG,
-         .store = &filter.reverse,
+         .store = &filter->reverse,
          .help = "The greatest first; unknown stays last."},
         {.name = "format",
          .letter = 'o',
          .type = GR_OPTION_WORD,
          .value = "FORMAT",
-         .store = &format,
+         .store = &request->format,
          .words = formats,
          .help = "table (default); json: an array, null where unknown, with the computed facts; "
                  "csv: the columns of the file, so that it can be read again."},
         {.name = "file",
          .type = GR_OPTION_TEXT,
          .value = "FILE",
-         .store = &file,
+         .store = &request->file,
          .help = "Another catalogue than the one that comes with granary."},
         {.name = "kinds-file",
          .type = GR_OPTION_TEXT,
          .value = "FILE",
-         .store = &kinds_file,
+         .store = &request->kinds_file,
          .help = "Other kinds than those that come with granary."},
-        {.name = NULL},
     };
+    return GR_CLI_OPTIONS_ADD(table, count, part);
+}
+
+static int run(int argc, char **argv)
+{
+    struct gr_cli_bound bounds[BOUND_COUNT] = {
+        [MIN_MEMORY] = {.fact = GR_FACT_MEMORY},
+        [MAX_MEMORY] = {.fact = GR_FACT_MEMORY, .is_max = true},
+        [MIN_BANDWIDTH] = {.fact = GR_FACT_BANDWIDTH},
+        [MIN_FP16] = {.fact = GR_FACT_FP16},
+        [MIN_FP8] = {.fact = GR_FACT_FP8},
+        [MIN_LINK] = {.fact = GR_FACT_LINK},
+        [MIN_FLOP_PER_BYTE] = {.fact = GR_FACT_FLOP_PER_BYTE},
+        [MAX_FLOP_PER_BYTE] = {.fact = GR_FACT_FLOP_PER_BYTE, .is_max = true},
+        [MAX_TDP] = {.fact = GR_FACT_TDP, .is_max = true},
+        [MAX_PRICE] = {.fact = GR_FACT_PRICE, .is_max = true},
+        [MAX_TPP] = {.fact = GR_FACT_TPP, .is_max = true},
+        [MIN_YEAR] = {.fact = GR_FACT_YEAR},
+    };
+    struct gr_cli_filter filter = {.bounds = bounds, .bound_count = BOUND_COUNT};
+    struct request request = {.format = GR_CLI_TABLE};
+    struct gr_option table[GR_OPTIONS_MAX + 1] = {{0}};
+    (void)add_others(&filter, &request, table, add_filters(&filter, bounds, table, 0));
     const struct gr_options options = {
         .usage = "catalogue [FILTERS] [--sort FIELD] [-o FORMAT]\n"
                  "catalogue show NAME... [-o FORMAT]\n"
@@ -416,10 +437,10 @@ static int run(int argc, char **argv)
     struct gr_err err;
     struct gr_cli_books books;
     gr_err_init(&err);
-    int code = gr_cli_books_open(file, kinds_file, &books, &err);
+    int code = gr_cli_books_open(request.file, request.kinds_file, &books, &err);
     if (code == 0) {
-        code = run_operands(&books, &filter, argv + 1, operand_count, (enum gr_cli_format)format,
-                            &err);
+        code = run_operands(&books, &filter, argv + 1, operand_count,
+                            (enum gr_cli_format)request.format, &err);
         gr_cli_books_close(&books);
     }
     return code < 0 ? gr_cli_fail(argv[0], &err) : gr_cli_finish(argv[0]);

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "cli/cli.h"
 #include "cli/output.h"
+#include "cli/remote.h"
 #include "cli/start.h"
 #include "codec/event_bytes.h"
 #include "daemon/limits.h"
@@ -24,6 +25,7 @@ struct journal_options {
     const char *state;
     size_t format;
     int64_t from, to, before;
+    bool is_dry;
     char dir[GR_STATE_PATH_SIZE];     // of the state
     char journal[GR_STATE_PATH_SIZE]; // DIR/journal
 };
@@ -39,6 +41,7 @@ static const char details[] =
     "  seal       move what comes before fact --before into a file of its own in "
     "DIR/journal/sealed\n"
     "  snapshot   write the state as of the last fact, so that the next start reads less\n"
+    "--dry-run is for seal and snapshot: whether it could be done, and nothing is.\n"
     "\n"
     "verify, show, digest and snapshot may run beside the pool's daemon; seal may not.\n"
     "exit codes: 0 all is well, 1 the journal is damaged or the disk failed, 2 wrong arguments\n";
@@ -247,13 +250,22 @@ static int snapshot(struct journal_options *options, struct gr_err *err)
 {
     struct gr_core_config config;
     struct gr_recovery recovery = {.until = options->to == INT64_MAX ? 0 : (uint64_t)options->to};
+    struct gr_core *core = NULL;
     int rc = gr_limits_read(options->dir, &config, err);
-    rc = rc != 0 ? rc : gr_recover_and_save(options->dir, &config, &recovery, err);
+    if (rc == 0 && options->is_dry) {
+        rc = gr_recover(options->dir, &config, &recovery, &core, err);
+    } else if (rc == 0) {
+        rc = gr_recover_and_save(options->dir, &config, &recovery, err);
+    }
     if (rc != 0) {
         return fail(err);
     }
+    if (core != NULL) {
+        gr_core_free(core);
+    }
     json_t *object = json_object();
     rc = gr_json_set_int(object, "sequence", (int64_t)recovery.sequence);
+    rc |= gr_json_set_bool(object, "dry_run", options->is_dry);
     rc |= gr_json_set_bool(object, "written", recovery.sequence > recovery.snapshot);
     if (rc != 0) {
         json_decref(object);
@@ -306,12 +318,14 @@ static int seal(struct journal_options *options, struct gr_err *err)
     if (rc != 0) {
         return fail(err);
     }
-    rc = gr_journal_seal(options->journal, (uint64_t)options->before, err);
+    rc = options->is_dry ? 0 : gr_journal_seal(options->journal, (uint64_t)options->before, err);
     if (rc < 0) {
         return fail(err);
     }
     json_t *object = json_object();
-    if (gr_json_set_bool(object, "sealed", rc == 1) != 0) {
+    if ((gr_json_set_bool(object, "sealed", rc == 1) |
+         gr_json_set_int(object, "before", options->before) |
+         gr_json_set_bool(object, "dry_run", options->is_dry)) != 0) {
         json_decref(object);
         object = NULL;
     }
@@ -360,6 +374,7 @@ static int run(int argc, char **argv)
          .high = INT64_MAX,
          .store = &options.before,
          .help = "seal: what is to stay begins with the group of this fact."},
+        GR_CLI_DRY_RUN_OPTION(&options.is_dry),
         GR_CLI_OUTPUT_OPTION(&options.format),
         {0}};
     const struct gr_options command = {.usage = "journal VERB [OPTIONS]",

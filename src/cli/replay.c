@@ -237,50 +237,59 @@ static int run_request(struct gr_cli_replay_request *request, size_t operands, c
     return gr_cli_replay_trace(request, &policies, err);
 }
 
-static int run(int argc, char **argv)
+// Nodes and jobs.
+static size_t add_workload(struct gr_cli_replay_request *request, struct gr_option *table,
+                           size_t count)
 {
-    struct gr_cli_replay_request request = {0};
-    const struct gr_option options[] = {
+    const struct gr_option part[] = {
         {.name = "nodes",
          .type = GR_OPTION_TEXT,
          .value = "FILE",
-         .store = &request.load.nodes,
+         .store = &request->load.nodes,
          .help = "CSV of nodes: openb's, or name, kind, devices, cpu_milli, memory_mib, site, "
                  "domain1 to domain4."},
         {.name = "pool",
          .type = GR_OPTION_TEXT,
          .value = "SPEC",
-         .store = &request.load.pool,
+         .store = &request->load.pool,
          .help = "Nodes made up: NODESxDEVICESxKIND[:cpu=MILLI][:memory=MIB][:site=NAME]"
                  "[:domain=NODES], joined by ','. Default cpu and memory: 12 cpus and 128 GiB a "
                  "device."},
         {.name = "jobs",
          .type = GR_OPTION_TEXT,
          .value = "FILE",
-         .store = &request.load.jobs,
+         .store = &request->load.jobs,
          .help = "CSV of jobs: openb's, or any that --map describes."},
         {.name = "map",
          .type = GR_OPTION_LIST,
          .value = "MAP",
-         .store = &request.maps,
+         .store = &request->maps,
          .help = "Names columns and gives defaults; may be given again; see below."},
         {.name = "node-devices",
          .type = GR_OPTION_INT,
          .value = "N",
          .low = 1,
          .high = GR_NODE_DEVICES_MAX,
-         .store = &request.node_devices,
+         .store = &request->node_devices,
          .help = "Devices a task has at most when a wide job becomes a gang. Default: the widest "
                  "node's of its kind."},
+    };
+    return GR_CLI_OPTIONS_ADD(table, count, part);
+}
+
+// What is done with them, in which order.
+static size_t add_ways(struct gr_cli_replay_request *request, struct gr_option *table, size_t count)
+{
+    const struct gr_option part[] = {
         {.name = "order",
          .type = GR_OPTION_TEXT,
          .value = "FILE",
-         .store = &request.load.order,
+         .store = &request->load.order,
          .help = "Recorded orders of arrival, one line a seed."},
         {.name = "node-ranks",
          .type = GR_OPTION_TEXT,
          .value = "FILE",
-         .store = &request.load.node_ranks,
+         .store = &request->load.node_ranks,
          .help = "Recorded ranks of the nodes, one line a seed; the lowest rank wins ties. "
                  "Default: the file's order."},
         {.name = "arrivals",
@@ -288,21 +297,21 @@ static int run(int argc, char **argv)
          .value = "N",
          .low = 1,
          .high = GR_TRACE_JOBS_MAX,
-         .store = &request.arrivals,
-         .given = &request.has_arrivals,
+         .store = &request->arrivals,
+         .given = &request->has_arrivals,
          .help = "Entries of the order that count. Default: what the runs.csv beside it says, else "
                  "all."},
         {.name = "seed",
          .type = GR_OPTION_LIST,
          .value = "N",
-         .store = &request.seeds,
+         .store = &request->seeds,
          .help = "Line of the recorded files, and of the random policy's draws. Default 42; with "
                  "--bench all, and may be given again."},
         {.name = "policy",
          .letter = 'p',
          .type = GR_OPTION_LIST,
          .value = "NAME",
-         .store = &request.policies,
+         .store = &request->policies,
          .help = "Placement policies side by side, joined by ',' or given again; all. Default: "
                  "granary; with --bench the published ones and granary."},
         {.name = "queue",
@@ -310,72 +319,90 @@ static int run(int argc, char **argv)
          .type = GR_OPTION_WORD,
          .value = "WORD",
          .words = queues,
-         .store = &request.queue,
-         .given = &request.has_queue,
+         .store = &request->queue,
+         .given = &request->has_queue,
          .help = "fifo (the default): the first job that does not fit blocks the rest; backfill: "
                  "later ones may start if they do not delay it."},
         {.name = "mix",
          .type = GR_OPTION_WORD,
          .value = "WORD",
          .words = mixes,
-         .store = &request.mix,
+         .store = &request->mix,
          .help = "The popularity of demands that policies may use: given (the default), counted "
                  "over the whole trace, or learned from the arrivals so far."},
         {.name = "verify",
          .type = GR_OPTION_FLAG,
-         .store = &request.verify,
+         .store = &request->verify,
          .help = "Records all facts as bytes, applies them to a fresh core, compares the digests "
                  "and audits both."},
+    };
+    return GR_CLI_OPTIONS_ADD(table, count, part);
+}
+
+// What comes of it.
+static size_t add_results(struct gr_cli_replay_request *request, struct gr_option *table,
+                          size_t count)
+{
+    const struct gr_option part[] = {
         {.name = "report",
          .type = GR_OPTION_TEXT,
          .value = "FILE",
-         .store = &request.report,
+         .store = &request->report,
          .help = "Writes one self-contained HTML page with the curves."},
         {.name = "format",
          .letter = 'o',
          .type = GR_OPTION_WORD,
          .value = "FORMAT",
          .words = formats,
-         .store = &request.format,
+         .store = &request->format,
          .help = "table (the default), json or csv."},
         {.name = "timing",
          .type = GR_OPTION_FLAG,
-         .store = &request.timing,
+         .store = &request->timing,
          .help = "Adds the time that each replay took."},
         {.name = "bench",
          .type = GR_OPTION_WORD,
          .value = "NAME",
          .words = benches,
-         .store = &request.bench,
-         .given = &request.is_bench,
+         .store = &request->bench,
+         .given = &request->is_bench,
          .help = "Runs a published benchmark: openb."},
         {.name = "trace",
          .type = GR_OPTION_LIST,
          .value = "NAME",
-         .store = &request.traces,
+         .store = &request->traces,
          .help = "With --bench: only this trace; may be given again."},
         {.name = "threads",
          .type = GR_OPTION_INT,
          .value = "N",
          .low = 1,
          .high = 256,
-         .store = &request.threads,
+         .store = &request->threads,
          .help = "With --bench. Default: one a processor."},
         {.name = "ceiling",
          .type = GR_OPTION_WORD,
          .value = "WORD",
          .words = ceilings,
-         .store = &request.ceiling,
+         .store = &request->ceiling,
          .help = "The proven upper bound of --bench and --report: offline (the default), of any "
                  "packing; protocol, with --bench also that of policies that reject only what fits "
                  "nowhere; none."},
         {.name = "certificates",
          .type = GR_OPTION_TEXT,
          .value = "FOLDER",
-         .store = &request.certificates,
+         .store = &request->certificates,
          .help = "With --bench: a certificate of each run's ceiling, for ceiling_check."},
-        {0},
     };
+    return GR_CLI_OPTIONS_ADD(table, count, part);
+}
+
+static int run(int argc, char **argv)
+{
+    struct gr_cli_replay_request request = {0};
+    struct gr_option options[GR_OPTIONS_MAX + 1] = {{0}};
+    size_t count = add_workload(&request, options, 0);
+    count = add_ways(&request, options, count);
+    (void)add_results(&request, options, count);
     const struct gr_options table = {
         .usage = "replay --nodes FILE --jobs FILE [OPTIONS]\n"
                  "replay --bench openb DIR [OPTIONS]",

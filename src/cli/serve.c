@@ -6,7 +6,6 @@
 #include "daemon/serve.h"
 #include "place/policy.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -130,14 +129,6 @@ static void configure(const struct serve_options *options, const char **hosts,
     pool->idle_stop_ms = options->idle_stop_s * 1000;
 }
 
-// The table of options is too long for one function: each of these adds its part.
-static size_t add(struct gr_option *table, size_t count, const struct gr_option *part, size_t more)
-{
-    memcpy(table + count, part, more * sizeof *part);
-    return count + more;
-}
-#define ADD(table, count, part) add(table, count, part, sizeof(part) / sizeof(part)[0])
-
 // Where it is, how it begins and ends, and who reaches it.
 static size_t add_ways(struct serve_options *options, struct gr_option *table, size_t count)
 {
@@ -185,7 +176,7 @@ static size_t add_ways(struct serve_options *options, struct gr_option *table, s
          .store = &options->hosts,
          .help = "A further name by which clients may call this server (header Host)."},
     };
-    return ADD(table, count, part);
+    return GR_CLI_OPTIONS_ADD(table, count, part);
 }
 
 // What it decides by.
@@ -241,7 +232,7 @@ static size_t add_rules(struct serve_options *options, struct gr_option *table, 
                  "limit, drain, held-idle), whatever the job asks for. The default is 600; 0: no "
                  "bound."},
     };
-    return ADD(table, count, part);
+    return GR_CLI_OPTIONS_ADD(table, count, part);
 }
 
 // How much it takes.
@@ -299,7 +290,7 @@ static size_t add_limits(struct serve_options *options, struct gr_option *table,
          .store = &options->snapshot_every,
          .help = "Make a snapshot after so many facts. The default is 500000; 0: never."},
     };
-    return ADD(table, count, part);
+    return GR_CLI_OPTIONS_ADD(table, count, part);
 }
 
 // The rest.
@@ -324,7 +315,7 @@ static size_t add_others(struct serve_options *options, struct gr_option *table,
          .store = &options->is_quiet,
          .help = "Say nothing but errors."},
     };
-    return ADD(table, count, part);
+    return GR_CLI_OPTIONS_ADD(table, count, part);
 }
 
 static int run(int argc, char **argv)
@@ -346,8 +337,7 @@ static int run(int argc, char **argv)
     size_t count = add_ways(&options, table, 0);
     count = add_rules(&options, table, count);
     count = add_limits(&options, table, count);
-    count = add_others(&options, table, count);
-    assert(count <= GR_OPTIONS_MAX);
+    (void)add_others(&options, table, count);
     const struct gr_options command = {
         .usage = "serve [OPTIONS]", .about = about, .options = table, .details = details};
     size_t operands;

@@ -5,6 +5,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <string.h>
 
 int gr_cli_fail(const char *command, const struct gr_err *err)
 {
@@ -32,6 +33,14 @@ int gr_cli_finish(const char *command)
         return gr_cli_fail(command, &err);
     }
     return GR_EXIT_OK;
+}
+
+size_t gr_cli_options_add(struct gr_option *table, size_t count, const struct gr_option *part,
+                          size_t more)
+{
+    assert(count + more <= GR_OPTIONS_MAX);
+    memcpy(table + count, part, more * sizeof *part);
+    return count + more;
 }
 
 bool gr_cli_start(const struct gr_options *options, int argc, char **argv, size_t *ret_operands,

@@ -9,6 +9,14 @@
 #include <stddef.h>
 #include <stdio.h>
 
+// Adds a part to a table of options that is too long for one function: `table` has room for
+// GR_OPTIONS_MAX and one without a name, `count` are in it. Returns how many there are then.
+size_t gr_cli_options_add(struct gr_option *table, size_t count, const struct gr_option *part,
+                          size_t more);
+// The same, of a whole array.
+#define GR_CLI_OPTIONS_ADD(table, count, part)                                                     \
+    gr_cli_options_add(table, count, part, sizeof(part) / sizeof(part)[0])
+
 // Parses the options. True: go on, with the operands in argv[1..*ret_operands]. False: the command
 // is over with *ret_exit, because the help was asked for (written to standard output) or because
 // the command line is wrong (one line written to standard error).

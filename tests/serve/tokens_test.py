@@ -141,5 +141,35 @@ def a_dry_run_of_the_end_says_what_would_become_of_the_jobs():
         assert done.returncode == 2 and "--end" in done.stderr, done
 
 
+def a_dry_run_without_a_daemon_writes_nothing():
+    with Pool() as pool:
+        assert pool.run()["state"] == "done"
+        pool.end()
+
+        def run(*words):
+            return subprocess.run([Pool.program, *words], stdin=subprocess.DEVNULL, timeout=60,
+                                  capture_output=True, text=True, check=False)
+
+        def files(folder):
+            # SQLite leaves two files beside a table that somebody reads.
+            return sorted((path, sorted(name for name in names if not name.endswith(("-wal", "-shm"))))
+                          for path, _, names in os.walk(folder))
+
+        copy, other = pool.folder + "/copy", pool.folder + "/other"
+        before = files(pool.folder)
+        done = run("backup", "--dry-run", "--state", pool.state, copy)
+        assert done.returncode == 0 and "would be copied" in done.stdout, done
+        last = json.loads(run("journal", "verify", "--state", pool.state, "-o", "json").stdout)["last"]
+        for words in (["snapshot"], ["seal", "--before", str(last)]):
+            done = run("journal", *words, "--dry-run", "--state", pool.state, "-o", "json")
+            assert done.returncode == 0 and json.loads(done.stdout)["dry_run"] is True, done
+        assert files(pool.folder) == before
+        assert run("backup", "--state", pool.state, copy).returncode == 0
+        done = run("restore", "--dry-run", "--state", other, copy)
+        assert done.returncode == 0 and "would be restored" in done.stdout, done
+        assert not os.path.exists(other)
+        assert run("restore", "--dry-run", "--state", pool.state, copy).returncode != 0
+
+
 if __name__ == "__main__":
     sys.exit(main(cases_of(globals()), sys.argv[1:]))
