@@ -156,14 +156,14 @@ def a_dry_run_without_a_daemon_writes_nothing():
                           for path, _, names in os.walk(folder))
 
         copy, other = pool.folder + "/copy", pool.folder + "/other"
-        before = files(pool.folder)
+        before = files(pool.state + "/journal")
         done = run("backup", "--dry-run", "--state", pool.state, copy)
         assert done.returncode == 0 and "would be copied" in done.stdout, done
         last = json.loads(run("journal", "verify", "--state", pool.state, "-o", "json").stdout)["last"]
         for words in (["snapshot"], ["seal", "--before", str(last)]):
             done = run("journal", *words, "--dry-run", "--state", pool.state, "-o", "json")
             assert done.returncode == 0 and json.loads(done.stdout)["dry_run"] is True, done
-        assert files(pool.folder) == before
+        assert files(pool.state + "/journal") == before and not os.path.exists(copy)
         assert run("backup", "--state", pool.state, copy).returncode == 0
         done = run("restore", "--dry-run", "--state", other, copy)
         assert done.returncode == 0 and "would be restored" in done.stdout, done
