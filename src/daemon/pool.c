@@ -201,6 +201,12 @@ static int open_engine(struct gr_pool *pool, struct gr_err *err)
         return 0;
     }
     if (pool->config.engine != NULL) {
+        if (pool->config.checks != NULL) {
+            int rc = gr_care_open(pool->config.checks, pool->watch, LOOK_MS, &pool->care, err);
+            if (rc != 0) {
+                return rc;
+            }
+        }
         gr_pool_care_begin(pool);
         pool->engine = pool->config.engine;
         return pool->engine->ops->list(pool->engine, err);

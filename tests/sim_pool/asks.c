@@ -221,6 +221,10 @@ void ask_node(void)
     goal_reach("node set", what);
     sim_tell("node %u: %s", node, what == 0 ? "cordon" : what == 1 ? "drain" : "take back");
     bool up = what >= 2;
+    if (what == 3 && sim_chance(50)) {
+        gr_pool_node_return(sim.pool, node);
+        return;
+    }
     gr_pool_node_set(sim.pool, node, up ? GR_NODE_UP : GR_NODE_DRAINED, what == 1,
                      sim_chance(50) ? -1 : 200, up ? "" : "simulated");
 }

@@ -176,7 +176,8 @@ static bool is_true(const struct book_job *job, const struct gr_ending *ending)
     case GR_OUTCOME_TIME_LIMIT:
         return is_end && job->why == GR_STOP_TIME_LIMIT;
     case GR_OUTCOME_NODE:
-        return is_end && job->why == GR_STOP_NODE;
+        // Or its node was found unwell before it could begin.
+        return (is_end && job->why == GR_STOP_NODE) || (never && job->is_given_up);
     case GR_OUTCOME_RECLAIMED:
         return is_end && (job->why == GR_STOP_RECLAIM || job->why == GR_STOP_IDLE);
     case GR_OUTCOME_LOST:

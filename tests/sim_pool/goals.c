@@ -42,6 +42,7 @@ static struct {
     {.name = "killed", .details = 0x3ff},      // enum sim_kill
     {.name = "digest agreed", .details = 0x7}, // live = journal, snapshot + tail, after a kill
     {.name = "node vanished", .details = 0x3}, // 0: back again, 1: gone
+    {.name = "care", .details = 0x7ff},        // moments, well or not; see enum care_goal
     {.name = "calm", .details = 0x1},
 };
 

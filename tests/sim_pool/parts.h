@@ -177,6 +177,7 @@ struct sim {
     uint64_t pending_expected;
     bool has_pending;
     bool is_slow;                // nothing becomes durable for now
+    uint8_t scripts;             // moments that have node checks, as bits
     uint8_t health[SIM_DEVICES]; // by pretend number; GR_HEALTHS: missing from the list
 };
 
@@ -260,6 +261,13 @@ void books_compare(bool is_clean);
 void books_look(bool counts);
 // Nothing goes on any more: everything has its end.
 void books_calm(void);
+
+// --- care.c: node checks
+
+// What the goal "care" counts beside the answers: twice the moment, and 1 more for an unwell one.
+enum care_goal { CARE_GOAL_NOT_BEGUN = 2 * GR_CHECKS_WHENS, CARE_GOAL_DEVICE, CARE_GOAL_RESET };
+// An order to start left the pool: the checks must have said that it may.
+void care_starts(uint64_t job, uint32_t attempt);
 
 // --- asks.c: what users and operators do
 

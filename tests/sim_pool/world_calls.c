@@ -67,6 +67,7 @@ static int world_start(struct gr_engine *engine, const struct gr_engine_start *s
         }
     }
     books_order(ORDER_START, start->job, start->attempt, 0, 0);
+    care_starts(start->job, start->attempt);
     sim_tell("  order: start %llu.%u", (unsigned long long)start->job, start->attempt);
     return 0;
 }
