@@ -15,12 +15,12 @@ struct gr_history_seen {
 
 // See history_table.h.
 struct gr_history_table {
-    sqlite3 *write_db, *read_db;             // of the thread that writes, of the other
-    sqlite3_stmt *add_run, *add_user, *mark; // of write_db
-    sqlite3_stmt *find;                      // of read_db
-    uint64_t run;                            // runs written by this process
-    struct gr_history_seen *seen;            // GR_HISTORY_SEEN
-    uint8_t *bytes;                          // room for a run
+    sqlite3 *write_db, *read_db;                       // of the thread that writes, of the other
+    sqlite3_stmt *add_run, *has_run, *add_user, *mark; // of write_db
+    sqlite3_stmt *find;                                // of read_db
+    uint64_t run;                                      // runs written by this process
+    struct gr_history_seen *seen;                      // GR_HISTORY_SEEN
+    uint8_t *bytes;                                    // room for a run
 };
 
 // An error of SQLite with what was tried. Returns -EIO.
@@ -29,7 +29,8 @@ int gr_history_fail(sqlite3 *db, const char *what, struct gr_err *err);
 int gr_history_prepare(sqlite3 *db, const char *sql, sqlite3_stmt **ret_stmt, struct gr_err *err);
 // Runs statements that give nothing back.
 int gr_history_run(sqlite3 *db, const char *sql, struct gr_err *err);
-// Writes rows that are sorted by id, as runs. In a transaction of the caller's.
+// Writes rows that are sorted by id, as runs; of those that are there already, some once more: all
+// that is there stays. In a transaction of the caller's.
 int gr_history_add_runs(struct gr_history_table *table, const struct gr_history_row *rows,
                         uint32_t count, struct gr_err *err);
 // Reads the bytes of a run and calls `each` for its jobs, in order, until it returns false. 0 or

@@ -106,6 +106,18 @@ static int add_run(struct gr_history_table *table, const struct gr_history_row *
     return step(table->write_db, table->add_run, err);
 }
 
+// Whether a run begins with this job: 1, 0 or -errno.
+static int has_run(struct gr_history_table *table, uint64_t first, struct gr_err *err)
+{
+    sqlite3_bind_int64(table->has_run, 1, (int64_t)first);
+    int found = sqlite3_step(table->has_run);
+    int rc = found == SQLITE_ROW    ? 1
+             : found == SQLITE_DONE ? 0
+                                    : gr_history_fail(table->write_db, "look for a run", err);
+    sqlite3_reset(table->has_run);
+    return rc;
+}
+
 int gr_history_add_runs(struct gr_history_table *table, const struct gr_history_row *rows,
                         uint32_t count, struct gr_err *err)
 {
@@ -117,7 +129,14 @@ int gr_history_add_runs(struct gr_history_table *table, const struct gr_history_
             assert(rows[end].id > rows[end - 1].id);
             end++;
         }
-        rc = add_run(table, rows + begin, end - begin, err);
+        // A job that is told again is in the run that begins with it, beside others: that one
+        // stays.
+        while (begin < end && (rc = has_run(table, rows[begin].id, err)) > 0) {
+            begin++;
+        }
+        if (rc == 0 && begin < end) {
+            rc = add_run(table, rows + begin, end - begin, err);
+        }
         begin = end;
     }
     return rc;
@@ -303,8 +322,11 @@ static int open_db(const char *path, const char *sql, sqlite3 **ret_db, struct g
 
 static int prepare_all(struct gr_history_table *table, struct gr_err *err)
 {
-    int rc = gr_history_prepare(table->write_db, "INSERT OR REPLACE INTO runs VALUES(?1,?2,?3,?4)",
+    int rc = gr_history_prepare(table->write_db, "INSERT INTO runs VALUES(?1,?2,?3,?4)",
                                 &table->add_run, err);
+    rc = rc != 0 ? rc
+                 : gr_history_prepare(table->write_db, "SELECT 1 FROM runs WHERE first=?1",
+                                      &table->has_run, err);
     rc = rc != 0
              ? rc
              : gr_history_prepare(table->write_db, "INSERT OR IGNORE INTO of_user VALUES(?1,?2)",
@@ -370,6 +392,7 @@ void gr_history_table_close(struct gr_history_table *table)
         return;
     }
     sqlite3_finalize(table->add_run);
+    sqlite3_finalize(table->has_run);
     sqlite3_finalize(table->add_user);
     sqlite3_finalize(table->mark);
     sqlite3_finalize(table->find);

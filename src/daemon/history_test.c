@@ -244,6 +244,54 @@ static void lists_go_down_from_an_id_and_keep_to_user_and_organisation(void **st
     gr_history_close(history);
 }
 
+static uint64_t odd(uint64_t n)
+{
+    return 2 * n + 1;
+}
+
+// Told again, a job must not take those with it that were written together with it: the journal
+// tells of them no more.
+static void who_is_told_again_takes_no_others_away(void **state)
+{
+    (void)state;
+    struct gr_history *history = open_history(0);
+    struct gr_ended found;
+    struct gr_ended ended = ended_of(odd(1));
+    ended.text[0] = '\0';
+    uint64_t n = 1; // the fact that ends the job odd(n)
+    for (; gr_history_add(history, n, &ended); ended.id = odd(++n)) {
+        assert_in_range(n, 1, 1000000);
+    }
+    // What comes after the one that found no room is written with those before it, and as the first
+    // of its run.
+    uint64_t first = odd(n - 1) / 4096 * 4096;
+    gr_history_told(history, 1);
+    await(history, 1);
+    ended.id = first;
+    assert_true(gr_history_add(history, n + 1, &ended));
+    gr_history_told(history, n + 1);
+    await(history, n - 1);
+    gr_history_close(history);
+    history = open_history(0);
+    assert_int_equal(gr_history_upto(history), n - 1);
+    ended.id = odd(n);
+    assert_true(gr_history_add(history, n, &ended));
+    ended.id = first;
+    assert_true(gr_history_add(history, n + 1, &ended));
+    gr_history_told(history, n + 1);
+    await(history, n + 1);
+    for (uint64_t id = odd(n); id >= first; id -= 2) {
+        assert_int_equal(gr_history_find(history, id, &found, &err), 1);
+    }
+    assert_int_equal(gr_history_find(history, first, &found, &err), 1);
+    struct gr_history_query query = {
+        .below = first + 2, .user = UINT32_MAX, .org = UINT32_MAX, .most = 2};
+    struct listed listed = list(history, query, 2);
+    assert_int_equal(listed.ids[0], first + 1);
+    assert_int_equal(listed.ids[1], first);
+    gr_history_close(history);
+}
+
 static void old_rows_go_and_new_ones_stay(void **state)
 {
     (void)state;
@@ -415,6 +463,7 @@ int main(void)
         fixture_test(what_was_told_is_there_at_the_next_start),
         fixture_test(old_rows_go_some_thousand_rows_at_a_time),
         fixture_test(beyond_what_found_no_room_it_is_not_complete),
+        fixture_test(who_is_told_again_takes_no_others_away),
         fixture_test(what_is_not_durable_is_not_written),
         fixture_test(lists_are_in_order_whatever_the_order_of_ends),
         fixture_test(the_table_of_a_release_before_is_taken_over),
