@@ -197,7 +197,8 @@ static int run(int argc, char **argv)
     const struct gr_options options = {
         .usage = "token add [OPTIONS] NAME\ntoken list [OPTIONS]\ntoken remove [OPTIONS] NAME...",
         .about = "Adds, lists and removes tokens: who may come in over HTTP, and as whom. A new "
-                 "token is shown once. For operators.",
+                 "token is shown once. For operators; tokens for others only root and the "
+                 "user who runs the daemon make.",
         .options = table,
         .details = details,
         .operands_min = 1,

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static bool is_no_operator(struct gr_http_request *request)
 {
@@ -122,6 +123,20 @@ static bool read_body(struct gr_http_request *request, const json_t *body,
     return true;
 }
 
+// An operator's token opens the pool, not the accounts of the machine's users: as whom a token
+// stands for jobs are run.
+static bool may_make(struct gr_http_request *request, const struct gr_identity_token *wanted)
+{
+    uid_t uid = gr_daemon_who(request)->uid;
+    if (uid == 0 || uid == geteuid() || uid == wanted->uid) {
+        return true;
+    }
+    gr_http_reply_error(request, 403, "forbidden",
+                        "only root and the user who runs the pool's daemon make tokens for others",
+                        "ask one of them; a token for yourself you can make", "user");
+    return false;
+}
+
 static void make_token(struct gr_daemon *daemon, struct gr_http_request *request,
                        const struct gr_identity_token *wanted)
 {
@@ -161,7 +176,7 @@ void gr_route_token_add(void *context, struct gr_http_request *request)
     if (body == NULL) {
         return;
     }
-    if (read_body(request, body, &wanted) &&
+    if (read_body(request, body, &wanted) && may_make(request, &wanted) &&
         count_tokens(daemon, request, gr_slice_of(wanted.name), &count)) {
         if (count > 0) {
             gr_http_reply_error(request, 409, "conflict", "a token of this name is there already",

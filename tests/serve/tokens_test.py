@@ -74,6 +74,23 @@ def a_token_for_an_operator_may_do_what_operators_do():
         assert _whoami(pool, bearer["Authorization"].split()[1])["operator"] is True
 
 
+def an_operators_token_makes_none_for_other_users():
+    # It would run jobs as any of them, root too.
+    with Pool() as pool:
+        made = pool.ask("POST", "/v1/tokens", {"name": "boss", "user": "uid-54321", "operator": True})
+        bearer = {"Authorization": "Bearer " + made.json()["token"]}
+        assert _whoami(pool, made.json()["token"])["operator"] is True
+        for other in ("root", "uid-54322"):
+            for query in ("", "?dry_run=true"):
+                reply = _tcp(pool, "POST", "/v1/tokens" + query, bearer, {"name": "up", "user": other})
+                assert reply.status == 403, (other, query, reply)
+                assert reply.json()["error"]["field"] == "user", reply
+        assert len(pool.get("/v1/tokens")["tokens"]) == 2
+        for body in ({"name": "mine"}, {"name": "again", "user": "uid-54321", "operator": True}):
+            reply = _tcp(pool, "POST", "/v1/tokens", bearer, body)
+            assert reply.status == 201 and reply.json()["uid"] == 54321, (body, reply)
+
+
 def a_wrong_token_is_refused_with_its_reason():
     with Pool() as pool:
         for body, status in (({}, 400), ({"name": 7}, 400), ({"name": ""}, 422),
