@@ -85,6 +85,7 @@ int gr_pace_wait(const struct gr_pace *pace, const struct gr_daemon *daemon, int
     }
     struct timespec span = {.tv_nsec = ns};
     int count = epoll_pwait2(pace->others_fd, ret_events, most, &span, NULL);
-    // Linux before 5.11 knows whole milliseconds only.
-    return count < 0 && errno == ENOSYS ? epoll_wait(pace->others_fd, ret_events, most, 1) : count;
+    // Linux before 5.11 knows whole milliseconds only, and a sandbox may refuse what it does not
+    // know with any error.
+    return count < 0 && errno != EINTR ? epoll_wait(pace->others_fd, ret_events, most, 1) : count;
 }
