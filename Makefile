@@ -12,7 +12,7 @@ help:
 	@echo 'make run               build, serve a pool of this machine, and show jobs at work in it'
 	@echo 'make stop              end that pool'
 	@echo 'make replay            replay the sample pool in examples/ and write a report'
-	@echo 'make test              everything that must hold, in every build (a quarter of an hour)'
+	@echo 'make test              everything that must hold, in every build (ten minutes)'
 	@echo 'make test-slow         long simulations and fuzzing'
 	@echo 'make build             the program: $(BUILD)/granary'
 	@echo 'make bench ONLY=word   the benchmarks whose name holds the word; without ONLY all'

@@ -6,6 +6,10 @@ static unsigned whole;
 void gr_fault_arguments(int argc, char **argv)
 {
     whole = argc > 1 && strcmp(argv[1], "whole") == 0;
+    // The shim knows what was synced; the real syncs around it would only take time.
+    if (access("/dev/shm", W_OK) == 0) {
+        (void)setenv("TMPDIR", "/dev/shm", 0);
+    }
 }
 
 unsigned gr_fault_stride(unsigned slice)
