@@ -76,6 +76,13 @@ static void recall_text(const struct gr_journal_group *group, struct gr_ended *e
     }
 }
 
+static bool history_is_well(const struct gr_pool *pool)
+{
+    char problem[160];
+    gr_history_problem(pool->history, problem, sizeof problem);
+    return problem[0] == '\0';
+}
+
 // Facts of the tail, before the core applies them: who ended is kept.
 static void tail_fact(void *context, const struct gr_core *core, const struct gr_event *event)
 {
@@ -85,9 +92,10 @@ static void tail_fact(void *context, const struct gr_core *core, const struct gr
         gr_ended_from(core, event, &ended);
         recall_text(pool->recovery.group, &ended);
         gr_ended_ring_add(pool->ended, &ended);
-        // Nobody waits for an answer yet: the history may take its time.
+        // Nobody waits for an answer yet: the history may take its time. One that cannot be written
+        // is not waited for: the next start completes it.
         const struct timespec pause = {.tv_nsec = 1000000};
-        while (gr_history_waiting_percent(pool->history) > 90) {
+        while (gr_history_waiting_percent(pool->history) > 90 && history_is_well(pool)) {
             nanosleep(&pause, NULL);
         }
         (void)gr_history_add(pool->history, event->sequence, &ended);

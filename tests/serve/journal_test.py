@@ -369,6 +369,31 @@ def _fill_a_disk_that_says_so(folder):
         _fill_and_go_on(pool, lambda: os.unlink(sign))
 
 
+def a_long_history_that_cannot_be_written_does_not_hold_up_the_start():
+    with Pool() as pool:
+        before = pool.submit("sleep 1000")
+        pool.wait(before, "running")
+        for _ in range(4):  # more than may wait to be written
+            pool.submit("true", array="0-65535", after={str(before): "ok"})
+        pool.stop(before)
+        until(lambda: pool.get("/v1/pool")["jobs"]["held"] == 0)
+        pool.kill()
+        with sqlite3.connect(pool.state + "/history/ended.db") as table:
+            table.executescript("DELETE FROM runs; DELETE FROM of_user; UPDATE upto SET sequence=0;"
+                                "CREATE TRIGGER stop BEFORE INSERT ON runs"
+                                " BEGIN SELECT RAISE(ABORT, 'no room'); END;")
+        table.close()
+        pool.start()
+        assert "no room" in pool.get("/v1/pool")["history"]["problem"]
+        pool.kill()
+        with sqlite3.connect(pool.state + "/history/ended.db") as table:
+            table.execute("DROP TRIGGER stop")
+        table.close()
+        pool.start()  # and completes it
+        until(lambda: pool.get("/v1/pool")["history"]["upto"] > 4 * 65536)
+        assert pool.get("/v1/pool")["history"]["problem"] == ""
+
+
 def a_journal_at_its_limit_refuses_and_a_higher_limit_goes_on():
     with Pool("--max-journal", "4", pretend="1xh20") as pool:
         _hold_the_device(pool)
