@@ -184,6 +184,19 @@ def remove_groups(name):
                     time.sleep(0.01)
 
 
+def remove_tree(folder):
+    """Also what a killed trial left: the kernel makes folders in an overlay that not even their
+    owner may read."""
+    def open_up(_, path, __):
+        try:
+            os.chmod(path, 0o700)
+        except OSError:
+            pass  # it is gone
+
+    shutil.rmtree(folder, onerror=open_up)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 class Pool:
     program = None  # granary
     build = None    # folder of the build
@@ -306,7 +319,7 @@ class Pool:
             self.process = None
         self.kill_engine()
         if self.own_folder:
-            shutil.rmtree(self.folder, ignore_errors=True)
+            remove_tree(self.folder)
 
     def kill_engine(self):
         """Whatever of the engine, of its trial or of its jobs still runs: known by its environment
