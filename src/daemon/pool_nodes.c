@@ -406,6 +406,11 @@ static void merge_reported(struct gr_pool *pool)
                sizeof device->problem);
         snprintf(device->code, sizeof device->code, "%s",
                  is_drivers ? reported->driver_code : "node-check");
+        if (reported->is_in_reset && device->health < GR_HEALTH_RESET) {
+            // Whoever says meanwhile that it is well: a job on it would be hit.
+            device->health = GR_HEALTH_RESET;
+            snprintf(device->problem, sizeof device->problem, "it is being reset");
+        }
         if (device->health != GR_HEALTH_RESET) {
             reported->is_reset_no_help = false;
         }

@@ -205,6 +205,26 @@ def a_device_that_nobody_holds_is_reset_too():
         assert len(lines_of(pool.folder + "/said")) == 1
 
 
+def a_device_is_given_to_nobody_while_it_is_reset_whoever_says_that_it_is_well():
+    with Pool(pretend="2xh20", starts=False) as pool:
+        # The return of the node is about both devices, that from the reset about one.
+        _checks(pool, before_look="test -e HERE/once && exit 0\n: >HERE/once\n"
+                "echo device ${GRANARY_DEVICES%%,*} reset dirty",
+                return_test="case $GRANARY_DEVICES in *,*) exit 0;; esac\n: >HERE/said\n"
+                "until [ -e HERE/go ]; do sleep 0.02; done")
+        job = pool.submit("true", kind="h20", devices=2, requeue={"attempts": 2, "on": ["node"]})
+        until(lambda: os.path.exists(pool.folder + "/said"))
+        node = _node(pool, "h20")
+        _set(pool, node, "uncordon")
+        until(lambda: pool.get(f"/v1/nodes/{node}")["state"] == "up")
+        assert sorted(_health(pool).values()) == ["good", "reset"]
+        assert pool.run(kind="h20", devices=1)["state"] == "done"
+        assert pool.state_of(job) == "waiting"
+        open(pool.folder + "/go", "w").close()
+        assert pool.wait(job)["state"] == "done"
+        assert _health(pool) == {0: "good", 1: "good"}
+
+
 def what_a_script_wants_watched_goes_when_the_script_is_content():
     with Pool(pretend="1xh20", starts=False) as pool:
         _checks(pool, after_look="test -e HERE/loud && echo device $GRANARY_DEVICES watch it hums\n"
