@@ -131,9 +131,11 @@ int gr_history_add_runs(struct gr_history_table *table, const struct gr_history_
         }
         // A job that is told again is in the run that begins with it, beside others: that one
         // stays.
-        while (begin < end && (rc = has_run(table, rows[begin].id, err)) > 0) {
+        int is_there = 1;
+        while (begin < end && (is_there = has_run(table, rows[begin].id, err)) > 0) {
             begin++;
         }
+        rc = is_there < 0 ? is_there : 0;
         if (rc == 0 && begin < end) {
             rc = add_run(table, rows + begin, end - begin, err);
         }
