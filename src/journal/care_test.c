@@ -58,6 +58,22 @@ static void run_sql(struct fixture *f, const char *sql)
     sqlite3_close(db);
 }
 
+// The format that the file says it has.
+static int user_version(struct fixture *f)
+{
+    char path[120];
+    sqlite3 *db;
+    sqlite3_stmt *stmt;
+    snprintf(path, sizeof path, "%s/journal.db", f->dir);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &stmt, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
+    int version = sqlite3_column_int(stmt, 0);
+    sqlite3_finalize(stmt);
+    sqlite3_close(db);
+    return version;
+}
+
 static void part_path(struct fixture *f, const char *dir, int first, int last, char path[200])
 {
     (void)f;
@@ -190,9 +206,23 @@ static void a_newer_format_is_refused(void **state)
     const struct gr_journal_config config = {.dir = f->dir};
     struct gr_journal *journal;
     write_groups(f, 1);
-    run_sql(f, "PRAGMA user_version = 2");
+    run_sql(f, "PRAGMA user_version = 3");
     assert_int_equal(gr_journal_open(&config, &journal, &f->err), -EPROTO);
     assert_int_equal(fixture_read(f, f->dir, 1, NULL), -EPROTO);
+}
+
+// A build that knows only format 1 would take a packed fact for a damaged one.
+static void a_writer_raises_an_older_format(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t groups;
+    write_groups(f, 1);
+    run_sql(f, "PRAGMA user_version = 1");
+    assert_int_equal(fixture_read(f, f->dir, 1, &groups), 10);
+    assert_int_equal(user_version(f), 1); // who only reads changes nothing
+    write_groups(f, 1);
+    assert_int_equal(user_version(f), 2);
+    assert_int_equal(fixture_read(f, f->dir, 1, &groups), 20);
 }
 
 static void tables_that_do_more_are_refused(void **state)
@@ -389,6 +419,7 @@ int main(void)
         CASE(a_journal_without_its_head_or_its_file_is_refused),
         CASE(a_head_that_is_one_group_behind_is_normal),
         CASE(a_newer_format_is_refused),
+        CASE(a_writer_raises_an_older_format),
         CASE(tables_that_do_more_are_refused),
         CASE(sealed_parts_are_read_as_if_they_were_not_sealed),
         CASE(a_part_that_was_moved_away_is_missed_and_welcome_back),

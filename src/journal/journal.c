@@ -241,7 +241,7 @@ static int claim(struct gr_journal *journal, const char *dir, struct gr_err *err
     }
     state.epoch = epoch + 1;
     journal->tip.epoch = state.epoch;
-    rc = gr_store_state_write(journal->db, &state, err);
+    rc = gr_store_claim(journal->db, &state, err);
     if (rc == 0) {
         rc = gr_head_write(&journal->head, &journal->tip, err);
     }

@@ -19,7 +19,7 @@
 
 enum {
     APPLICATION = 0x67726a6e, // "grjn": PRAGMA application_id
-    FORMAT = 1,               // PRAGMA user_version
+    FORMAT = 2,               // PRAGMA user_version; docs/formats/journal.md has its history
     BUSY_MS = 10000,          // how long another connection's short lock is waited for
 };
 
@@ -436,6 +436,17 @@ int gr_store_state_write(sqlite3 *db, const struct gr_store_state *state, struct
     }
     sqlite3_finalize(stmt);
     return rc;
+}
+
+int gr_store_claim(sqlite3 *db, const struct gr_store_state *state, struct gr_err *err)
+{
+    char sql[64];
+    (void)snprintf(sql, sizeof sql, "BEGIN IMMEDIATE; PRAGMA user_version=%d", FORMAT);
+    int rc = gr_store_exec(db, sql, err);
+    if (rc == 0) {
+        rc = gr_store_state_write(db, state, err);
+    }
+    return rc == 0 ? gr_store_exec(db, "COMMIT", err) : rc; // closing undoes what was begun
 }
 
 int gr_store_before(sqlite3 *db, const struct gr_store_state *state, uint64_t sequence,

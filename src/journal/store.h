@@ -49,6 +49,9 @@ int gr_store_prepare(sqlite3 *db, const char *sql, sqlite3_stmt **ret_stmt, stru
 int gr_store_state_read(sqlite3 *db, struct gr_store_state *ret_state, struct gr_err *err);
 // Writes it, within the caller's transaction or one of its own.
 int gr_store_state_write(sqlite3 *db, const struct gr_store_state *state, struct gr_err *err);
+// Writes it for a writer that begins, and with it the format of this build: an older build does not
+// open the file from then on, and says why. After a failure the connection is only to be closed.
+int gr_store_claim(sqlite3 *db, const struct gr_store_state *state, struct gr_err *err);
 // The last group that ends before `sequence`, or the base if there is none; its epoch is that of
 // the group. GR_STORE_SEQUENCE_MAX as `sequence`: the last group of all.
 int gr_store_before(sqlite3 *db, const struct gr_store_state *state, uint64_t sequence,
