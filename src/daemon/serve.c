@@ -102,18 +102,26 @@ static void snapshot_begin(struct serve *serve)
     snprintf(number, sizeof number, "%llu", (unsigned long long)upto);
     char *argv[] = {name, command, verb, option, serve->dir.path, to, number, NULL};
     posix_spawnattr_t attributes;
+    posix_spawn_file_actions_t actions;
     sigset_t none;
     sigemptyset(&none);
     if (posix_spawnattr_init(&attributes) != 0) {
         return;
     }
+    if (posix_spawn_file_actions_init(&actions) != 0) {
+        posix_spawnattr_destroy(&attributes);
+        return;
+    }
     posix_spawnattr_setsigmask(&attributes, &none);
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
     pid_t pid;
-    if (posix_spawn(&pid, program, NULL, &attributes, argv, environ) == 0) {
+    // The daemon's log stays empty while all is well: only what fails is said, on standard error.
+    if (posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0) == 0 &&
+        posix_spawn(&pid, program, &actions, &attributes, argv, environ) == 0) {
         serve->snapshot_pid = pid;
         serve->snapshot_of = upto;
     }
+    posix_spawn_file_actions_destroy(&actions);
     posix_spawnattr_destroy(&attributes);
 }
 

@@ -92,6 +92,20 @@ def snapshots_are_made_without_stopping():
         assert pool.run()["state"] == "done"
 
 
+def a_daemon_in_the_background_logs_nothing_while_all_is_well():
+    with Pool(starts=False) as pool:
+        code, _, err = pool("serve", "--background", "--state", pool.state, "--listen", "none",
+                            "--snapshot-every", "50")
+        assert code == 0, err
+        try:
+            assert pool("submit", "--array", "0-49", "--cpu", "0.01", "true")[0] == 0
+            until(lambda: pool.get("/v1/pool")["journal"]["snapshot"] >= 50)
+            with open(pool.state + "/log") as file:
+                assert file.read() == ""
+        finally:
+            pool("serve", "--end", "--stop-jobs", "--state", pool.state)
+
+
 def a_sealed_part_is_verified_with_the_rest_and_may_be_moved_away():
     with Pool() as pool:
         jobs = _work(pool)
