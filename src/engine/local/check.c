@@ -549,34 +549,6 @@ static void check_scripts(struct gr_check *check)
     }
 }
 
-// A folder of our own below the engine's, or in /tmp where that is not ours to write.
-static int dir_make(struct gr_check *check, struct gr_err *err)
-{
-    const char *dir = check->config->dir == NULL ? "" : check->config->dir;
-    snprintf(check->dir, sizeof(check->dir), "%.3900s/check-XXXXXX", dir);
-    if (dir[0] != '\0' && mkdtemp(check->dir) != NULL) {
-        return chmod(check->dir, 0711) == 0 ? 0 : -errno;
-    }
-    snprintf(check->dir, sizeof(check->dir), "/tmp/granary-check-XXXXXX");
-    if (mkdtemp(check->dir) == NULL) {
-        return gr_fail_errno(err, "make a folder for trials");
-    }
-    return chmod(check->dir, 0711) == 0 ? 0 : -errno;
-}
-
-static void dir_remove(const struct gr_check *check)
-{
-    char parent[PATH_MAX];
-    snprintf(parent, sizeof(parent), "%s", check->dir);
-    char *slash = strrchr(parent, '/');
-    *slash = '\0';
-    int fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd >= 0) {
-        (void)gr_tree_remove(fd, slash + 1);
-        close(fd);
-    }
-}
-
 int gr_local_check(const struct gr_local_config *config, struct gr_local_check *ret_checks,
                    unsigned most, struct gr_err *err)
 {
@@ -588,7 +560,7 @@ int gr_local_check(const struct gr_local_config *config, struct gr_local_check *
     check->lines = ret_checks;
     check->most = most;
     check->config = config;
-    int code = dir_make(check, err);
+    int code = gr_check_folder_make(check, err);
     if (code == 0) {
         gr_cgroup_means_find(check->dir, &check->means);
         gr_check_sweep(&check->means);
@@ -604,7 +576,7 @@ int gr_local_check(const struct gr_local_config *config, struct gr_local_check *
         check_overlay(check);
         check_namespaces(check);
         check_scripts(check);
-        dir_remove(check);
+        gr_check_folder_remove(check);
         code = (int)check->count;
     }
     free(check);

@@ -4,12 +4,15 @@
 
 #include "engine/local/check_parts.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -120,6 +123,36 @@ static void what_a_killed_check_left_in_its_groups_is_no_obstacle(void **state)
     assert_int_equal(rmdir(dir), 0);
 }
 
+static void what_a_killed_check_left_is_removed_and_what_another_has_is_not(void **state)
+{
+    (void)state;
+    struct gr_local_config config = {.dir = root, .checks = "", .crun = "", .runc = ""};
+    struct gr_cgroup_means means;
+    struct gr_err err = {0};
+    char left[64], inner[80], used[64];
+    snprintf(left, sizeof left, "%s/check-killed", root);
+    snprintf(inner, sizeof inner, "%s/task", left);
+    snprintf(used, sizeof used, "%s/check-in-use", root);
+    assert_int_equal(mkdir(left, 0711) | mkdir(inner, 0700) | mkdir(used, 0711), 0);
+    int lock = open(used, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_int_equal(flock(lock, LOCK_SH), 0);
+    gr_cgroup_means_find(left, &means);
+    pid_t pid = means.has_group ? leave_one(&means, "check/task-0") : 0;
+    assert_true(gr_local_check(&config, checks, 32, &err) > 0);
+    assert_int_equal(access(left, F_OK), -1);
+    assert_int_equal(access(used, F_OK), 0);
+    if (pid > 0) {
+        struct gr_cgroup *group;
+        int status;
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_true(WIFSIGNALED(status));
+        assert_int_equal(gr_cgroup_find(&means, "check/task-0", &group, NULL), -ENOENT);
+    }
+    close(lock); // now that one is left behind too
+    assert_true(gr_local_check(&config, checks, 32, &err) > 0);
+    assert_int_equal(access(used, F_OK), -1);
+}
+
 static void programs_that_are_not_there_are_said_to_be_missing(void **state)
 {
     (void)state;
@@ -140,6 +173,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_ability_is_tried_and_explained),
         cmocka_unit_test(what_a_killed_check_left_in_its_groups_is_no_obstacle),
+        cmocka_unit_test(what_a_killed_check_left_is_removed_and_what_another_has_is_not),
         cmocka_unit_test(programs_that_are_not_there_are_said_to_be_missing),
     };
     return cmocka_run_group_tests(tests, make_root, remove_root);
