@@ -27,6 +27,12 @@ struct step {
     const char *why;          // SET_NODE
 };
 
+// Rows of one sort that a declaration names, by number.
+struct named {
+    uint32_t *numbers; // heap
+    size_t count, room;
+};
+
 // A declaration that is read.
 struct apply {
     struct gr_daemon *daemon;
@@ -37,7 +43,8 @@ struct apply {
     char field[64];
     struct step *steps; // heap
     size_t step_count, step_room;
-    uint32_t orgs, users; // rows that the steps add
+    uint32_t orgs, users;                              // rows that the steps add
+    struct named named_orgs, named_users, named_nodes; // of those that are there, uids, nodes
 };
 
 static bool fault(struct apply *apply, const char *field, const char *fmt, ...)
@@ -81,6 +88,21 @@ static struct step *step_add(struct apply *apply, const char *fmt, ...)
     struct step *step = &apply->steps[apply->step_count++];
     *step = (struct step){0};
     return step;
+}
+
+static bool name_add(struct apply *apply, struct named *named, uint32_t number)
+{
+    if (named->count == named->room) {
+        size_t room = named->room == 0 ? 64 : named->room * 2;
+        uint32_t *more = realloc(named->numbers, room * sizeof *more);
+        if (more == NULL) {
+            return fault(apply, "", "no memory");
+        }
+        named->numbers = more;
+        named->room = room;
+    }
+    named->numbers[named->count++] = number;
+    return true;
 }
 
 // A text of an object, "" if it is not there; false: it is no text or too long.
@@ -195,7 +217,7 @@ static bool apply_org(struct apply *apply, const json_t *object)
             }
         }
         apply->unchanged++;
-        return true;
+        return name_add(apply, &apply->named_orgs, found);
     }
     if (parent[0] != '\0' && !org_is_known(apply, parent)) {
         return fault(apply, "parent", "there is no organisation '%s'; declare it before %s", parent,
@@ -241,6 +263,9 @@ static bool apply_user(struct apply *apply, const json_t *object)
     }
     uint32_t user = gr_pool_user_find(pool, uid);
     uint32_t number = org_find(pool, org);
+    if (!name_add(apply, &apply->named_users, uid)) {
+        return false;
+    }
     if (user != UINT32_MAX && number != UINT32_MAX &&
         gr_core_user_get(pool->core, user)->org == number) {
         apply->unchanged++;
@@ -272,6 +297,9 @@ static bool apply_node(struct apply *apply, const json_t *object)
     uint32_t node = gr_pool_node_find(pool, gr_slice_of(name));
     if (node == UINT32_MAX) {
         return fault(apply, "name", "there is no node '%s'", name);
+    }
+    if (!name_add(apply, &apply->named_nodes, node)) {
+        return false;
     }
     bool is_up = strcmp(state, "up") == 0;
     if (!is_up && strcmp(state, "drained") != 0) {
@@ -314,34 +342,45 @@ static bool apply_list(struct apply *apply, const json_t *body, const char *key,
     return true;
 }
 
-static int compare_uids(const void *a, const void *b)
+static int compare_numbers(const void *a, const void *b)
 {
     const uint32_t *left = a;
     const uint32_t *right = b;
     return (*left > *right) - (*left < *right);
 }
 
-// Whether no user is to be in two organisations.
-static bool users_are_distinct(struct apply *apply)
+// The first number that is there twice; false: there is none.
+static bool find_twice(struct named *named, uint32_t *ret_number)
 {
-    uint32_t *uids = calloc((size_t)apply->users + 1, sizeof *uids);
-    size_t count = 0;
-    if (uids == NULL) {
-        return fault(apply, "", "no memory");
+    if (named->count > 0) {
+        qsort(named->numbers, named->count, sizeof *named->numbers, compare_numbers);
     }
-    for (size_t i = 0; i < apply->step_count; i++) {
-        if (apply->steps[i].what == MOVE_USER) {
-            uids[count++] = apply->steps[i].uid;
+    for (size_t i = 1; i < named->count; i++) {
+        if (named->numbers[i] == named->numbers[i - 1]) {
+            *ret_number = named->numbers[i];
+            return true;
         }
     }
-    qsort(uids, count, sizeof *uids, compare_uids);
-    bool is_good = true;
-    for (size_t i = 1; i < count && is_good; i++) {
-        is_good = uids[i] != uids[i - 1] ||
-                  fault(apply, "users", "the user with uid %u is declared twice", uids[i]);
+    return false;
+}
+
+// Whether nothing is named twice: who did would not know which of the two counts.
+static bool are_distinct(struct apply *apply)
+{
+    const struct gr_core *core = apply->daemon->pool->core;
+    uint32_t number;
+    if (find_twice(&apply->named_orgs, &number)) {
+        return fault(apply, "organisations", "organisation %s is declared twice",
+                     gr_core_org_get(core, number)->name);
     }
-    free(uids);
-    return is_good;
+    if (find_twice(&apply->named_users, &number)) {
+        return fault(apply, "users", "the user with uid %u is declared twice", number);
+    }
+    if (find_twice(&apply->named_nodes, &number)) {
+        return fault(apply, "nodes", "node %s is declared twice",
+                     gr_place_cold_get(gr_core_place(core), number)->name);
+    }
+    return true;
 }
 
 // Whether the core has room for all rows. The caller becomes a user with the key, if there is one.
@@ -369,8 +408,7 @@ static bool read_all(struct apply *apply, const json_t *body)
     apply->changed = json_array();
     return apply_list(apply, body, "organisations", apply_org) &&
            apply_list(apply, body, "users", apply_user) &&
-           apply_list(apply, body, "nodes", apply_node) && users_are_distinct(apply) &&
-           has_room(apply);
+           apply_list(apply, body, "nodes", apply_node) && are_distinct(apply) && has_room(apply);
 }
 
 static void take_step(struct gr_pool *pool, const struct step *step)
@@ -451,4 +489,7 @@ void gr_route_apply(void *context, struct gr_http_request *request)
     json_decref(body);
     json_decref(apply.changed);
     free(apply.steps);
+    free(apply.named_orgs.numbers);
+    free(apply.named_users.numbers);
+    free(apply.named_nodes.numbers);
 }

@@ -79,6 +79,26 @@ def a_refused_submission_adds_no_user():
         assert pool.sequence() > before
 
 
+def what_is_declared_twice_is_refused():
+    with Pool(pretend="2xh20") as pool:
+        for number in range(2):
+            declared = {"organisations": [{"name": f"lab{number}"}],
+                        "users": [{"name": "uid-60000", "organisation": "lab0"}]}
+            assert pool.ask("POST", "/v1/apply", declared).status == 200
+        node = pool.get("/v1/nodes?site=pretend")["nodes"][0]["name"]
+        before = pool.sequence()
+        for states in (("up", "drained"), ("drained", "up"), ("drained", "drained")):
+            declared = {"nodes": [{"name": node, "state": state} for state in states]}
+            reply = pool.ask("POST", "/v1/apply", declared)
+            assert reply.status == 422 and "twice" in reply.error["message"], reply
+        for declared in ({"organisations": [{"name": "lab0"}] * 2},
+                         {"users": [{"name": "uid-60000", "organisation": f"lab{number}"}
+                                    for number in range(2)]}):
+            reply = pool.ask("POST", "/v1/apply", declared)
+            assert reply.status == 422 and "twice" in reply.error["message"], reply
+        assert pool.sequence() == before
+
+
 def a_declaration_for_which_there_is_no_room_changes_nothing():
     with Pool("--max-organisations", "4") as pool:
         before = pool.sequence()
