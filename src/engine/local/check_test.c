@@ -84,7 +84,8 @@ static pid_t leave_one(const struct gr_cgroup_means *means, const char *name)
     pid_t pid = fork();
     if (pid == 0) {
         bool is_in = gr_cgroup_enter(group) == 0 && write(ready[1], "x", 1) == 1;
-        for (alarm(60); is_in;) {
+        alarm(60);
+        while (is_in) {
             pause();
         }
         _exit(1);
