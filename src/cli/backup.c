@@ -68,6 +68,23 @@ static int copy_files(const char *from, const char *to, struct gr_err *err)
     return 0;
 }
 
+// Takes away what a copy that failed has left in a directory that it made itself, so that it can be
+// tried again. The journal does so with its own part; a directory that holds more stays.
+static void forget(const char *dir)
+{
+    char path[GR_STATE_PATH_SIZE];
+    struct gr_err ignored;
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        if (gr_state_path(dir, files[i].name, path, &ignored) == 0) {
+            (void)unlink(path);
+        }
+    }
+    if (gr_state_path(dir, "lock", path, &ignored) == 0) {
+        (void)unlink(path);
+    }
+    (void)rmdir(dir);
+}
+
 struct backup_options {
     const char *state;
     bool is_dry;
@@ -99,26 +116,17 @@ static int back_up(struct backup_options *options, const char *to, struct gr_err
         return gr_fail_errno(err, "make directory %s", to);
     }
     int rc = gr_journal_backup(options->journal, options->other, err);
-    return rc != 0 ? rc : copy_files(options->dir, to, err);
+    rc = rc != 0 ? rc : copy_files(options->dir, to, err);
+    if (rc != 0) {
+        forget(to);
+    }
+    return rc;
 }
 
-static int restore(struct backup_options *options, const char *from, struct gr_err *err)
+// Fills the directory of `options` with what the backup holds.
+static int fill(const struct backup_options *options, const char *from, struct gr_err *err)
 {
     struct gr_state_dir dir;
-    if (access(options->journal, F_OK) == 0) {
-        return gr_fail(err, -EEXIST,
-                       "%s holds a journal already; restore into a new directory, or "
-                       "move the old one away first",
-                       options->dir);
-    }
-    if (options->is_dry) {
-        struct gr_journal_verified found;
-        return gr_journal_verify(options->other, NULL, NULL, &found, err);
-    }
-    // The salt comes from the backup, so it must be there before the directory is opened as a pool.
-    if (mkdir(options->dir, 0711) != 0 && errno != EEXIST) {
-        return gr_fail_errno(err, "make directory %s", options->dir);
-    }
     int rc = copy_files(from, options->dir, err);
     rc = rc != 0 ? rc : gr_state_dir_open(options->dir, &dir, err);
     if (rc != 0) {
@@ -126,6 +134,33 @@ static int restore(struct backup_options *options, const char *from, struct gr_e
     }
     rc = gr_journal_restore(options->other, options->journal, err);
     gr_state_dir_close(&dir);
+    return rc;
+}
+
+static int restore(struct backup_options *options, const char *from, struct gr_err *err)
+{
+    if (access(options->journal, F_OK) == 0) {
+        return gr_fail(err, -EEXIST,
+                       "%s holds a journal already; restore into a new directory, or "
+                       "move the old one away first",
+                       options->dir);
+    }
+    if (access(options->other, F_OK) != 0) {
+        return gr_fail(err, -ENOENT, "%s: there is no journal here", options->other);
+    }
+    if (options->is_dry) {
+        struct gr_journal_verified found;
+        return gr_journal_verify(options->other, NULL, NULL, &found, err);
+    }
+    // The salt comes from the backup, so it must be there before the directory is opened as a pool.
+    bool is_made = mkdir(options->dir, 0711) == 0;
+    if (!is_made && errno != EEXIST) {
+        return gr_fail_errno(err, "make directory %s", options->dir);
+    }
+    int rc = fill(options, from, err);
+    if (rc != 0 && is_made) {
+        forget(options->dir);
+    }
     return rc;
 }
 

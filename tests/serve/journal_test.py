@@ -184,6 +184,24 @@ def a_backup_during_submissions_is_whole_and_can_be_served():
         assert code != 0, "a restore over a state directory that is there"
 
 
+def a_backup_or_restore_that_fails_leaves_nothing_behind():
+    with Pool() as pool:
+        copy, new = pool.folder + "/copy", pool.folder + "/new"
+        for words in (("restore", pool.folder + "/nowhere", "--state", new),
+                      ("backup", copy, "--state", pool.folder + "/nowhere")):
+            code, _, err = pool(*words)
+            assert code != 0 and "there is no journal" in err, (words, err)
+            assert not os.path.exists(new) and not os.path.exists(copy), words
+        assert pool("backup", copy, "--state", pool.state)[0] == 0
+        shutil.copytree(copy, pool.folder + "/damaged")
+        with open(pool.folder + "/damaged/journal/journal.db", "r+b") as file:
+            file.truncate(5000)
+        assert pool("restore", pool.folder + "/damaged", "--state", new)[0] != 0
+        assert not os.path.exists(new)
+        code, _, err = pool("restore", copy, "--state", new)
+        assert code == 0, err
+
+
 def a_damaged_byte_stops_the_start_with_its_sequence():
     with Pool() as pool:
         _work(pool)
