@@ -165,10 +165,20 @@ static int fetch(void *context, struct gr_client *client, json_t **ret_value, st
             (void)json_array_remove(rows, i);
         }
     }
-    if (code == 0) {
-        *ret_value = rows;
+    if (code == 0 && node != NULL && json_array_size(rows) == 0) {
+        // A node without devices, or none at all: the daemon says which.
+        json_t *found = NULL;
+        gr_client_path_init(&path, "/v1/nodes");
+        gr_client_path_add(&path, node);
+        code = gr_client_get(client, &path, &found, err);
+        json_decref(found);
     }
-    return code;
+    if (code != 0) {
+        json_decref(rows);
+        return code;
+    }
+    *ret_value = rows;
+    return 0;
 }
 
 static int list(void *context, char **operands, size_t count)

@@ -125,10 +125,15 @@ static const struct gr_cli_noun nodes = {
 
 // ---- the command --------------------------------------------------------------------------------
 
+// The words of --state; the end of the list stands for all.
+static const char *const states[] = {"up", "drained", "broken", NULL};
+enum { ALL_STATES = sizeof states / sizeof states[0] - 1 };
+
 // What is asked for.
 struct request {
     struct gr_cli_remote remote;
-    const char *site, *state;
+    const char *site;
+    size_t state; // index in states
     char **names; // NULL: all
     size_t count; // of names
     bool watch;
@@ -168,7 +173,7 @@ static int fetch(void *context, struct gr_client *client, json_t **ret_value, st
     }
     gr_client_path_init(&path, "/v1/nodes");
     gr_client_path_query(&path, "site", request->site);
-    gr_client_path_query(&path, "state", request->state);
+    gr_client_path_query(&path, "state", states[request->state]);
     return gr_cli_fetch_pages(client, &path, "nodes", ret_value, err);
 }
 
@@ -184,7 +189,7 @@ static int list(void *context, char **operands, size_t count)
 
 static int run(int argc, char **argv)
 {
-    struct request request = {.remote = {.command = "nodes"}};
+    struct request request = {.remote = {.command = "nodes"}, .state = ALL_STATES};
     const struct gr_option table[] = {
         {.name = "site",
          .type = GR_OPTION_TEXT,
@@ -192,8 +197,9 @@ static int run(int argc, char **argv)
          .store = &request.site,
          .help = "Only this site's: local, pretend."},
         {.name = "state",
-         .type = GR_OPTION_TEXT,
+         .type = GR_OPTION_WORD,
          .value = "STATE",
+         .words = states,
          .store = &request.state,
          .help = "Only in this state: up, drained or broken."},
         GR_CLI_LIST_OPTIONS(&request.watch, &request.format, &request.remote),
