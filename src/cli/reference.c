@@ -117,6 +117,7 @@ struct found {
     uint64_t best;    // the one to take if it is the only one
     char list[512];   // the first few of them, for people
     size_t list_used; // bytes of it
+    bool is_cut;      // there were more jobs than were looked at
 };
 
 static void look_at(struct found *found, const json_t *job)
@@ -152,7 +153,9 @@ static void look_at(struct found *found, const json_t *job)
     }
 }
 
-static int search(struct gr_client *client, bool all, struct found *found, struct gr_err *err)
+// Looks at jobs that have just this name, or (is_exact false) at the newest PAGE of all names.
+static int search(struct gr_client *client, bool all, bool is_exact, struct found *found,
+                  struct gr_err *err)
 {
     struct gr_client_path path;
     json_t *page = NULL;
@@ -160,9 +163,11 @@ static int search(struct gr_client *client, bool all, struct found *found, struc
     const json_t *job;
     gr_client_path_init(&path, "/v1/jobs");
     gr_client_path_query(&path, "all", all ? "true" : NULL);
+    gr_client_path_query(&path, "name", is_exact ? found->prefix : NULL);
     gr_client_path_query_int(&path, "limit", PAGE);
     int code = gr_client_get(client, &path, &page, err);
     if (code == 0) {
+        found->is_cut |= json_is_integer(json_object_get(page, "next"));
         json_array_foreach(json_object_get(page, "jobs"), index, job)
         {
             look_at(found, job);
@@ -172,20 +177,27 @@ static int search(struct gr_client *client, bool all, struct found *found, struc
     return code;
 }
 
-// Jobs that go on come first: a name that was used before means the one that runs.
+// Jobs that go on come first: a name that was used before means the one that runs. Whole names are
+// searched for by the daemon, among all jobs; beginnings here, among the newest.
 static int find_name(struct gr_client *client, const char *text, struct gr_cli_job *ret_job,
                      struct gr_err *err)
 {
     struct found found = {.prefix = text};
-    int code = search(client, false, &found, err);
-    if (code == 0 && found.count == 0) {
-        code = search(client, true, &found, err);
+    int code = 0;
+    for (int round = 0; code == 0 && found.count == 0 && round < 4; round++) {
+        code = search(client, round >= 2, round % 2 == 0, &found, err);
     }
     if (code < 0) {
         return code;
     }
     if (found.count == 0) {
-        return gr_fail(err, -ENOENT, "there is no job whose name begins with '%s'", text);
+        return found.is_cut
+                   ? gr_fail(
+                         err, -ENOENT,
+                         "there is no job with the name '%s', and none of the newest %d has one "
+                         "that begins so",
+                         text, PAGE)
+                   : gr_fail(err, -ENOENT, "there is no job whose name begins with '%s'", text);
     }
     if (found.count > 1) {
         return gr_fail(err, -EINVAL, "'%s' may be any of %zu jobs: %s%s", text, found.count,

@@ -185,6 +185,12 @@ def a_job_is_named_by_number_element_last_or_beginning_of_its_name(cli, stand):
     code, err = shown("8_7")
     assert code == 3 and "array 8 has no element 7" in err, err
     assert shown("nope")[0] == 3
+    stand.add(*(ended(id, name="many") for id in range(5000, 6100)))
+    assert shown("train-llm") == (0, 4), "a whole name is found among all jobs"
+    code, err = shown("train")
+    assert code == 3 and "none of the newest 1000" in err, err
+    for id in range(5000, 6100):
+        stand.jobs.pop(id)
     stand.add(running(10, name="gang-two"))
     assert shown("gang") == (0, 6), "the whole name wins"
     code, err = shown("gan")
@@ -449,6 +455,10 @@ def nodes_are_taken_out_and_put_back(cli, stand):
     assert stand.requests[-1][2] == {"dry_run": "true"}
     assert cli("uncordon", "host")[0] == 0
     assert cli("cordon", "host", "--grace", "1m")[0] == 2
+    code, _, err = cli("nodes", "--state", "blue")
+    assert code == 2 and "found 'blue', expected up, drained or broken" in err, err
+    code, _, err = cli("devices", "--node", "nix")
+    assert code == 3 and "there is no node nix" in err, err
 
 
 def apply_checks_the_file_and_says_what_changed(cli, stand):
