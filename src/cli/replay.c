@@ -312,8 +312,10 @@ static size_t add_ways(struct gr_cli_replay_request *request, struct gr_option *
          .type = GR_OPTION_LIST,
          .value = "NAME",
          .store = &request->policies,
-         .help = "Placement policies side by side, joined by ',' or given again; all. Default: "
-                 "granary; with --bench the published ones and granary."},
+         .help =
+             "Placement policy: granary, fgd, packing, clustering, dotprod, bestfit, firstfit or "
+             "random; several side by side, joined by ',' or given again; or all. Default: "
+             "granary; with --bench the published ones and granary."},
         {.name = "queue",
          .letter = 'q',
          .type = GR_OPTION_WORD,

@@ -166,6 +166,12 @@ def the_help_fits_a_terminal_and_explains_the_json():
     assert max(map(len, out.splitlines())) <= 100
     for word in ("seeds_better", "max_difference", "--map", "--queue", "--report", "--bench"):
         assert word in out, word
+    with Files(nodes=NODES, jobs=JOBS) as f:
+        _, _, err = run("--nodes", f.nodes, "--jobs", f.jobs, "--policy", "nope")
+    names = err.partition("expected ")[2].replace(", or all", "").strip().split(", ")
+    assert len(names) == 8, err
+    for name in names:
+        assert name in out.partition("--policy")[2].partition("--queue")[0], name
 
 
 def a_wrong_command_line_says_what_to_do():
