@@ -270,7 +270,8 @@ static int submit_bulk(struct request *request)
                 request->accepted, line);
         return exit;
     }
-    if (request->refused > 0 || request->terminal.is_terminal) {
+    // A script whose file came out empty is told so, though nothing failed.
+    if (request->refused > 0 || request->accepted == 0 || request->terminal.is_terminal) {
         (void)fflush(stdout);
         fprintf(stderr, "granary submit: %" PRIu64 " submitted, %" PRIu64 " refused\n",
                 request->accepted, request->refused);

@@ -319,6 +319,8 @@ def bulk_lines_are_answered_one_by_one(cli, stand):
     assert rows[1] == "1,3" and rows[-1] == "50000,50002", rows[-1]
     assert len(stand.requests) - before > 1, "in pieces"
     assert max(len(request[4]) for request in stand.requests) < 3 << 20
+    code, out, err = cli("submit", "--ndjson", "-", input=b"")
+    assert (code, out, err) == (0, "", "granary submit: 0 submitted, 0 refused\n"), err
     code, _, err = cli("submit", "--ndjson", "-", input=b"x" * ((1 << 20) + 2))
     assert code != 0 and "line 1 has more than 1048576 bytes" in err, err
 
