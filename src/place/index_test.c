@@ -411,6 +411,39 @@ static void a_shape_that_cannot_have_a_slot_leaves_the_index_as_it_was(void **st
     free(place);
 }
 
+static void what_is_free_of_a_variant_follows_nodes_devices_and_pieces(void **state)
+{
+    (void)state;
+    struct gr_place_limits limits = fixture_limits(4);
+    struct gr_place *place = fixture_place(&limits, "firstfit");
+    struct gr_node node = fixture_node(4, 8000, 1024);
+    gr_place_node_add(place, &node, "a");
+    node.variant = 7;
+    gr_place_node_add(place, &node, "b");
+    node.state = GR_NODE_DRAINED;
+    gr_place_node_add(place, &node, "c");
+    assert_int_equal(gr_place_variant_free(place, 0), 4000);
+    assert_int_equal(gr_place_variant_free(place, 7), 4000);
+    fixture_use(place, 1, 0, 300);
+    fixture_use(place, 1, 1, 1000);
+    assert_int_equal(gr_place_variant_free(place, 7), 2700);
+    gr_place_devices_set(place, 1, 5, true); // 700 of device 0, all of device 2
+    assert_int_equal(gr_place_variant_free(place, 7), 1000);
+    struct gr_piece piece = {.node = 1, .devices = 1, .milli = 300};
+    gr_place_give(place, &piece); // of a device that is out
+    assert_int_equal(gr_place_variant_free(place, 7), 1000);
+    gr_place_devices_set(place, 1, 1, false);
+    assert_int_equal(gr_place_variant_free(place, 7), 2000);
+    gr_place_node_set_state(place, 1, GR_NODE_BROKEN);
+    gr_place_node_set_state(place, 2, GR_NODE_UP);
+    assert_int_equal(gr_place_variant_free(place, 7), 4000);
+    assert_int_equal(gr_place_variant_free(place, 0), 4000);
+    assert_null(gr_place_audit(place));
+    place->variant_free[7]--;
+    assert_string_equal(gr_place_audit(place), "the totals are behind the nodes");
+    free(place);
+}
+
 static void a_damaged_index_is_noticed(void **state)
 {
     (void)state;
@@ -450,6 +483,7 @@ int main(void)
         cmocka_unit_test(shapes_that_come_back_in_turn_get_slots),
         cmocka_unit_test(a_slot_that_was_idle_for_long_is_given_away),
         cmocka_unit_test(a_shape_that_cannot_have_a_slot_leaves_the_index_as_it_was),
+        cmocka_unit_test(what_is_free_of_a_variant_follows_nodes_devices_and_pieces),
         cmocka_unit_test(a_damaged_index_is_noticed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

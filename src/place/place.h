@@ -168,6 +168,8 @@ struct gr_place_totals {
 };
 // See struct gr_place_totals. Constant time.
 struct gr_place_totals gr_place_totals_get(const struct gr_place *place);
+// Free device milli of a variant, on nodes that are up. Constant time.
+uint64_t gr_place_variant_free(const struct gr_place *place, uint32_t variant);
 
 // FGD's fragmentation measure summed over the nodes (milli), for the mix that was set; 0 without
 // one. "Beware of Fragmentation", USENIX ATC 2023, section 3. Visits every node. gr_place_refresh
