@@ -46,8 +46,8 @@ struct gr_place {
     uint64_t seed; // of the random policy
     struct gr_place_totals totals;
     uint64_t variant_free[GR_POOL_VARIANTS_MAX]; // milli on nodes that are up
-    uint64_t asked;  // decisions so far; only ages the slots
-    uint32_t policy; // index into gr_policies
+    uint64_t asked;                              // decisions so far; only ages the slots
+    uint32_t policy;                             // index into gr_policies
     uint32_t node_count, mask_count, slot_count, mix_count;
     uint32_t stride;  // bytes a row, a multiple of 32
     uint32_t levels;  // levels with rows
