@@ -6,6 +6,7 @@
 #include "core/queue.h"
 
 #define ANY GR_ANY_MILLI
+// What the pool has room for: organisations, variants, nodes.
 #define ORGS 201
 #define VARIANTS 4
 #define NODES 12

@@ -98,10 +98,12 @@ static void what_a_team_does_not_lend_stays_free_for_it(void **state)
     (void)start(&pool, training, 0, 0, 8);
     (void)start(&pool, guests, 1, 0, 8);
     assert_true(left(&pool, training, 0) == 2 && left(&pool, guests, 0) == 2);
+    assert_true(left(&pool, lab, 0) == 2 && own(&pool, serving, 0) == 10);
     uint64_t job = start(&pool, serving, 2, 0, 4); // of its six, two are unused
     assert_true(left(&pool, guests, 0) == 2 && own(&pool, serving, 0) == 6);
     fixture_node_state(&pool.f, 2, GR_NODE_DRAINED); // nothing is free any more
     assert_true(left(&pool, guests, 0) == 0 && gr_quota_room(pool.f.core, guests, 0) == 0);
+    assert_int_equal(own(&pool, serving, 0), 6);
     fixture_node_state(&pool.f, 2, GR_NODE_UP);
     assert_true(left(&pool, guests, 0) == 2);
     fixture_finish(&pool.f, job);
