@@ -1,4 +1,5 @@
 // May a fact about a job become part of this history? See check.c.
+#include "core/queue.h"
 #include "core/state.h"
 
 #define NONE UINT32_MAX
@@ -83,6 +84,10 @@ enum gr_refusal gr_check_submitted(const struct gr_core *core, const struct gr_e
         event->submitted.attempts > GR_SPEC_ATTEMPTS_MAX || event->submitted.requeue_on > REQUEUE ||
         gr_demand_wrong(&event->submitted.demand) != NULL) {
         return GR_REFUSED_FIELD;
+    }
+    if (!gr_queue_has_room(core, &event->submitted.demand, event->submitted.limit_ms,
+                           event->submitted.org, user)) {
+        return GR_REFUSED_LIMIT_OTHER;
     }
     enum gr_refusal refusal = check_element(core, event);
     return refusal == GR_REFUSED_NOTHING ? check_edges(core, event) : refusal;
@@ -238,6 +243,21 @@ static enum gr_refusal check_stop_asked(const struct gr_core *core, const struct
                : GR_REFUSED_FIELD;
 }
 
+// Of a running attempt, between what was safe before and now.
+static enum gr_refusal check_checkpointed(const struct gr_core *core, const struct gr_event *event)
+{
+    const struct gr_job *job;
+    enum gr_refusal refusal =
+        check_attempt(core, event->checkpointed.job, event->checkpointed.attempt,
+                      event->checkpointed.reserved, &job);
+    if (refusal != GR_REFUSED_NOTHING) {
+        return refusal;
+    }
+    return event->since_ms >= job->started_ms && event->since_ms >= job->safe_ms
+               ? GR_REFUSED_NOTHING
+               : GR_REFUSED_FIELD;
+}
+
 static enum gr_refusal check_dropped(const struct gr_core *core, const struct gr_event *event)
 {
     uint32_t slot = gr_core_job_slot(core, event->dropped.job);
@@ -270,6 +290,8 @@ enum gr_refusal gr_check_job(const struct gr_core *core, const struct gr_event *
         return check_requeued(core, event);
     case GR_STOP_ASKED:
         return check_stop_asked(core, event);
+    case GR_CHECKPOINTED:
+        return check_checkpointed(core, event);
     case GR_ORG_ADDED:
     case GR_SITE_ADDED:
     case GR_VARIANT_ADDED:
@@ -281,6 +303,9 @@ enum gr_refusal gr_check_job(const struct gr_core *core, const struct gr_event *
     case GR_EPOCH_BEGUN:
     case GR_DEVICES_SET:
     case GR_KEY_USED:
+    case GR_QUOTA_SET:
+    case GR_ORG_TERMS_SET:
+    case GR_QUEUE_TERMS_SET:
         break;
     }
     assert(!"a fact that is not about a job");

@@ -110,6 +110,19 @@ static struct gr_event good(struct pool *pool, enum gr_event_type type)
         event.key_used.key[0] = 7;
         event.key_used.first = event.key_used.last = 3;
         break;
+    case GR_QUOTA_SET:
+        event.quota = (struct gr_quota){0, 0, 5000, GR_ANY_MILLI, 2000};
+        break;
+    case GR_ORG_TERMS_SET:
+        event.org_terms = (struct gr_org_terms){.weight = 2000, .priority_max = 9};
+        break;
+    case GR_QUEUE_TERMS_SET:
+        event.queue_terms = (struct gr_queue_terms){.half_life_ms = 1000, .notice_ms = 5};
+        break;
+    case GR_CHECKPOINTED:
+        event.checkpointed.job = pool->running;
+        event.checkpointed.attempt = 1;
+        break;
     }
     return event;
 }
@@ -439,6 +452,29 @@ static void devices_keys_and_epochs_are_checked(void **state)
     REFUSED(GR_NODE_ADDED, e.epoch = 1, GR_REFUSED_EPOCH); // nobody has begun it
 }
 
+static void terms_and_checkpoints_are_checked(void **state)
+{
+    (void)state;
+    REFUSED(GR_ORG_TERMS_SET, e.org_terms.org = 1, GR_REFUSED_ORG);
+    REFUSED(GR_ORG_TERMS_SET, e.org_terms.weight = 0, GR_REFUSED_FIELD);
+    REFUSED(GR_ORG_TERMS_SET, e.org_terms.weight = GR_WEIGHT_MAX, GR_REFUSED_NOTHING);
+    REFUSED(GR_ORG_TERMS_SET, e.org_terms.weight = GR_WEIGHT_MAX + 1, GR_REFUSED_FIELD);
+    REFUSED(GR_ORG_TERMS_SET, e.org_terms.reserved[6] = 1, GR_REFUSED_FIELD);
+    REFUSED(GR_QUEUE_TERMS_SET, e.queue_terms.half_life_ms = -1, GR_REFUSED_FIELD);
+    REFUSED(GR_QUEUE_TERMS_SET, e.queue_terms.half_life_ms = GR_QUEUE_MS_MAX, GR_REFUSED_NOTHING);
+    REFUSED(GR_QUEUE_TERMS_SET, e.queue_terms.notice_ms = GR_QUEUE_MS_MAX + 1, GR_REFUSED_FIELD);
+    REFUSED(GR_QUEUE_TERMS_SET, e.queue_terms.min_run_ms = -1, GR_REFUSED_FIELD);
+    REFUSED(GR_QUEUE_TERMS_SET, e.queue_terms.reclaim = 4, GR_REFUSED_FIELD);
+    REFUSED(GR_QUEUE_TERMS_SET, e.queue_terms.reserved = 1, GR_REFUSED_FIELD);
+    REFUSED(GR_CHECKPOINTED, e.checkpointed.job = 1, GR_REFUSED_JOB);
+    REFUSED(GR_CHECKPOINTED, e.checkpointed.job = pool.waiting, GR_REFUSED_STATE);
+    REFUSED(GR_CHECKPOINTED, e.checkpointed.attempt = 2, GR_REFUSED_FIELD);
+    REFUSED(GR_CHECKPOINTED, e.checkpointed.reserved = 1, GR_REFUSED_FIELD);
+    REFUSED(GR_CHECKPOINTED, gr_job_at(pool.f.core, 0)->started_ms = e.since_ms + 1,
+            GR_REFUSED_FIELD);
+    REFUSED(GR_CHECKPOINTED, gr_job_at(pool.f.core, 0)->safe_ms = e.since_ms + 1, GR_REFUSED_FIELD);
+}
+
 static void a_start_takes_what_was_asked_for_and_is_free(void **state)
 {
     (void)state;
@@ -491,6 +527,7 @@ int main(void)
         cmocka_unit_test(edges_are_checked),
         cmocka_unit_test(attempts_are_checked),
         cmocka_unit_test(devices_keys_and_epochs_are_checked),
+        cmocka_unit_test(terms_and_checkpoints_are_checked),
         cmocka_unit_test(a_start_takes_what_was_asked_for_and_is_free),
         cmocka_unit_test(reserved_room_need_not_be_free),
     };

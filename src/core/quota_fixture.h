@@ -5,6 +5,7 @@
 #include "core/fixture.h"
 #include "core/queue.h"
 
+// As much as there is.
 #define ANY GR_ANY_MILLI
 // What the pool has room for: organisations, variants, nodes.
 #define ORGS 201

@@ -88,6 +88,7 @@ struct gr_learned {
 struct gr_reserved_room {
     uint64_t job;        // 0: none
     int64_t start_ms;    // when it can start at the latest, if limits hold
+    int64_t made_ms;     // `at` of the fact
     uint32_t node_count; // nodes marked in the flags
     uint32_t reserved;
 };
@@ -130,6 +131,10 @@ struct gr_core {
     uint32_t reserved;
     uint32_t head[256], tail[256]; // queue by priority; slots
     struct gr_reserved_room room_kept;
+    int64_t unreservable_ms; // `at` of the last reservation that found no time and no nodes
+    struct gr_queue_terms queue_terms;
+    uint32_t quota_count; // rows of the table of quotas
+    uint32_t reserved_too;
     uint8_t mix_digest[32]; // of the last mix that a fact set; the pool's own may be learned
     // --- how it decides: another release or policy may differ, and history stays the same
     uint32_t order, learn_mix;
@@ -146,8 +151,27 @@ struct gr_core {
     struct gr_core_limits limits;
     uint32_t index_size, array_index_size, key_index_size; // gr_ids_size
     uint32_t key_first;                                    // of the ring of keys
+    // Whose turn it is: see queue.h.
+    uint64_t share_tick; // of the keys of shares, in GR_SHARE_TICK_MS; 0: they are to be made anew
+    uint32_t share_first, share_last; // roots that have work waiting
+    uint32_t need_words;              // of 64 needs each, that were ever used
+    uint32_t need_top, need_free, queue_top, queue_free, lane_top, lane_free;
+    uint32_t need_index_size, queue_index_size, lane_index_size, quota_index_size;
+    uint64_t needs_filled[4]; // bit p: needs of priority p have jobs
+    struct gr_mask narrowed;  // of the last decision: a mask without what quotas do not leave
     uint64_t orgs_at, sites_at, variants_at, users_at, jobs_at, allocations_at, more_at, learned_at;
     uint64_t links_at, edges_at, arrays_at, keys_at, org_use_at;
+    uint64_t org_terms_at, org_past_at, user_past_at;  // state
+    uint64_t quotas_at;                                // state: see quota.c
+    uint64_t org_now_at, user_now_at;                  // struct gr_use_now
+    uint64_t shares_at, queues_at, needs_at, lanes_at; // see queue.h
+    uint64_t need_index_at, queue_index_at, lane_index_at, quota_index_at;
+    uint64_t waits_at;       // struct gr_waits a job
+    uint64_t awake_at;       // a bit a need: it may find room
+    uint64_t beside_at;      // a bit a need: it may find room beside what is reserved
+    uint64_t priorities_at;  // for each priority a bit a need
+    uint64_t queue_needs_at; // for each queue a bit a need: it has a lane
+    uint64_t quota_use_at;   // what follows from the rows of quotas: see quota.c
     uint64_t health_at;      // GR_NODE_DEVICES_MAX bytes a node: class of each device
     uint64_t kept_at;        // a byte a node: in the reserved room
     uint64_t index_at;       // job id -> slot
@@ -158,7 +182,7 @@ struct gr_core {
     uint64_t size;
 };
 
-static_assert(offsetof(struct gr_core, order) == 2328, "no padding in what is hashed");
+static_assert(offsetof(struct gr_core, order) == 2392, "no padding in what is hashed");
 
 // Address of the table at offset `at`.
 static inline void *gr_core_at(const struct gr_core *core, uint64_t at)
@@ -263,6 +287,24 @@ void gr_jobs_filled(struct gr_core *core);
 uint32_t gr_jobs_first(const struct gr_core *core);
 // See gr_jobs_first.
 uint32_t gr_jobs_after(const struct gr_core *core, uint32_t slot);
+
+// --- decide.c and reserve.c: what the orders share
+
+// The fact of a start that admit agrees to; else why not.
+enum gr_refusal gr_start_fact(const struct gr_core *core, const struct gr_hooks *hooks,
+                              int64_t at_ms, const struct gr_job *job,
+                              const struct gr_piece *pieces, struct gr_event *ret_event);
+// When a running job is expected to end: at its limit; INT64_MAX without one, or, if the order is
+// fair, a day after its start. One that is over that is expected to end at any moment.
+int64_t gr_reserve_end(const struct gr_core *core, const struct gr_job *job, int64_t at_ms);
+// The fact that keeps room for a job that finds none: gives running jobs back to the pool in order
+// of their ends until it fits. `pieces`: GR_TASKS_MAX of them. Without pieces and at INT64_MAX if
+// no end makes room.
+struct gr_event gr_reserve(struct gr_core *core, int64_t at_ms, const struct gr_job *job,
+                           struct gr_piece *pieces);
+// Takes the nodes of the reserved room out of bounds, or back. States other than up stay as they
+// are: such nodes take no work anyway.
+void gr_reserve_hide(struct gr_core *core, bool hidden);
 
 // --- links.c: what jobs wait for; callers have checked
 

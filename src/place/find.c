@@ -110,9 +110,23 @@ static void pieces_sort(struct gr_piece *pieces, uint32_t count)
     }
 }
 
+bool gr_place_find_on(struct gr_place *place, uint32_t node, const struct gr_shape *shape,
+                      struct gr_piece *ret_piece)
+{
+    assert(place != NULL && node < place->node_count && shape != NULL && ret_piece != NULL);
+    if (gr_choose_filter(place, gr_node_at(place, node), gr_cold_at(place, node), shape) !=
+        GR_FILTER_NONE) {
+        return false;
+    }
+    gr_index_flush(place); // a policy may look at its tables for the device
+    gr_choose_piece(place, node, shape, ret_piece);
+    return true;
+}
+
 // One task after the other, each where the policy puts it given those before; undone at the end.
+// *ret_placed: how many found room.
 static bool gang_spread(struct gr_place *place, const struct gr_demand *demand, uint64_t salt,
-                        struct gr_piece *ret_pieces)
+                        struct gr_piece *ret_pieces, uint32_t *ret_placed)
 {
     uint32_t placed = 0;
     while (placed < demand->tasks &&
@@ -123,6 +137,7 @@ static bool gang_spread(struct gr_place *place, const struct gr_demand *demand, 
     for (uint32_t i = placed; i-- > 0;) {
         gr_place_give(place, &ret_pieces[i]);
     }
+    *ret_placed = placed;
     if (placed < demand->tasks) {
         return false;
     }
@@ -303,11 +318,29 @@ uint32_t gr_place_up_tasks(const struct gr_place *place, const struct gr_demand 
     return tasks_count(place, demand, AS_UP);
 }
 
+uint32_t gr_place_node_tasks(const struct gr_place *place, uint32_t node,
+                             const struct gr_demand *demand)
+{
+    assert(place != NULL && node < place->node_count && demand != NULL);
+    struct gr_shape shape = demand->shape;
+    uint32_t block = demand->domain_tasks != 0 ? demand->domain_tasks : demand->tasks;
+    shape.level = demand->domain_level == 0 || block == 1 ? alone_level(demand) : shape.level;
+    return node_tasks(place, node, &shape, demand->tasks, AS_IT_IS);
+}
+
 bool gr_place_find_gang(struct gr_place *place, const struct gr_demand *demand, uint64_t salt,
                         struct gr_piece *ret_pieces)
 {
-    assert(place != NULL && demand != NULL && ret_pieces != NULL);
+    uint32_t placed;
+    return gr_place_find_most(place, demand, salt, ret_pieces, &placed);
+}
+
+bool gr_place_find_most(struct gr_place *place, const struct gr_demand *demand, uint64_t salt,
+                        struct gr_piece *ret_pieces, uint32_t *ret_placed)
+{
+    assert(place != NULL && demand != NULL && ret_pieces != NULL && ret_placed != NULL);
     assert(gr_demand_wrong(demand) == NULL);
+    *ret_placed = 0;
     uint32_t block = demand->domain_tasks != 0 ? demand->domain_tasks : demand->tasks;
     if (demand->domain_level != 0 && block > 1) {
         place->asked++;
@@ -317,5 +350,5 @@ bool gr_place_find_gang(struct gr_place *place, const struct gr_demand *demand, 
     alone.shape.level = alone_level(demand);
     alone.domain_level = 0;
     alone.domain_tasks = 0;
-    return gang_spread(place, &alone, salt, ret_pieces);
+    return gang_spread(place, &alone, salt, ret_pieces, ret_placed);
 }

@@ -156,6 +156,20 @@ void gr_place_refresh(struct gr_place *place);
 bool gr_place_find_gang(struct gr_place *place, const struct gr_demand *demand, uint64_t salt,
                         struct gr_piece *ret_pieces);
 
+// gr_place_find_gang that says, when it fails, how many tasks found room one after the other; 0 for
+// a demand whose tasks share domains, where nobody counted.
+bool gr_place_find_most(struct gr_place *place, const struct gr_demand *demand, uint64_t salt,
+                        struct gr_piece *ret_pieces, uint32_t *ret_placed);
+
+// Where one task of `shape` goes if it must go to this node: true and the piece, or false. Not for
+// policies that draw lots.
+bool gr_place_find_on(struct gr_place *place, uint32_t node, const struct gr_shape *shape,
+                      struct gr_piece *ret_piece);
+
+// How many tasks of a demand would find room on this node now.
+uint32_t gr_place_node_tasks(const struct gr_place *place, uint32_t node,
+                             const struct gr_demand *demand);
+
 // The first filter that `shape` does not pass on this node. Pure.
 enum gr_filter gr_place_filter(const struct gr_place *place, uint32_t node,
                                const struct gr_shape *shape);
