@@ -126,28 +126,40 @@ static void count(struct gr_core *core, const struct gr_job *job, bool less)
     }
 }
 
-// What the quotas of a job's organisation are used by.
+// What the quotas of a job's organisation are used by: pieces of one variant in a row at once, for
+// each count walks up the tree.
 struct quoting {
     struct gr_core *core;
-    uint32_t org;
+    uint64_t milli; // of `variant`, not counted yet
+    uint32_t org, variant;
     bool less;
 };
 
+static void quoting_flush(struct quoting *quoting)
+{
+    if (quoting->milli > 0) {
+        (quoting->less ? gr_quota_less : gr_quota_more)(quoting->core, quoting->org,
+                                                        quoting->variant, quoting->milli);
+        quoting->milli = 0;
+    }
+}
+
 static void piece_count(void *context, const struct gr_piece *piece)
 {
-    const struct quoting *quoting = context;
-    uint64_t milli = (uint64_t)__builtin_popcount(piece->devices) * piece->milli;
-    unsigned variant = gr_place_node_get(gr_pool(quoting->core), piece->node)->variant;
-    if (milli > 0) {
-        (quoting->less ? gr_quota_less : gr_quota_more)(quoting->core, quoting->org, variant,
-                                                        milli);
+    struct quoting *quoting = context;
+    uint32_t variant = gr_place_node_get(gr_pool(quoting->core), piece->node)->variant;
+    if (variant != quoting->variant) {
+        quoting_flush(quoting);
+        quoting->variant = variant;
     }
+    quoting->milli += (uint64_t)__builtin_popcount(piece->devices) * piece->milli;
 }
 
 static void quotas_count(struct gr_core *core, uint32_t slot, bool less)
 {
-    struct quoting quoting = {core, gr_job_at(core, slot)->org, less};
+    struct quoting quoting = {.core = core, .org = gr_job_at(core, slot)->org, .less = less};
     gr_jobs_pieces(core, gr_allocation_at(core, slot), piece_count, &quoting);
+    quoting_flush(&quoting);
 }
 
 void gr_past_starts(struct gr_core *core, uint32_t slot)
