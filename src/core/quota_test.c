@@ -176,6 +176,7 @@ static void a_quota_set_while_jobs_hold_counts_them(void **state)
     assert_true(used == 5000 && quota.nominal_milli == 6000 && quota.borrow_milli == 0);
     assert_false(gr_quota_find(pool.f.core, team, 0, &quota, &used));
     assert_false(gr_quota_find(pool.f.core, 99, 0, &quota, &used));
+    assert_false(gr_quota_find(pool.f.core, lab, VARIANTS, &quota, &used));
     set(&pool, lab, 0, 4, 0, ANY); // less than is held: nothing more, and nobody is hurt
     assert_int_equal(left(&pool, team, 0), 0);
     set(&pool, lab, 0, 0, ANY, ANY); // taken away
@@ -184,6 +185,23 @@ static void a_quota_set_while_jobs_hold_counts_them(void **state)
     set(&pool, lab, 0, 0, ANY, ANY); // again: nothing happens
     set(&pool, team, 0, 3, 1, ANY);
     assert_int_equal(left(&pool, team, 0), 1);
+    fixture_done(&pool.f);
+}
+
+static void all_that_follows_can_be_made_anew_over_what_is_there(void **state)
+{
+    (void)state;
+    struct quota_pool pool;
+    quota_pool_make(&pool, 8);
+    (void)quota_pool_node(&pool, 0);
+    (void)quota_pool_node(&pool, 1);
+    uint32_t lab = quota_pool_org(&pool, 0, "lab");
+    set(&pool, lab, 0, 6, 1, 2);
+    (void)start(&pool, lab, 0, 0, 2);
+    (void)start(&pool, lab, 1, 0, 2); // of a variant without quotas
+    gr_quota_rebuild(pool.f.core);
+    assert_null(gr_core_audit(pool.f.core));
+    assert_true(left(&pool, lab, 0) == 5 && own(&pool, lab, 0) == 4 && left(&pool, 0, 0) == 4);
     fixture_done(&pool.f);
 }
 
@@ -323,6 +341,10 @@ static void what_does_not_agree_is_named_with_figures(void **state)
     says(&pool, (struct gr_quota){group, 0, 0, ANY, ANY}, "nominal", // a's show again
          "organisations below lab would have 15 h20 of their own, but its nominal 8 and borrow 6 "
          "let it hold 14: 7 at most here, or give lab more");
+    set(&pool, b, 0, 20, 0, ANY); // history is not refused for it
+    says(&pool, (struct gr_quota){group, 0, 1000, ANY, ANY}, "nominal",
+         "organisations below lab would have 21 h20 of their own, but its nominal 8 and borrow 6 "
+         "let it hold 14: 0 at most here, or give lab more");
     fixture_done(&pool.f);
 }
 
@@ -343,8 +365,10 @@ static void more_of_their_own_than_the_pool_has_is_doubtful(void **state)
     assert_string_equal(gr_quota_doubtful(pool.f.core, &quota, text, sizeof text), "nominal");
     assert_string_equal(text, "organisations would have 8.5 h20 of their own, but the pool has 8: "
                               "they cannot all have what is theirs at a time");
-    quota.nominal_milli = 0;
+    set(&pool, a, 0, 9, ANY, ANY);
+    quota.nominal_milli = 0; // is not to blame
     assert_null(gr_quota_doubtful(pool.f.core, &quota, text, sizeof text));
+    set(&pool, a, 0, 5, ANY, ANY);
     set(&pool, 0, 0, 8, ANY, ANY);
     quota.nominal_milli = 7000; // within what the root has, as a borrower from a
     assert_null(gr_quota_doubtful(pool.f.core, &quota, text, sizeof text));
@@ -382,9 +406,14 @@ static void a_miscounted_quota_is_noticed(void **state)
         assert_string_equal(gr_core_audit(copy), rows[i].phrase);
         assert_string_equal(gr_quota_audit(copy), rows[i].phrase);
         places[rows[i].bytes_at]--;
-        ((uint8_t *)gr_core_at(copy, copy->quota_use_at))[32]++; // rows of the variant
-        assert_string_equal(gr_quota_audit(copy), "the quotas of a variant are miscounted");
-        ((uint8_t *)gr_core_at(copy, copy->quota_use_at))[32]--;
+        uint8_t *sums = gr_core_at(copy, copy->quota_use_at);
+        for (unsigned at = 8; at < 40; at += at < 16 ? 8 : at < 32 ? 16 : 4) {
+            sums[at]++; // kept and owned of all, rows, keepers
+            assert_string_equal(gr_quota_audit(copy), "the quotas of a variant are miscounted");
+            sums[at]--;
+        }
+        gr_quota_at(copy, 0)->variant = VARIANTS;
+        assert_string_equal(gr_quota_audit(copy), "a quota is of nobody, or of nothing");
         gr_quota_at(copy, 0)->org = ORGS;
         assert_string_equal(gr_quota_audit(copy), "a quota is of nobody, or of nothing");
         gr_core_free(copy);
@@ -401,6 +430,7 @@ int main(void)
         cmocka_unit_test(borrowing_one_variant_never_changes_what_is_left_of_another),
         cmocka_unit_test(rights_come_from_the_nearest_nominal_and_bow_to_those_above),
         cmocka_unit_test(a_quota_set_while_jobs_hold_counts_them),
+        cmocka_unit_test(all_that_follows_can_be_made_anew_over_what_is_there),
         cmocka_unit_test(rows_stay_dense_and_the_last_takes_the_place_of_one_that_goes),
         cmocka_unit_test(a_fact_is_refused_for_its_structure_only),
         cmocka_unit_test(the_largest_amounts_do_not_overflow),
