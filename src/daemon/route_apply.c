@@ -1,27 +1,43 @@
 // What an operator declares: organisations, users, states of nodes. Applying it twice changes
 // nothing the second time. See daemon.h and docs/api.
 //
-// Everything is looked at before anything is changed: a declaration with a fault changes nothing.
+// All or nothing: the declaration is read into steps, and they are taken only if all of it is well
+// and there is room for all of it. No step can fail then.
 #include "base/json.h"
 #include "daemon/daemon.h"
 #include "daemon/view.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-// One pass over the declaration: first to check, then to do.
+// New organisations of one declaration: each is compared with those before it.
+#define ORGS_AT_ONCE 4096
+
+// One thing to change. Texts lie in the request's body.
+struct step {
+    enum { ADD_ORG, MOVE_USER, SET_NODE } what;
+    struct gr_org org;        // ADD_ORG: all but its parent
+    const char *org_name;     // ADD_ORG: its parent's name, or ""; MOVE_USER: the organisation's
+    uint32_t uid;             // MOVE_USER
+    uint32_t node;            // SET_NODE
+    enum gr_node_state state; // SET_NODE
+    const char *why;          // SET_NODE
+};
+
+// A declaration that is read.
 struct apply {
     struct gr_daemon *daemon;
     struct gr_http_request *request;
-    bool is_real;    // change things; else only say what would change
     json_t *changed; // texts
     int64_t unchanged;
     char fault[320]; // "" while all is well
     char field[64];
-    // Organisations that this declaration adds, known by name before they are there.
-    const char *added[256];
-    size_t added_count;
+    struct step *steps; // heap
+    size_t step_count, step_room;
+    uint32_t orgs, users; // rows that the steps add
 };
 
 static bool fault(struct apply *apply, const char *field, const char *fmt, ...)
@@ -37,20 +53,34 @@ static bool fault(struct apply *apply, const char *field, const char *fmt, ...)
     return false;
 }
 
-static bool changed(struct apply *apply, const char *fmt, ...)
+// Adds a step, and says what it changes. NULL: no memory.
+static struct step *step_add(struct apply *apply, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
-static bool changed(struct apply *apply, const char *fmt, ...)
+static struct step *step_add(struct apply *apply, const char *fmt, ...)
 {
     char text[256];
     va_list args;
+    if (apply->step_count == apply->step_room) {
+        size_t room = apply->step_room == 0 ? 64 : apply->step_room * 2;
+        struct step *more = realloc(apply->steps, room * sizeof *more);
+        if (more == NULL) {
+            (void)fault(apply, "", "no memory");
+            return NULL;
+        }
+        apply->steps = more;
+        apply->step_room = room;
+    }
     va_start(args, fmt);
     vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
     if (gr_json_append(apply->changed, gr_json_text(gr_slice_of(text))) != 0) {
-        return fault(apply, "", "no memory");
+        (void)fault(apply, "", "no memory");
+        return NULL;
     }
-    return true;
+    struct step *step = &apply->steps[apply->step_count++];
+    *step = (struct step){0};
+    return step;
 }
 
 // A text of an object, "" if it is not there; false: it is no text or too long.
@@ -100,38 +130,26 @@ static uint32_t org_find(const struct gr_pool *pool, const char *name)
     return UINT32_MAX;
 }
 
-static bool org_is_known(const struct apply *apply, const char *name)
+// Whether an earlier step adds it.
+static bool org_is_added(const struct apply *apply, const char *name)
 {
-    for (size_t i = 0; i < apply->added_count; i++) {
-        if (strcmp(apply->added[i], name) == 0) {
+    for (size_t i = 0; i < apply->step_count; i++) {
+        if (apply->steps[i].what == ADD_ORG && strcmp(apply->steps[i].org.name, name) == 0) {
             return true;
         }
     }
-    return org_find(apply->daemon->pool, name) != UINT32_MAX;
+    return false;
+}
+
+static bool org_is_known(const struct apply *apply, const char *name)
+{
+    return org_is_added(apply, name) || org_find(apply->daemon->pool, name) != UINT32_MAX;
 }
 
 static bool is_country(const char *text)
 {
     return text[0] == '\0' || (strlen(text) == 2 && text[0] >= 'A' && text[0] <= 'Z' &&
                                text[1] >= 'A' && text[1] <= 'Z');
-}
-
-static bool add_org(struct apply *apply, const char *name, const char *parent, unsigned role,
-                    const char *seat, const char *ultimate)
-{
-    struct gr_pool *pool = apply->daemon->pool;
-    struct gr_event event = gr_decide_fact(pool->core, gr_pool_now(pool), GR_ORG_ADDED);
-    event.org = (struct gr_org){.parent = parent[0] == '\0' ? UINT32_MAX : org_find(pool, parent),
-                                .role = (uint8_t)role};
-    memcpy(event.org.seat, seat, strlen(seat));
-    memcpy(event.org.ultimate_parent, ultimate, strlen(ultimate));
-    memcpy(event.org.name, name, strlen(name));
-    enum gr_refusal refusal = gr_core_check(pool->core, &event);
-    if (refusal != GR_REFUSED_NOTHING) {
-        return fault(apply, "organisations", "organisation %s: %s", name, gr_refusal_text(refusal));
-    }
-    gr_pool_fact(pool, &event);
-    return true;
 }
 
 static bool apply_org(struct apply *apply, const json_t *object)
@@ -183,16 +201,25 @@ static bool apply_org(struct apply *apply, const json_t *object)
         return fault(apply, "parent", "there is no organisation '%s'; declare it before %s", parent,
                      name);
     }
-    if (apply->is_real) {
-        if (!add_org(apply, name, parent, number, seat, ultimate)) {
-            return false;
-        }
-    } else if (apply->added_count == sizeof apply->added / sizeof apply->added[0]) {
-        return fault(apply, "organisations", "more than 256 new organisations at a time");
-    } else {
-        apply->added[apply->added_count++] = name;
+    if (apply->orgs == ORGS_AT_ONCE) {
+        return fault(apply, "organisations", "more than %d new organisations at a time",
+                     ORGS_AT_ONCE);
     }
-    return changed(apply, "organisation %s added", name);
+    if (org_is_added(apply, name)) {
+        return fault(apply, "name", "organisation %s is declared twice", name);
+    }
+    struct step *step = step_add(apply, "organisation %s added", name);
+    if (step == NULL) {
+        return false;
+    }
+    step->what = ADD_ORG;
+    step->org_name = parent;
+    step->org.role = (uint8_t)number;
+    memcpy(step->org.seat, seat, strlen(seat));
+    memcpy(step->org.ultimate_parent, ultimate, strlen(ultimate));
+    memcpy(step->org.name, name, strlen(name));
+    apply->orgs++;
+    return true;
 }
 
 static bool apply_user(struct apply *apply, const json_t *object)
@@ -219,10 +246,15 @@ static bool apply_user(struct apply *apply, const json_t *object)
         apply->unchanged++;
         return true;
     }
-    if (apply->is_real && !gr_pool_user_move(pool, uid, number)) {
-        return fault(apply, "users", "as many users as the pool holds are known");
+    struct step *step = step_add(apply, "user %s belongs to %s", name, org);
+    if (step == NULL) {
+        return false;
     }
-    return changed(apply, "user %s belongs to %s", name, org);
+    step->what = MOVE_USER;
+    step->org_name = org;
+    step->uid = uid;
+    apply->users++; // a move is a row of its own
+    return true;
 }
 
 static bool apply_node(struct apply *apply, const json_t *object)
@@ -250,12 +282,15 @@ static bool apply_node(struct apply *apply, const json_t *object)
         apply->unchanged++;
         return true;
     }
-    if (apply->is_real && is_up) {
-        gr_pool_node_return(pool, node);
-    } else if (apply->is_real) {
-        gr_pool_node_set(pool, node, wanted, false, -1, why);
+    struct step *step = step_add(apply, "node %s is %s", name, state);
+    if (step == NULL) {
+        return false;
     }
-    return changed(apply, "node %s is %s", name, state);
+    step->what = SET_NODE;
+    step->node = node;
+    step->state = wanted;
+    step->why = why;
+    return true;
 }
 
 static bool apply_list(struct apply *apply, const json_t *body, const char *key,
@@ -279,14 +314,103 @@ static bool apply_list(struct apply *apply, const json_t *body, const char *key,
     return true;
 }
 
-static bool apply_all(struct apply *apply, const json_t *body)
+static int compare_uids(const void *a, const void *b)
 {
-    json_decref(apply->changed);
+    const uint32_t *left = a;
+    const uint32_t *right = b;
+    return (*left > *right) - (*left < *right);
+}
+
+// Whether no user is to be in two organisations.
+static bool users_are_distinct(struct apply *apply)
+{
+    uint32_t *uids = calloc((size_t)apply->users + 1, sizeof *uids);
+    size_t count = 0;
+    if (uids == NULL) {
+        return fault(apply, "", "no memory");
+    }
+    for (size_t i = 0; i < apply->step_count; i++) {
+        if (apply->steps[i].what == MOVE_USER) {
+            uids[count++] = apply->steps[i].uid;
+        }
+    }
+    qsort(uids, count, sizeof *uids, compare_uids);
+    bool is_good = true;
+    for (size_t i = 1; i < count && is_good; i++) {
+        is_good = uids[i] != uids[i - 1] ||
+                  fault(apply, "users", "the user with uid %u is declared twice", uids[i]);
+    }
+    free(uids);
+    return is_good;
+}
+
+// Whether the core has room for all rows. The caller becomes a user with the key, if there is one.
+static bool has_room(struct apply *apply)
+{
+    struct gr_pool *pool = apply->daemon->pool;
+    const struct gr_core_limits *limits = &pool->config.core.limits;
+    uint32_t caller = (uint32_t)gr_daemon_who(apply->request)->uid;
+    uint64_t users = (uint64_t)gr_core_user_count(pool->core) + apply->users +
+                     (gr_pool_user_find(pool, caller) == UINT32_MAX);
+    if (apply->orgs > 0 && (uint64_t)gr_core_org_count(pool->core) + apply->orgs > limits->orgs) {
+        return fault(apply, "organisations",
+                     "the pool holds %u organisations at most, and %u are there", limits->orgs,
+                     gr_core_org_count(pool->core));
+    }
+    if (apply->users > 0 && users > limits->users) {
+        return fault(apply, "users", "the pool holds %u users and moves at most, and %u are there",
+                     limits->users, gr_core_user_count(pool->core));
+    }
+    return true;
+}
+
+static bool read_all(struct apply *apply, const json_t *body)
+{
     apply->changed = json_array();
-    apply->unchanged = 0;
     return apply_list(apply, body, "organisations", apply_org) &&
            apply_list(apply, body, "users", apply_user) &&
-           apply_list(apply, body, "nodes", apply_node);
+           apply_list(apply, body, "nodes", apply_node) && users_are_distinct(apply) &&
+           has_room(apply);
+}
+
+static void take_step(struct gr_pool *pool, const struct step *step)
+{
+    switch (step->what) {
+    case ADD_ORG: {
+        struct gr_event event = gr_decide_fact(pool->core, gr_pool_now(pool), GR_ORG_ADDED);
+        event.org = step->org;
+        event.org.parent = step->org_name[0] == '\0' ? UINT32_MAX : org_find(pool, step->org_name);
+        assert(gr_core_check(pool->core, &event) == GR_REFUSED_NOTHING);
+        gr_pool_fact(pool, &event);
+        return;
+    }
+    case MOVE_USER: {
+        bool is_moved = gr_pool_user_move(pool, step->uid, org_find(pool, step->org_name));
+        assert(is_moved);
+        (void)is_moved;
+        return;
+    }
+    case SET_NODE:
+        if (step->state == GR_NODE_UP) {
+            gr_pool_node_return(pool, step->node);
+        } else {
+            gr_pool_node_set(pool, step->node, step->state, false, -1, step->why);
+        }
+        return;
+    }
+}
+
+static void reply(struct apply *apply, bool is_dry)
+{
+    json_t *object = json_object();
+    int rc = gr_json_set(object, "changed", json_incref(apply->changed));
+    rc |= gr_json_set_int(object, "unchanged", apply->unchanged);
+    rc |= gr_json_set_bool(object, "dry_run", is_dry);
+    if (rc != 0) {
+        json_decref(object);
+        object = NULL;
+    }
+    gr_daemon_reply(apply->daemon, apply->request, 200, object);
 }
 
 void gr_route_apply(void *context, struct gr_http_request *request)
@@ -310,33 +434,21 @@ void gr_route_apply(void *context, struct gr_http_request *request)
     if (body == NULL) {
         return;
     }
-    bool is_done = apply_all(&apply, body);
     uint64_t last = gr_core_next_sequence(apply.daemon->pool->core) - 1;
-    // Applied again it changes nothing by itself; the key only keeps another one from passing for
-    // it.
-    if (is_done && !is_dry && gr_daemon_key_take(context, request, last) < 0) {
-        json_decref(body);
-        json_decref(apply.changed);
-        return;
-    }
-    if (is_done && !is_dry) {
-        apply.is_real = true;
-        is_done = apply_all(&apply, body);
-    }
-    json_decref(body);
-    if (!is_done) {
-        json_decref(apply.changed);
+    if (!read_all(&apply, body)) {
         gr_http_reply_error(request, 422, "bad-request", apply.fault,
                             "docs/formats/declaration.md lists what can be declared", apply.field);
-        return;
+    } else if (is_dry) {
+        reply(&apply, true);
+    } else if (gr_daemon_key_take(context, request, last) >= 0) {
+        // Applied again it changes nothing by itself; the key only keeps another one from passing
+        // for it.
+        for (size_t i = 0; i < apply.step_count; i++) {
+            take_step(apply.daemon->pool, &apply.steps[i]);
+        }
+        reply(&apply, false);
     }
-    json_t *object = json_object();
-    int rc = gr_json_set(object, "changed", apply.changed);
-    rc |= gr_json_set_int(object, "unchanged", apply.unchanged);
-    rc |= gr_json_set_bool(object, "dry_run", is_dry);
-    if (rc != 0) {
-        json_decref(object);
-        object = NULL;
-    }
-    gr_daemon_reply(context, request, 200, object);
+    json_decref(body);
+    json_decref(apply.changed);
+    free(apply.steps);
 }
