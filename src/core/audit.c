@@ -2,6 +2,7 @@
 // purpose, and written differently from what it checks.
 #include "core/queue.h"
 #include "core/state.h"
+#include "core/tenants.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -199,6 +200,7 @@ const char *gr_core_audit(const struct gr_core *core)
     wrong = wrong != NULL ? wrong : nodes_compare(core, counting.held);
     wrong = wrong != NULL ? wrong : books_compare(core, counting.milli);
     wrong = wrong != NULL ? wrong : room_count(core);
+    wrong = wrong != NULL ? wrong : gr_tenants_audit(core);
     wrong = wrong != NULL ? wrong : gr_audit_links(core);
     wrong = wrong != NULL ? wrong : gr_past_audit(core);
     wrong = wrong != NULL ? wrong : gr_quota_audit(core);

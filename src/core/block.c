@@ -3,6 +3,7 @@
 
 #include "core/queue.h"
 #include "core/state.h"
+#include "core/tenants.h"
 #include "place/policy.h"
 
 #include <errno.h>
@@ -50,6 +51,8 @@ static void layout_queue(struct gr_core *core, uint64_t *end)
     core->priorities_at = table(end, words * 256);
     core->queue_needs_at = table(end, words * limits->queues);
     core->quota_use_at = table(end, gr_quota_bytes(limits));
+    core->tenants_at = table(end, limits->place.nodes * sizeof(uint32_t));
+    core->more_tenants_at = table(end, gr_tenants_more_bytes(limits));
 }
 
 static void layout(struct gr_core *core, const struct gr_core_limits *given)

@@ -2,6 +2,7 @@
 // out, so that the same facts give the same slots. Must never be left with a job in two places.
 #include "core/queue.h"
 #include "core/state.h"
+#include "core/tenants.h"
 
 #include <string.h>
 
@@ -212,6 +213,7 @@ void gr_jobs_start(struct gr_core *core, const struct gr_event *event)
     job->started_ms = event->since_ms;
     job->state = GR_JOB_RUNNING;
     core->running++;
+    gr_tenants_add(core, slot);
     gr_past_starts(core, slot);
     gr_shares_changed(core, gr_waits_at(core, slot)->queue);
 }
@@ -241,6 +243,7 @@ static void piece_wakes(void *context, const struct gr_piece *piece)
 static void allocation_give(struct gr_core *core, uint32_t at)
 {
     struct gr_allocation *allocation = gr_allocation_at(core, at);
+    gr_tenants_remove(core, at);
     gr_past_ends(core, at);
     gr_shares_changed(core, gr_waits_at(core, at)->queue);
     gr_jobs_pieces(core, allocation, piece_give, core);

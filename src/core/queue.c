@@ -2,6 +2,8 @@
 // not used are linked, last in, first out.
 #include "core/queue.h"
 
+#include "core/tenants.h"
+
 #include <string.h>
 
 #define NONE GR_NONE
@@ -458,6 +460,7 @@ void gr_queue_rebuild(struct gr_core *core)
             gr_queue_come(core, s);
         }
     }
+    gr_tenants_rebuild(core);
     // In the order of arrival, so that a lane grows at its end.
     for (uint32_t s = gr_jobs_first(core); s != NONE; s = gr_jobs_after(core, s)) {
         gr_queue_add(core, s);

@@ -80,7 +80,7 @@ struct gr_lane {
 // Where a live job belongs; its lane only while it waits.
 struct gr_waits {
     uint32_t queue, need, lane;
-    uint32_t next, prev; // slots: of the lane
+    uint32_t next, prev; // slots: of the lane; of a running job: see tenants.c
 };
 
 // Time limits in classes of an eighth: jobs of a class have about the same. 0: none.

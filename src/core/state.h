@@ -172,6 +172,8 @@ struct gr_core {
     uint64_t priorities_at;  // for each priority a bit a need
     uint64_t queue_needs_at; // for each queue a bit a need: it has a lane
     uint64_t quota_use_at;   // what follows from the rows of quotas: see quota.c
+    uint64_t tenants_at;     // the first tenant of each node: see tenants.c
+    uint64_t more_tenants_at;
     uint64_t health_at;      // GR_NODE_DEVICES_MAX bytes a node: class of each device
     uint64_t kept_at;        // a byte a node: in the reserved room
     uint64_t index_at;       // job id -> slot
