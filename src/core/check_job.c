@@ -85,8 +85,7 @@ enum gr_refusal gr_check_submitted(const struct gr_core *core, const struct gr_e
         gr_demand_wrong(&event->submitted.demand) != NULL) {
         return GR_REFUSED_FIELD;
     }
-    if (!gr_queue_has_room(core, &event->submitted.demand, event->submitted.limit_ms,
-                           event->submitted.org, user)) {
+    if (!gr_queue_has_room(core, &event->submitted.demand, event->submitted.org, user)) {
         return GR_REFUSED_LIMIT_OTHER;
     }
     enum gr_refusal refusal = check_element(core, event);

@@ -17,6 +17,7 @@
 // A job whose turn it may be.
 struct turn {
     uint32_t slot, queue, need;
+    bool own;                            // within its own quota
     uint64_t variants[GR_VARIANT_WORDS]; // where its quotas leave it enough
 };
 
@@ -52,30 +53,64 @@ static bool variants_left(const struct gr_core *core, const struct gr_need *need
     return any;
 }
 
-// Does a job of this need end before the reserved room is needed?
-static bool ends_in_time(const struct gr_core *core, const struct gr_need *need, int64_t at_ms)
+// Time until the reserved room is needed.
+static int64_t until_reserved(const struct gr_core *core, int64_t at_ms)
 {
-    int64_t longest = gr_limit_longest(need->limit_class);
-    return longest <= INT64_MAX - at_ms && at_ms + longest <= core->room_kept.start_ms;
+    return core->room_kept.start_ms == INT64_MAX ? INT64_MAX : core->room_kept.start_ms - at_ms;
 }
 
-static bool lane_may(const struct gr_core *core, const struct search *search, uint32_t queue,
-                     uint32_t row, uint32_t slot, uint64_t ret_variants[GR_VARIANT_WORDS])
+// Does a job end before the reserved room is needed?
+static bool ends_in_time(const struct gr_core *core, const struct gr_job *job, int64_t at_ms)
+{
+    return job->limit_ms > 0 && job->limit_ms <= until_reserved(core, at_ms);
+}
+
+// The first job of a lane that may start though its need finds room only where it is reserved:
+// that for which it is, or one that ends in time. NONE, and then it is known how short none is.
+static uint32_t in_time_find(struct gr_core *core, uint32_t lane, int64_t at_ms)
+{
+    struct gr_lane *row = gr_lane_at(core, lane);
+    uint32_t kept = gr_core_job_slot(core, core->room_kept.job);
+    if (kept != NONE && gr_waits_at(core, kept)->lane == lane) {
+        return kept;
+    }
+    if (row->shortest_ms > until_reserved(core, at_ms)) {
+        return NONE;
+    }
+    int64_t shortest = INT64_MAX;
+    for (uint32_t s = row->first; s != NONE; s = gr_waits_at(core, s)->next) {
+        const struct gr_job *job = gr_job_at(core, s);
+        if (ends_in_time(core, job, at_ms)) {
+            return s;
+        }
+        shortest = job->limit_ms > 0 && job->limit_ms < shortest ? job->limit_ms : shortest;
+    }
+    row->shortest_ms = shortest;
+    return NONE;
+}
+
+// The job of a lane whose turn it may be; NONE: there is none.
+static uint32_t lane_turn(struct gr_core *core, const struct search *search, uint32_t lane)
+{
+    const struct gr_lane *row = gr_lane_at(core, lane);
+    bool beside = (gr_bits_at(core, core->beside_at)[row->need / 64] >> row->need % 64 & 1) != 0;
+    return search->past_reserved || beside || core->room_kept.job == 0
+               ? row->first
+               : in_time_find(core, lane, search->at_ms);
+}
+
+static bool queue_may(const struct gr_core *core, const struct search *search, uint32_t queue,
+                      uint32_t row, uint64_t ret_variants[GR_VARIANT_WORDS])
 {
     const struct gr_need *need = gr_need_at(core, row);
     const struct gr_queue *of = gr_queue_at(core, queue);
-    bool beside = (gr_bits_at(core, core->beside_at)[row / 64] >> row % 64 & 1) != 0;
-    if (!search->past_reserved && !beside && core->room_kept.job != gr_job_at(core, slot)->id &&
-        !ends_in_time(core, need, search->at_ms)) {
-        return false;
-    }
     return gr_terms_allow(core, of->org, of->user, gr_demand_milli(&need->demand)) ==
                GR_REFUSED_NOTHING &&
            variants_left(core, need, of->org, search->own, ret_variants);
 }
 
 // The oldest job of a queue, of this priority, that may have its turn.
-static bool queue_turn(const struct gr_core *core, const struct search *search, unsigned priority,
+static bool queue_turn(struct gr_core *core, const struct search *search, unsigned priority,
                        uint32_t queue, struct turn *ret_turn)
 {
     const uint64_t *mine = gr_queue_bits(core, queue);
@@ -86,13 +121,19 @@ static bool queue_turn(const struct gr_core *core, const struct search *search, 
         uint64_t bits = mine[w] & of_priority[w] & (search->asleep ? UINT64_MAX : awake[w]);
         for (; bits != 0; bits &= bits - 1) {
             uint32_t need = w * 64 + (uint32_t)__builtin_ctzll(bits);
-            const struct gr_lane *lane = gr_lane_at(core, gr_lane_find(core, queue, need));
+            uint32_t lane = gr_lane_find(core, queue, need);
             uint64_t variants[GR_VARIANT_WORDS];
-            uint64_t id = gr_job_at(core, lane->first)->id;
-            if (id < best && (search->asleep || lane->passed_over != core->sequence) &&
-                lane_may(core, search, queue, need, lane->first, variants)) {
-                best = id;
-                *ret_turn = (struct turn){.slot = lane->first, .queue = queue, .need = need};
+            if (gr_job_at(core, gr_lane_at(core, lane)->first)->id >= best ||
+                (!search->asleep &&
+                 gr_lane_at(core, lane)->passed_over[search->own] == core->sequence)) {
+                continue;
+            }
+            uint32_t slot = lane_turn(core, search, lane);
+            if (slot != NONE && gr_job_at(core, slot)->id < best &&
+                queue_may(core, search, queue, need, variants)) {
+                best = gr_job_at(core, slot)->id;
+                *ret_turn =
+                    (struct turn){.slot = slot, .queue = queue, .need = need, .own = search->own};
                 memcpy(ret_turn->variants, variants, sizeof variants);
             }
         }
@@ -116,8 +157,7 @@ static bool priority_has(const struct gr_core *core, const struct search *search
     return false;
 }
 
-static bool search_run(const struct gr_core *core, const struct search *search,
-                       struct turn *ret_turn)
+static bool search_run(struct gr_core *core, const struct search *search, struct turn *ret_turn)
 {
     for (unsigned p = 256; p-- > 0;) {
         if (!priority_has(core, search, p)) {
@@ -133,8 +173,7 @@ static bool search_run(const struct gr_core *core, const struct search *search,
 }
 
 // The first in order: who stays within its own quota, then anybody.
-static bool first_find(const struct gr_core *core, const struct search *search,
-                       struct turn *ret_turn)
+static bool first_find(struct gr_core *core, const struct search *search, struct turn *ret_turn)
 {
     struct search own = *search;
     own.own = true;
@@ -152,8 +191,13 @@ static bool is_whole(struct gr_core *core, const struct turn *turn, int *ret_ind
     if (memcmp(turn->variants, need->variants, sizeof turn->variants) == 0) {
         return true;
     }
+    uint64_t variants[GR_VARIANT_WORDS]; // of those that there are: fewer masks are made
+    for (unsigned w = 0; w < GR_VARIANT_WORDS; w++) {
+        unsigned count = core->variant_count > w * 64 ? core->variant_count - w * 64 : 0;
+        variants[w] = turn->variants[w] & (count >= 64 ? UINT64_MAX : (UINT64_C(1) << count) - 1);
+    }
     core->narrowed = *gr_place_mask_get(gr_pool(core), need->demand.shape.mask);
-    gr_mask_keep_variants(&core->narrowed, turn->variants);
+    gr_mask_keep_variants(&core->narrowed, variants);
     *ret_index = gr_place_mask_find(gr_pool(core), &core->narrowed);
     return false;
 }
@@ -175,14 +219,14 @@ static bool room_find(struct gr_core *core, const struct turn *turn, const struc
                       bool whole, int64_t at_ms, struct gr_piece *pieces)
 {
     struct gr_place *place = gr_pool(core);
-    const struct gr_need *need = gr_need_at(core, turn->need);
     const struct gr_job *job = gr_job_at(core, turn->slot);
     uint64_t salt = job->id * 65536;
     uint32_t placed = 0;
     bool draws = gr_place_draws(place);
-    bool found = whole && need->woken_by != NONE && !draws
-                     ? gr_place_find_on(place, need->woken_by, &demand->shape, pieces)
-                     : gr_place_find_most(place, demand, salt, pieces, &placed);
+    uint32_t nodes[GR_QUEUE_FREED];
+    uint32_t count = demand->tasks == 1 && !draws ? gr_queue_freed(core, turn->need, nodes) : NONE;
+    bool found = count != NONE ? gr_place_find_among(place, nodes, count, demand, pieces)
+                               : gr_place_find_most(place, demand, salt, pieces, &placed);
     if (!found) {
         uint32_t missing = placed > 0 && !draws ? demand->tasks - placed : 0;
         if (whole) {
@@ -191,7 +235,7 @@ static bool room_find(struct gr_core *core, const struct turn *turn, const struc
         return false;
     }
     bool must_hide = core->room_kept.node_count > 0 && core->room_kept.job != job->id &&
-                     !ends_in_time(core, need, at_ms);
+                     !ends_in_time(core, job, at_ms);
     if (must_hide && touches_reserved(core, pieces, demand->tasks)) {
         gr_reserve_hide(core, true);
         found = gr_place_find_most(place, demand, salt, pieces, &placed);
@@ -263,8 +307,7 @@ static enum outcome turn_take(struct gr_core *core, const struct gr_hooks *hooks
         return TURN_FACT;
     }
     if (!whole) {
-        mask = mask < 0 ? gr_place_mask_try(gr_pool(core), &core->narrowed) : mask;
-        lane->passed_over = core->sequence;
+        lane->passed_over[turn->own] = core->sequence;
         if (mask < 0) { // no more masks: it waits until its quota leaves it all its variants
             return TURN_IN_VAIN;
         }
@@ -273,12 +316,12 @@ static enum outcome turn_take(struct gr_core *core, const struct gr_hooks *hooks
     if (!room_find(core, turn, &demand, whole, at_ms, pieces)) {
         return TURN_IN_VAIN;
     }
-    lane->passed_over = core->sequence;
+    lane->passed_over[turn->own] = core->sequence;
     if (gr_start_fact(core, hooks, at_ms, gr_job_at(core, turn->slot), pieces, ret_event) !=
         GR_REFUSED_NOTHING) {
         return TURN_IN_VAIN;
     }
-    lane->passed_over = 0;
+    lane->passed_over[turn->own] = 0;
     return TURN_FACT;
 }
 

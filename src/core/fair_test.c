@@ -273,7 +273,9 @@ static void a_need_sleeps_until_a_node_has_room_for_it(void **state)
     assert_int_equal(awake[need / 64] >> need % 64 & 1, 0);
     fixture_finish(&world.f, big[1]);
     assert_int_equal(awake[need / 64] >> need % 64 & 1, 1);
-    assert_int_equal(gr_need_at(world.f.core, need)->woken_by, 1);
+    uint32_t nodes[GR_QUEUE_FREED];
+    assert_int_equal(gr_queue_freed(world.f.core, need, nodes), 1);
+    assert_int_equal(nodes[0], 1);
     assert_int_equal(fixture_start(&world.f), one);
     done(&world);
 }
@@ -301,22 +303,6 @@ static void a_gang_is_looked_at_when_as_many_tasks_as_it_lacked_find_room(void *
     assert_int_equal(awake[need / 64] >> need % 64 & 1, 1);
     assert_int_equal(fixture_start(&world.f), gang);
     done(&world);
-}
-
-static void limits_fall_into_classes_of_an_eighth(void **state)
-{
-    (void)state;
-    assert_int_equal(gr_limit_class(0), 0);
-    assert_true(gr_limit_longest(0) == INT64_MAX);
-    uint32_t last = 0;
-    for (int64_t limit = 1; limit < INT64_C(1) << 42; limit += 1 + limit / 23) {
-        uint32_t class = gr_limit_class(limit);
-        int64_t longest = gr_limit_longest(class);
-        assert_true(class >= last && longest >= limit && longest - limit <= limit / 8);
-        assert_int_equal(gr_limit_class(longest), class);
-        assert_true(gr_limit_class(longest + 1) > class);
-        last = class;
-    }
 }
 
 static void a_copy_and_a_loaded_core_decide_the_same(void **state)
@@ -374,7 +360,6 @@ int main(void)
         cmocka_unit_test(work_without_limits_does_not_starve_a_gang),
         cmocka_unit_test(a_need_sleeps_until_a_node_has_room_for_it),
         cmocka_unit_test(a_gang_is_looked_at_when_as_many_tasks_as_it_lacked_find_room),
-        cmocka_unit_test(limits_fall_into_classes_of_an_eighth),
         cmocka_unit_test(a_copy_and_a_loaded_core_decide_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

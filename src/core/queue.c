@@ -8,30 +8,6 @@
 
 #define NONE GR_NONE
 
-// --- classes of time limits
-
-uint32_t gr_limit_class(int64_t limit_ms)
-{
-    if (limit_ms <= 0) {
-        return 0;
-    }
-    uint64_t limit = (uint64_t)limit_ms;
-    unsigned power = 63u - (unsigned)__builtin_clzll(limit);
-    unsigned eighth = (unsigned)(power >= 3 ? limit >> (power - 3) : limit << (3 - power)) & 7;
-    return 1 + power * 8 + eighth;
-}
-
-int64_t gr_limit_longest(uint32_t limit_class)
-{
-    if (limit_class == 0) {
-        return INT64_MAX;
-    }
-    unsigned power = (limit_class - 1) / 8;
-    uint64_t eighths = 8 + (limit_class - 1) % 8;
-    return power >= 3 ? (int64_t)(((eighths + 1) << (power - 3)) - 1)
-                      : (int64_t)(eighths >> (3 - power));
-}
-
 // --- rows by what they are of
 
 static uint32_t mix(uint32_t h, uint32_t word)
@@ -40,10 +16,10 @@ static uint32_t mix(uint32_t h, uint32_t word)
     return h ^ h >> 15;
 }
 
-static uint32_t need_hash(const struct gr_demand *demand, uint32_t limit_class)
+static uint32_t need_hash(const struct gr_demand *demand)
 {
     uint32_t words[sizeof *demand / sizeof(uint32_t)];
-    uint32_t h = limit_class;
+    uint32_t h = 3;
     memcpy(words, demand, sizeof words);
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
         h = mix(h, words[i]);
@@ -66,23 +42,20 @@ static struct gr_ids lane_ids(const struct gr_core *core)
     return (struct gr_ids){gr_core_at(core, core->lane_index_at), core->lane_index_size};
 }
 
-static uint32_t need_find(const struct gr_core *core, uint32_t hash, const struct gr_demand *demand,
-                          uint32_t limit_class)
+static uint32_t need_find(const struct gr_core *core, uint32_t hash, const struct gr_demand *demand)
 {
     struct gr_ids ids = need_ids(core);
     uint32_t at = gr_ids_home(ids, hash);
     uint32_t row;
     while ((row = gr_ids_next(ids, hash, &at)) != NONE) {
-        const struct gr_need *need = gr_need_at(core, row);
-        if (need->limit_class == limit_class &&
-            memcmp(&need->demand, demand, sizeof *demand) == 0) {
+        if (memcmp(&gr_need_at(core, row)->demand, demand, sizeof *demand) == 0) {
             break;
         }
     }
     return row;
 }
 
-static uint32_t queue_find(const struct gr_core *core, uint32_t org, uint32_t user)
+uint32_t gr_queue_find(const struct gr_core *core, uint32_t org, uint32_t user)
 {
     struct gr_ids ids = queue_ids(core);
     uint32_t hash = mix(mix(1, org), user);
@@ -135,16 +108,16 @@ void gr_queue_init(struct gr_core *core)
     core->need_top = core->queue_top = core->lane_top = core->need_words = 0;
     core->share_first = core->share_last = NONE;
     core->share_tick = 0;
+    core->freed_count = 1;
 }
 
-bool gr_queue_has_room(const struct gr_core *core, const struct gr_demand *demand, int64_t limit_ms,
-                       uint32_t org, uint32_t user)
+bool gr_queue_has_room(const struct gr_core *core, const struct gr_demand *demand, uint32_t org,
+                       uint32_t user)
 {
     bool need = core->need_free != NONE || core->need_top < core->limits.needs;
     bool queue = core->queue_free != NONE || core->queue_top < core->limits.queues;
-    uint32_t limit_class = gr_limit_class(limit_ms);
-    return (need || need_find(core, need_hash(demand, limit_class), demand, limit_class) != NONE) &&
-           (queue || queue_find(core, org, user) != NONE);
+    return (need || need_find(core, need_hash(demand), demand) != NONE) &&
+           (queue || gr_queue_find(core, org, user) != NONE);
 }
 
 // Which sites' variants a mask allows, taken together.
@@ -160,9 +133,8 @@ static void variants_of(const struct gr_mask *mask, uint64_t ret_variants[GR_VAR
 
 static uint32_t need_come(struct gr_core *core, const struct gr_job *job)
 {
-    uint32_t limit_class = gr_limit_class(job->limit_ms);
-    uint32_t hash = need_hash(&job->demand, limit_class);
-    uint32_t row = need_find(core, hash, &job->demand, limit_class);
+    uint32_t hash = need_hash(&job->demand);
+    uint32_t row = need_find(core, hash, &job->demand);
     if (row == NONE) {
         row = core->need_free;
         if (row != NONE) {
@@ -174,10 +146,8 @@ static uint32_t need_come(struct gr_core *core, const struct gr_job *job)
         }
         struct gr_need *need = gr_need_at(core, row);
         *need = (struct gr_need){.demand = job->demand,
-                                 .limit_class = limit_class,
                                  .lane_first = NONE,
                                  .next_free = NONE,
-                                 .woken_by = NONE,
                                  .share_milli = gr_share_milli(&job->demand)};
         variants_of(gr_place_mask_get(gr_pool(core), job->demand.shape.mask), need->variants);
         gr_ids_add(need_ids(core), hash, row);
@@ -188,7 +158,7 @@ static uint32_t need_come(struct gr_core *core, const struct gr_job *job)
 
 static uint32_t queue_come(struct gr_core *core, const struct gr_job *job)
 {
-    uint32_t row = queue_find(core, job->org, job->user);
+    uint32_t row = gr_queue_find(core, job->org, job->user);
     if (row == NONE) {
         row = core->queue_free;
         if (row != NONE) {
@@ -222,7 +192,7 @@ void gr_queue_leave(struct gr_core *core, uint32_t slot)
     struct gr_queue *queue = gr_queue_at(core, waits->queue);
     assert(waits->lane == NONE && need->jobs > 0 && queue->jobs > 0);
     if (--need->jobs == 0) {
-        gr_ids_remove(need_ids(core), need_hash(&need->demand, need->limit_class), waits->need);
+        gr_ids_remove(need_ids(core), need_hash(&need->demand), waits->need);
         *need = (struct gr_need){.next_free = core->need_free, .lane_first = NONE};
         core->need_free = waits->need;
     }
@@ -241,7 +211,7 @@ static void need_fills(struct gr_core *core, uint32_t row)
     bit_set(gr_priority_bits(core, priority), row);
     bit_set(gr_bits_at(core, core->awake_at), row); // nothing is known
     bit_set(gr_bits_at(core, core->beside_at), row);
-    gr_need_at(core, row)->woken_by = NONE;
+    gr_need_at(core, row)->slept_at = 0;
     core->needs_filled[priority / 64] |= UINT64_C(1) << priority % 64;
 }
 
@@ -274,6 +244,7 @@ static uint32_t lane_open(struct gr_core *core, uint32_t queue, uint32_t need)
                                               .need = need,
                                               .first = NONE,
                                               .last = NONE,
+                                              .shortest_ms = INT64_MAX,
                                               .next_same = next,
                                               .prev_same = NONE};
     if (next != NONE) {
@@ -317,6 +288,8 @@ static void lane_put(struct gr_core *core, uint32_t row, uint32_t slot)
             next = gr_waits_at(core, next)->next;
         }
     }
+    int64_t limit = gr_job_at(core, slot)->limit_ms;
+    lane->shortest_ms = limit > 0 && limit < lane->shortest_ms ? limit : lane->shortest_ms;
     waits->lane = row;
     waits->prev = after;
     waits->next = after == NONE ? lane->first : gr_waits_at(core, after)->next;
@@ -369,7 +342,7 @@ void gr_queue_sleep(struct gr_core *core, uint32_t row, uint32_t missing)
     bit_clear(gr_bits_at(core, core->awake_at), row);
     bit_clear(gr_bits_at(core, core->beside_at), row);
     gr_need_at(core, row)->missing = missing;
-    gr_need_at(core, row)->woken_by = NONE;
+    gr_need_at(core, row)->slept_at = core->freed_count;
 }
 
 void gr_queue_sleep_beside(struct gr_core *core, uint32_t row)
@@ -377,8 +350,21 @@ void gr_queue_sleep_beside(struct gr_core *core, uint32_t row)
     bit_clear(gr_bits_at(core, core->beside_at), row);
 }
 
-// A need that may use what a node has now. One task that found no room before finds it there or on
-// another node that woke it; a gang needs as many more as it lacked.
+uint32_t gr_queue_freed(const struct gr_core *core, uint32_t need,
+                        uint32_t ret_nodes[GR_QUEUE_FREED])
+{
+    uint64_t slept_at = gr_need_at(core, need)->slept_at;
+    uint32_t count = 0;
+    if (slept_at == 0 || core->freed_count - slept_at > GR_QUEUE_FREED) {
+        return NONE;
+    }
+    for (uint64_t i = slept_at; i < core->freed_count; i++) {
+        ret_nodes[count++] = core->freed[i % GR_QUEUE_FREED];
+    }
+    return count;
+}
+
+// A need that may use what a node has now. A gang needs as many more tasks as it lacked.
 static void need_wake(struct gr_core *core, uint32_t row, uint32_t node)
 {
     struct gr_need *need = gr_need_at(core, row);
@@ -389,7 +375,6 @@ static void need_wake(struct gr_core *core, uint32_t row, uint32_t node)
             return;
         }
     }
-    need->woken_by = need->demand.tasks == 1 ? node : NONE;
     bit_set(gr_bits_at(core, core->awake_at), row);
     bit_set(gr_bits_at(core, core->beside_at), row);
 }
@@ -401,6 +386,7 @@ void gr_queue_wake_node(struct gr_core *core, uint32_t node)
     }
     const uint64_t *awake = gr_bits_at(core, core->awake_at);
     uint64_t *beside = gr_bits_at(core, core->beside_at);
+    core->freed[core->freed_count++ % GR_QUEUE_FREED] = node;
     for (unsigned p = 0; p < 256; p++) {
         if (p % 64 == 0 && core->needs_filled[p / 64] == 0) {
             p += 63;
@@ -412,19 +398,14 @@ void gr_queue_wake_node(struct gr_core *core, uint32_t node)
             for (uint64_t bits = filled[w]; bits != 0; bits &= bits - 1) {
                 uint32_t row = w * 64 + (uint32_t)__builtin_ctzll(bits);
                 struct gr_need *need = gr_need_at(core, row);
-                bool sleeps = !bit_get(awake, row);
-                if (!sleeps && (need->woken_by == NONE || need->woken_by == node) &&
-                    bit_get(beside, row)) {
+                if (bit_get(beside, row) || // awake, too
+                    gr_place_filter(gr_pool(core), node, &need->demand.shape) != GR_FILTER_NONE) {
                     continue;
                 }
-                if (gr_place_filter(gr_pool(core), node, &need->demand.shape) != GR_FILTER_NONE) {
-                    continue;
-                }
-                if (sleeps) {
-                    need_wake(core, row, node);
-                } else {
-                    need->woken_by = need->woken_by == node ? node : NONE;
+                if (bit_get(awake, row)) {
                     bit_set(beside, row);
+                } else {
+                    need_wake(core, row, node);
                 }
             }
         }
@@ -435,7 +416,7 @@ void gr_queue_wake_all(struct gr_core *core)
 {
     for (uint32_t row = 0; core->order == GR_ORDER_FAIR && row < core->need_top; row++) {
         if (gr_need_at(core, row)->waiting > 0) {
-            gr_need_at(core, row)->woken_by = NONE;
+            gr_need_at(core, row)->slept_at = 0;
             bit_set(gr_bits_at(core, core->awake_at), row);
             bit_set(gr_bits_at(core, core->beside_at), row);
         }
@@ -477,7 +458,6 @@ static const char *job_audit(const struct gr_core *core, uint32_t slot, bool wai
     const struct gr_need *need = gr_need_at(core, row->need);
     const struct gr_queue *queue = gr_queue_at(core, row->queue);
     if (queue->org != job->org || queue->user != job->user ||
-        need->limit_class != gr_limit_class(job->limit_ms) ||
         memcmp(&need->demand, &job->demand, sizeof job->demand) != 0) {
         return "a job belongs to another's queue or need";
     }
@@ -491,6 +471,9 @@ static const char *job_audit(const struct gr_core *core, uint32_t slot, bool wai
                           : gr_waits_at(core, row->prev)->next != slot ||
                                 gr_job_at(core, row->prev)->id >= job->id) {
         return "a lane is not in order";
+    }
+    if (job->limit_ms > 0 && job->limit_ms < gr_lane_at(core, row->lane)->shortest_ms) {
+        return "a job ends before the shortest of its lane";
     }
     return NULL;
 }

@@ -1,7 +1,7 @@
 // Whose turn it is: what waits, in which order, and what need not be looked at. For src/core only;
 // docs/design/queue.md has the picture.
 //
-// Waiting jobs that ask for the same (demand, and time limit to within an eighth) have one *need*.
+// Waiting jobs that ask for the same have one *need*.
 // The waiting jobs of one user of one organisation are a *queue*; those of a queue with the same
 // need are a *lane*, in order of their ids. A need that found no room sleeps: none of its jobs is
 // looked at again until something happens that could have made room for it. Who comes first among
@@ -56,14 +56,14 @@ struct gr_queue {
 // What one or more live jobs ask for.
 struct gr_need {
     struct gr_demand demand;
-    uint32_t limit_class; // gr_limit_class of their time limits
-    uint32_t jobs;        // live; 0: a free row
-    uint32_t waiting;     // of these
-    uint32_t lane_first;  // its lanes, linked by next_same
-    uint32_t missing;     // while it sleeps: so many more of its tasks must find room; 0: unknown
+    uint32_t jobs;       // live; 0: a free row
+    uint32_t waiting;    // of these
+    uint32_t lane_first; // its lanes, linked by next_same
+    uint32_t missing;    // while it sleeps: so many more of its tasks must find room; 0: unknown
     uint32_t next_free;
-    uint32_t woken_by; // the only node where its task may find room; GR_NONE: any
-    uint32_t reserved;
+    // When it last found no room anywhere: how many nodes had been freed until then (see
+    // gr_queue_freed); 0: not known, or everything may have changed since.
+    uint64_t slept_at;
     uint64_t share_milli;                // gr_share_milli of the demand
     uint64_t variants[GR_VARIANT_WORDS]; // that its mask allows at some site
 };
@@ -73,8 +73,10 @@ struct gr_lane {
     uint32_t queue, need;
     uint32_t first, last;          // slots
     uint32_t next_same, prev_same; // of the same need, or of the free ones
-    uint64_t passed_over;          // sequence of the last fact when it was tried in vain for a
-                                   // reason of its own; until the next fact it is not tried again
+    int64_t shortest_ms;           // no time limit of its jobs is shorter; INT64_MAX: none has one
+    // Sequence of the last fact when it was tried in vain for a reason of its own, within its own
+    // quota [1] and beyond [0]; until the next fact it is not tried again.
+    uint64_t passed_over[2];
 };
 
 // Where a live job belongs; its lane only while it waits.
@@ -82,11 +84,6 @@ struct gr_waits {
     uint32_t queue, need, lane;
     uint32_t next, prev; // slots: of the lane; of a running job: see tenants.c
 };
-
-// Time limits in classes of an eighth: jobs of a class have about the same. 0: none.
-uint32_t gr_limit_class(int64_t limit_ms);
-// The longest limit of a class; INT64_MAX of class 0.
-int64_t gr_limit_longest(uint32_t limit_class);
 
 // --- past.c: what was held (state)
 
@@ -115,10 +112,12 @@ const char *gr_past_audit(const struct gr_core *core);
 
 // Empty tables.
 void gr_queue_init(struct gr_core *core);
-// May a job with this demand, limit, organisation and user be one more live job? Rows of needs and
-// queues are limited.
-bool gr_queue_has_room(const struct gr_core *core, const struct gr_demand *demand, int64_t limit_ms,
-                       uint32_t org, uint32_t user);
+// May a job with this demand, organisation and user be one more live job? Rows of needs and queues
+// are limited.
+bool gr_queue_has_room(const struct gr_core *core, const struct gr_demand *demand, uint32_t org,
+                       uint32_t user);
+// The queue of an organisation's user, GR_NONE for nobody in particular; GR_NONE if there is none.
+uint32_t gr_queue_find(const struct gr_core *core, uint32_t org, uint32_t user);
 // A job is live from now on: finds or makes its need and its queue.
 void gr_queue_come(struct gr_core *core, uint32_t slot);
 // A job is live no more.
@@ -137,6 +136,10 @@ void gr_queue_wake_beside(struct gr_core *core);
 void gr_queue_sleep(struct gr_core *core, uint32_t need, uint32_t missing);
 // A need found no room beside what is reserved.
 void gr_queue_sleep_beside(struct gr_core *core, uint32_t need);
+// The nodes where room may have grown since a need last found none anywhere: a task of it fits
+// there or nowhere. Returns how many, or GR_NONE if it is not known any more.
+uint32_t gr_queue_freed(const struct gr_core *core, uint32_t need,
+                        uint32_t ret_nodes[GR_QUEUE_FREED]);
 // The lane of a queue and a need, or GR_NONE.
 uint32_t gr_lane_find(const struct gr_core *core, uint32_t queue, uint32_t need);
 // Makes everything that follows anew, after a load or for a copy.

@@ -133,15 +133,27 @@ void gr_shares_less(struct gr_core *core, uint32_t queue)
     }
 }
 
+static void changed(struct gr_core *core, uint32_t share)
+{
+    struct gr_share *row = gr_share_at(core, share);
+    if (row->waiting > 0) {
+        uint32_t from = link_out(core, share);
+        row->key = gr_share_key(core, share, tick_ms(core));
+        link_in(core, share, from);
+    }
+}
+
 void gr_shares_changed(struct gr_core *core, uint32_t queue)
 {
-    for (uint32_t s = share_of_queue(core, queue); s != NONE && core->share_tick != 0;
-         s = parent_of(core, s)) {
-        struct gr_share *row = gr_share_at(core, s);
-        if (row->waiting > 0) {
-            uint32_t from = link_out(core, s);
-            row->key = gr_share_key(core, s, tick_ms(core));
-            link_in(core, s, from);
+    if (core->share_tick == 0) {
+        return;
+    }
+    changed(core, share_of_queue(core, queue));
+    for (uint32_t o = gr_queue_at(core, queue)->org; o != NONE; o = parent_of(core, o)) {
+        uint32_t nobodys = gr_queue_find(core, o, NONE); // its key is the organisation's
+        changed(core, o);
+        if (nobodys != NONE && nobodys != queue) {
+            changed(core, share_of_queue(core, nobodys));
         }
     }
 }

@@ -108,6 +108,9 @@ struct gr_fleet_fit {
     uint64_t fleet; // node count when it was found out, plus 1
 };
 
+// Nodes that are remembered of those where room grew.
+#define GR_QUEUE_FREED 64
+
 // What the core's block begins with; the tables follow.
 struct gr_core {
     // --- the state
@@ -158,6 +161,8 @@ struct gr_core {
     uint32_t need_top, need_free, queue_top, queue_free, lane_top, lane_free;
     uint32_t need_index_size, queue_index_size, lane_index_size, quota_index_size;
     uint64_t needs_filled[4]; // bit p: needs of priority p have jobs
+    uint32_t freed[GR_QUEUE_FREED]; // nodes where room grew last: a ring, its end at
+    uint64_t freed_count;           // how many in all, plus 1
     struct gr_mask narrowed;  // of the last decision: a mask without what quotas do not leave
     uint64_t orgs_at, sites_at, variants_at, users_at, jobs_at, allocations_at, more_at, learned_at;
     uint64_t links_at, edges_at, arrays_at, keys_at, org_use_at;
@@ -299,9 +304,14 @@ enum gr_refusal gr_start_fact(const struct gr_core *core, const struct gr_hooks 
 // When a running job is expected to end: at its limit; INT64_MAX without one, or, if the order is
 // fair, a day after its start. One that is over that is expected to end at any moment.
 int64_t gr_reserve_end(const struct gr_core *core, const struct gr_job *job, int64_t at_ms);
-// The fact that keeps room for a job that finds none: gives running jobs back to the pool in order
-// of their ends until it fits. `pieces`: GR_TASKS_MAX of them. Without pieces and at INT64_MAX if
-// no end makes room.
+// When and where a job that finds no room will, by the expected ends of what holds each node. Visits
+// each node and who is on it once, and leaves the pool alone. *ret_start_ms, and pieces
+// (GR_TASKS_MAX of them: they serve as notes until then); false if no end makes room.
+bool gr_ready_find(const struct gr_core *core, int64_t at_ms, const struct gr_job *job,
+                   struct gr_piece *pieces, int64_t *ret_start_ms);
+// The fact that keeps room for a job that finds none: gr_ready_find if the order is fair, else gives
+// running jobs back to the pool in order of their ends until it fits. `pieces`: GR_TASKS_MAX of
+// them. Without pieces and at INT64_MAX if no end makes room.
 struct gr_event gr_reserve(struct gr_core *core, int64_t at_ms, const struct gr_job *job,
                            struct gr_piece *pieces);
 // Takes the nodes of the reserved room out of bounds, or back. States other than up stay as they

@@ -110,19 +110,6 @@ static void pieces_sort(struct gr_piece *pieces, uint32_t count)
     }
 }
 
-bool gr_place_find_on(struct gr_place *place, uint32_t node, const struct gr_shape *shape,
-                      struct gr_piece *ret_piece)
-{
-    assert(place != NULL && node < place->node_count && shape != NULL && ret_piece != NULL);
-    if (gr_choose_filter(place, gr_node_at(place, node), gr_cold_at(place, node), shape) !=
-        GR_FILTER_NONE) {
-        return false;
-    }
-    gr_index_flush(place); // a policy may look at its tables for the device
-    gr_choose_piece(place, node, shape, ret_piece);
-    return true;
-}
-
 // One task after the other, each where the policy puts it given those before; undone at the end.
 // *ret_placed: how many found room.
 static bool gang_spread(struct gr_place *place, const struct gr_demand *demand, uint64_t salt,
@@ -326,6 +313,51 @@ uint32_t gr_place_node_tasks(const struct gr_place *place, uint32_t node,
     uint32_t block = demand->domain_tasks != 0 ? demand->domain_tasks : demand->tasks;
     shape.level = demand->domain_level == 0 || block == 1 ? alone_level(demand) : shape.level;
     return node_tasks(place, node, &shape, demand->tasks, AS_IT_IS);
+}
+
+bool gr_place_find_among(struct gr_place *place, const uint32_t *nodes, uint32_t count,
+                         const struct gr_demand *demand, struct gr_piece *ret_piece)
+{
+    assert(place != NULL && (nodes != NULL || count == 0) && ret_piece != NULL);
+    assert(demand != NULL && demand->tasks == 1 && !gr_place_draws(place));
+    struct gr_shape shape = demand->shape;
+    uint32_t best = UINT32_MAX;
+    uint8_t most = 0;
+    shape.level = alone_level(demand);
+    gr_index_flush(place); // the policy's tables must be there
+    for (uint32_t i = 0; i < count; i++) {
+        uint8_t score = gr_choose_score(place, nodes[i], &shape);
+        if (score > most || (score == most && score > 0 && nodes[i] < best)) {
+            most = score;
+            best = nodes[i];
+        }
+    }
+    if (most > 0) {
+        gr_choose_piece(place, best, &shape, ret_piece);
+    }
+    return most > 0;
+}
+
+uint32_t gr_place_row_tasks(const struct gr_place *place, uint32_t node, const struct gr_node *row,
+                            const struct gr_demand *demand, uint32_t most,
+                            struct gr_piece *ret_pieces)
+{
+    assert(place != NULL && node < place->node_count && row != NULL && demand != NULL);
+    struct gr_shape shape = demand->shape;
+    uint32_t block = demand->domain_tasks != 0 ? demand->domain_tasks : demand->tasks;
+    struct gr_node copy = *row;
+    const struct gr_node_cold *cold = gr_cold_at(place, node);
+    uint32_t count = 0;
+    shape.level = demand->domain_level == 0 || block == 1 ? alone_level(demand) : shape.level;
+    while (count < most && gr_choose_filter(place, &copy, cold, &shape) == GR_FILTER_NONE) {
+        struct gr_piece piece = piece_tightest(&copy, node, &shape);
+        gr_node_take(&copy, &piece);
+        if (ret_pieces != NULL) {
+            ret_pieces[count] = piece;
+        }
+        count++;
+    }
+    return count;
 }
 
 bool gr_place_find_gang(struct gr_place *place, const struct gr_demand *demand, uint64_t salt,
