@@ -99,10 +99,10 @@ static void reserve_give(struct gr_core *core, const uint32_t *slots, uint32_t n
     }
 }
 
-// Gives running jobs back to the pool in order of their ends until `job` fits, notes when and
-// where, and takes everything again. More room never makes a demand unfit, so the number of jobs is
-// found by steps that double and then halve: the question is asked a few dozen times, not once a
-// running job.
+// Without shares: gives running jobs back to the pool in order of their ends until `job` fits,
+// notes when and where, and takes everything again. More room never makes a demand unfit, so the
+// number of jobs is found by steps that double and then halve: the question is asked a few dozen
+// times, not once a running job.
 struct gr_event gr_reserve(struct gr_core *core, int64_t at_ms, const struct gr_job *job,
                            struct gr_piece *pieces)
 {
@@ -110,6 +110,13 @@ struct gr_event gr_reserve(struct gr_core *core, int64_t at_ms, const struct gr_
     struct gr_event event = gr_decide_fact(core, at_ms, GR_ROOM_RESERVED);
     event.reserved.job = job->id;
     event.reserved.start_ms = INT64_MAX;
+    if (core->order == GR_ORDER_FAIR) {
+        if (gr_ready_find(core, at_ms, job, pieces, &event.reserved.start_ms)) {
+            event.pieces = pieces;
+            event.piece_count = job->demand.tasks;
+        }
+        return event;
+    }
     uint32_t *slots = gr_core_at(core, core->scratch_at);
     uint32_t count = ends_list(core, at_ms, slots);
     uint32_t low = 0, high = 0; // too few were given; enough

@@ -285,6 +285,20 @@ const struct gr_node *gr_place_domain_first(const struct gr_place *place, unsign
     return first == UINT32_MAX ? NULL : gr_node_at(place, first);
 }
 
+uint32_t gr_place_domain_head(const struct gr_place *place, unsigned level, uint32_t domain)
+{
+    assert(level < GR_DOMAIN_LEVELS);
+    assert(domain < place->limits.domains[level]);
+    return gr_domain_at(place, level, domain)->first;
+}
+
+uint32_t gr_place_domain_next(const struct gr_place *place, unsigned level, uint32_t node)
+{
+    assert(level < GR_DOMAIN_LEVELS);
+    assert(node < place->node_count);
+    return *gr_next_at(place, level, node);
+}
+
 // Masks are found by a hash of their words: four at a time, so that they do not wait for each
 // other.
 static uint32_t mask_hash(const struct gr_mask *mask)
