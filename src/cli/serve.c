@@ -28,7 +28,7 @@ struct serve_options {
     int64_t drained_percent;
 };
 
-static const char *const queues[] = {"backfill", "fifo", NULL};
+static const char *const queues[] = {"fair", "backfill", "fifo", NULL};
 
 static const char about[] =
     "Serves the pool of this machine: finds its accelerators, takes jobs, places and runs them. "
@@ -108,7 +108,9 @@ static void configure(const struct serve_options *options, const char **hosts,
     pool->checks = options->checks;
     pool->has_engine = !options->has_no_engine;
     pool->core.policy = options->policy;
-    pool->core.order = options->queue == 0 ? GR_ORDER_BACKFILL : GR_ORDER_FIFO;
+    pool->core.order = options->queue == 0   ? GR_ORDER_FAIR
+                       : options->queue == 1 ? GR_ORDER_BACKFILL
+                                             : GR_ORDER_FIFO;
     pool->core.limits.jobs = (uint32_t)options->jobs;
     pool->core.limits.pieces = (uint32_t)options->pieces;
     pool->core.limits.place.nodes = (uint32_t)options->nodes;
@@ -186,7 +188,7 @@ static int run(int argc, char **argv)
          .value = "ORDER",
          .words = queues,
          .store = &options.queue,
-         .help = "backfill (the default) or fifo."},
+         .help = "fair (the default: quotas, priorities, shares), backfill or fifo."},
         {.name = "checks",
          .type = GR_OPTION_TEXT,
          .value = "DIR",

@@ -1,6 +1,7 @@
 // Jobs as the API shows them: see view.h.
 #include "base/json.h"
 #include "base/quantity.h"
+#include "core/show.h"
 #include "daemon/view.h"
 #include "place/explain.h"
 
@@ -177,8 +178,12 @@ static int set_reason(json_t *object, struct gr_pool *pool, const struct gr_job 
     } else if (job->state == GR_JOB_WAITING) {
         bool would_fit =
             gr_place_room_tasks(gr_core_place(pool->core), &job->demand) >= job->demand.tasks;
-        code = would_fit ? "turn" : gr_refusal_name(GR_REFUSED_NO_ROOM);
-        text = would_fit ? "waits for its turn"
+        enum gr_refusal bar = gr_core_job_bar(pool->core, job->id);
+        code = bar != GR_REFUSED_NOTHING ? gr_refusal_name(bar)
+               : would_fit               ? "turn"
+                                         : gr_refusal_name(GR_REFUSED_NO_ROOM);
+        text = bar != GR_REFUSED_NOTHING ? gr_refusal_text(bar)
+               : would_fit               ? "waits for its turn"
                : is_full && has_room_out_of_use(pool, job)
                    ? "waits until devices, cpu or memory are free; there is room on nodes that are "
                      "drained or broken"
@@ -235,6 +240,7 @@ json_t *gr_view_job(struct gr_pool *pool, const struct gr_job *job, bool is_full
     rc |= gr_json_set_int(object, "submitted_ms", job->submitted_ms);
     rc |= set_time(object, "placed_ms", job->state == GR_JOB_RUNNING ? job->started_ms : 0);
     rc |= set_time(object, "started_ms", job->began_ms);
+    rc |= set_time(object, "checkpoint_ms", job->safe_ms);
     for (unsigned i = 0; i < 5; i++) {
         static const char *const unknown[] = {"ended_ms", "exit_code", "signal", "cpu_ms",
                                               "peak_kib"};
@@ -311,6 +317,7 @@ json_t *gr_view_ended(struct gr_pool *pool, const struct gr_ended *ended, bool i
     rc |= gr_json_set_int(object, "attempts", ended->attempts);
     rc |= gr_json_set_int(object, "submitted_ms", ended->submitted_ms);
     rc |= set_time(object, "placed_ms", ended->placed_ms);
+    rc |= gr_json_set_null(object, "checkpoint_ms");
     rc |= gr_json_set_int(object, "ended_ms", ended->ended_ms);
     rc |= set_ending(object, ended);
     rc |= gr_json_set(object, "nodes", json_array());
