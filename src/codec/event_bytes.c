@@ -447,6 +447,12 @@ static void checkpointed_pass(struct wire *wire, struct gr_event *event)
     u32_pass(wire, &event->checkpointed.attempt);
 }
 
+static void freed_pass(struct wire *wire, struct gr_event *event)
+{
+    u64_pass(wire, &event->freed.job);
+    u32_pass(wire, &event->freed.why);
+}
+
 // --- bodies with arrays
 
 static void placed_pass(struct wire *wire, struct gr_event *event, struct gr_event_room *room)
@@ -462,6 +468,13 @@ static void reserved_pass(struct wire *wire, struct gr_event *event, struct gr_e
 {
     u64_pass(wire, &event->reserved.job);
     i64_pass(wire, &event->reserved.start_ms);
+    pieces_pass(wire, event, room);
+}
+
+static void held_pass(struct wire *wire, struct gr_event *event, struct gr_event_room *room)
+{
+    u64_pass(wire, &event->held.job);
+    i64_pass(wire, &event->held.until_ms);
     pieces_pass(wire, event, room);
 }
 
@@ -493,6 +506,8 @@ static const struct body {
     [GR_ORG_TERMS_SET] = {.plain = org_terms_pass},
     [GR_QUEUE_TERMS_SET] = {.plain = queue_terms_pass},
     [GR_CHECKPOINTED] = {.plain = checkpointed_pass},
+    [GR_ROOM_HELD] = {.listed = held_pass},
+    [GR_ROOM_FREED] = {.plain = freed_pass},
 };
 
 static void body_pass(struct wire *wire, struct gr_event *event, struct gr_event_room *room)

@@ -167,6 +167,16 @@ static struct gr_event example(enum gr_event_type type)
         event.checkpointed.job = 18;
         event.checkpointed.attempt = 6;
         break;
+    case GR_ROOM_HELD:
+        event.held.job = 20;
+        event.held.until_ms = INT64_C(1) << 42;
+        event.pieces = pieces;
+        event.piece_count = 2;
+        break;
+    case GR_ROOM_FREED:
+        event.freed.job = 21;
+        event.freed.why = GR_FREED_TIME;
+        break;
     }
     return event;
 }

@@ -1,6 +1,7 @@
 // The auditor: counts everything again from the jobs up and compares it with the books. Slow on
 // purpose, and written differently from what it checks.
 #include "core/queue.h"
+#include "core/reclaim.h"
 #include "core/state.h"
 #include "core/tenants.h"
 
@@ -201,6 +202,7 @@ const char *gr_core_audit(const struct gr_core *core)
     wrong = wrong != NULL ? wrong : books_compare(core, counting.milli);
     wrong = wrong != NULL ? wrong : room_count(core);
     wrong = wrong != NULL ? wrong : gr_tenants_audit(core);
+    wrong = wrong != NULL ? wrong : gr_holds_audit(core);
     wrong = wrong != NULL ? wrong : gr_audit_links(core);
     wrong = wrong != NULL ? wrong : gr_past_audit(core);
     wrong = wrong != NULL ? wrong : gr_quota_audit(core);

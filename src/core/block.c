@@ -53,6 +53,7 @@ static void layout_queue(struct gr_core *core, uint64_t *end)
     core->quota_use_at = table(end, gr_quota_bytes(limits));
     core->tenants_at = table(end, limits->place.nodes * sizeof(uint32_t));
     core->more_tenants_at = table(end, gr_tenants_more_bytes(limits));
+    core->goes_at = table(end, limits->jobs);
 }
 
 static void layout(struct gr_core *core, const struct gr_core_limits *given)
@@ -76,6 +77,7 @@ static void layout(struct gr_core *core, const struct gr_core_limits *given)
     core->learned_at = table(&end, sizeof(struct gr_learned));
     core->health_at = table(&end, (uint64_t)limits->place.nodes * GR_NODE_DEVICES_MAX);
     core->kept_at = table(&end, limits->place.nodes);
+    core->held_nodes_at = table(&end, limits->place.nodes * sizeof(uint16_t));
     core->jobs_at = table(&end, (uint64_t)limits->jobs * sizeof(struct gr_job));
     core->allocations_at = table(&end, (uint64_t)limits->jobs * sizeof(struct gr_allocation));
     core->more_at = table(&end, (uint64_t)limits->pieces * sizeof(struct gr_more));

@@ -245,6 +245,8 @@ enum gr_refusal gr_core_check(const struct gr_core *core, const struct gr_event 
     case GR_JOB_REQUEUED:
     case GR_STOP_ASKED:
     case GR_CHECKPOINTED:
+    case GR_ROOM_HELD:
+    case GR_ROOM_FREED:
         return gr_check_job(core, event);
     case GR_USER_ADDED:
         return check_user(core, &event->user_added);

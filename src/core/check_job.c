@@ -1,5 +1,6 @@
 // May a fact about a job become part of this history? See check.c.
 #include "core/queue.h"
+#include "core/reclaim.h"
 #include "core/state.h"
 
 #define NONE UINT32_MAX
@@ -176,6 +177,16 @@ static enum gr_refusal check_reserved(const struct gr_core *core, const struct g
     return check_pieces(core, &job->demand, event->pieces, event->piece_count, false);
 }
 
+static enum gr_refusal check_held(const struct gr_core *core, const struct gr_event *event)
+{
+    const struct gr_job *job;
+    enum gr_refusal refusal = check_job(core, event->held.job, GR_JOB_WAITING, &job);
+    if (refusal == GR_REFUSED_NOTHING) {
+        refusal = check_pieces(core, &job->demand, event->pieces, event->piece_count, false);
+    }
+    return refusal == GR_REFUSED_NOTHING ? gr_hold_check(core, event) : refusal;
+}
+
 // A running job of this id and attempt.
 static enum gr_refusal check_attempt(const struct gr_core *core, uint64_t job, uint32_t attempt,
                                      uint32_t reserved, const struct gr_job **ret_job)
@@ -223,9 +234,10 @@ static enum gr_refusal check_requeued(const struct gr_core *core, const struct g
     if (refusal != GR_REFUSED_NOTHING) {
         return refusal;
     }
-    return ending_good(&event->requeued.ending, job) && job->attempt < job->attempts
-               ? GR_REFUSED_NOTHING
-               : GR_REFUSED_FIELD;
+    // A job whose room was taken back is tried again, however often it was tried.
+    uint32_t most = job->stop_why == GR_STOP_RECLAIM ? UINT16_MAX : job->attempts;
+    return ending_good(&event->requeued.ending, job) && job->attempt < most ? GR_REFUSED_NOTHING
+                                                                            : GR_REFUSED_FIELD;
 }
 
 static enum gr_refusal check_stop_asked(const struct gr_core *core, const struct gr_event *event)
@@ -291,6 +303,10 @@ enum gr_refusal gr_check_job(const struct gr_core *core, const struct gr_event *
         return check_stop_asked(core, event);
     case GR_CHECKPOINTED:
         return check_checkpointed(core, event);
+    case GR_ROOM_HELD:
+        return check_held(core, event);
+    case GR_ROOM_FREED:
+        return gr_hold_check(core, event);
     case GR_ORG_ADDED:
     case GR_SITE_ADDED:
     case GR_VARIANT_ADDED:

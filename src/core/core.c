@@ -3,7 +3,9 @@
 
 #include "base/hash.h"
 #include "core/queue.h"
+#include "core/reclaim.h"
 #include "core/state.h"
+#include "core/tenants.h"
 
 #include <string.h>
 
@@ -160,6 +162,7 @@ static unsigned job_placed(struct gr_core *core, const struct gr_event *event,
                            struct gr_effect *ret_effects)
 {
     gr_jobs_start(core, event);
+    gr_hold_end(core, event->placed.job);
     if (core->room_kept.job == event->placed.job) {
         room_forget(core);
     }
@@ -186,6 +189,12 @@ static unsigned stop_asked(struct gr_core *core, const struct gr_event *event,
                            struct gr_effect *ret_effects)
 {
     struct gr_job *job = gr_job_at(core, gr_core_job_slot(core, event->stop_asked.job));
+    if (event->stop_asked.why == GR_STOP_RECLAIM && job->stop_why != GR_STOP_RECLAIM) {
+        gr_lost_add(core, job, event->at_ms);
+    }
+    if (job->stop_why == GR_STOP_NOT) {
+        gr_stopping_add(core, gr_core_job_slot(core, job->id));
+    }
     job->stop_ms = event->since_ms;
     job->grace_ms = event->stop_asked.grace_ms;
     job->stop_why = (uint8_t)event->stop_asked.why;
@@ -218,6 +227,7 @@ static void terms_set(struct gr_core *core, const struct gr_event *event)
         *gr_org_terms_at(core, event->org_terms.org) = event->org_terms;
     } else {
         gr_past_pass_all(core); // by the half-life that held until now
+        gr_lost_pass(core);     // and the cap
         core->queue_terms = event->queue_terms;
     }
     gr_shares_forget(core);
@@ -285,6 +295,12 @@ static unsigned apply_body(struct gr_core *core, const struct gr_event *event,
         return 0;
     case GR_CHECKPOINTED:
         gr_job_at(core, gr_core_job_slot(core, event->checkpointed.job))->safe_ms = event->since_ms;
+        return 0;
+    case GR_ROOM_HELD:
+        gr_hold_add(core, event);
+        return 0;
+    case GR_ROOM_FREED:
+        gr_hold_end(core, event->freed.job);
         return 0;
     case GR_EPOCH_BEGUN:
         gr_links_close(core);

@@ -109,6 +109,30 @@ const char *gr_core_audit(const struct gr_core *core);
 
 // --- what is there (pure)
 
+// What was lost by taking room back, in milli x milliseconds of devices.
+struct gr_core_lost {
+    uint64_t total;
+    uint64_t hour; // of the last hour, as the cap sees it: it leaks evenly; 0 without a cap
+    uint64_t jobs; // that were asked to stop for their room
+};
+// See struct gr_core_lost.
+struct gr_core_lost gr_core_lost(const struct gr_core *core, int64_t at_ms);
+// Room that is held for a job.
+struct gr_core_hold {
+    uint64_t job; // id
+    int64_t made_ms, until_ms;
+    uint32_t nodes;
+    uint32_t reserved;
+};
+// Holds one after the other: *cursor 0 to begin. False at the end.
+bool gr_core_hold_next(const struct gr_core *core, uint32_t *cursor, struct gr_core_hold *ret_hold);
+// Could a running job be asked to stop at `at_ms` for one who has a right to its room (it is
+// borrowed, and the job ran for long enough)? *ret_lost (may be NULL): what would be lost.
+bool gr_core_reclaimable(struct gr_core *core, uint64_t job, int64_t at_ms, uint64_t *ret_lost);
+// When gr_decide_start may have something to do though nothing has happened: a hold ends, or taking
+// room back is to be tried again. INT64_MAX: never.
+int64_t gr_core_wake_ms(const struct gr_core *core);
+
 // The sequence that the next fact must carry: 1, 2, ...
 uint64_t gr_core_next_sequence(const struct gr_core *core);
 // Time of the last fact, milliseconds; the next may not be before it.
@@ -235,8 +259,10 @@ enum gr_refusal gr_decide_submit(struct gr_core *core, const struct gr_hooks *ho
 
 // Decides which waiting job starts next, and where. Returns true and a fact: GR_JOB_PLACED, or,
 // with backfill, GR_ROOM_RESERVED for the first blocked job; its pieces are in `pieces` (room for
-// GR_TASKS_MAX). False: nothing can start until something changes. Call, check, apply, repeat.
-// May do deferred index work; the state is the same afterwards.
+// GR_TASKS_MAX). If the order is fair also what it takes to take room back: GR_ROOM_HELD,
+// GR_STOP_ASKED, GR_ROOM_FREED, and GR_MASK_ADDED. False: nothing can start until something
+// changes. Call, check, apply, repeat. May do deferred index work; the state is the same
+// afterwards.
 bool gr_decide_start(struct gr_core *core, const struct gr_hooks *hooks, int64_t at_ms,
                      struct gr_piece *pieces, struct gr_event *ret_event);
 
@@ -250,8 +276,9 @@ enum gr_refusal gr_decide_start_job(struct gr_core *core, const struct gr_hooks 
 // facts until false.
 bool gr_decide_doomed(const struct gr_core *core, int64_t at_ms, struct gr_event *ret_event);
 
-// The end of a running job's attempt: GR_JOB_FINISHED, or GR_JOB_REQUEUED if attempts are left,
-// requeue_on names what ended it, and neither its user, its time limit nor its idleness stopped it.
+// The end of a running job's attempt: GR_JOB_FINISHED, or GR_JOB_REQUEUED if attempts are left (or
+// its room was taken back, which does not count against them), requeue_on names what ended it, and
+// neither its user, its time limit nor its idleness stopped it.
 struct gr_event gr_decide_end(const struct gr_core *core, int64_t at_ms, int64_t since_ms,
                               uint64_t job, const struct gr_ending *ending);
 // Ends a job that somebody wants ended: GR_JOB_DROPPED for a held or waiting one, GR_STOP_ASKED for

@@ -1,6 +1,7 @@
 // What to do next: turns requests and the state into facts. Changes nothing that is state; the
 // pool's pieces that it tries out are given back before it returns.
 #include "core/queue.h"
+#include "core/reclaim.h"
 #include "core/state.h"
 
 #include <string.h>
@@ -218,7 +219,10 @@ enum gr_refusal gr_decide_start_job(struct gr_core *core, const struct gr_hooks 
     if (row->state != GR_JOB_WAITING) {
         return GR_REFUSED_STATE;
     }
-    if (!find_room(core, row, false, pieces)) {
+    gr_holds_hide(core, true);
+    bool found = find_room(core, row, false, pieces);
+    gr_holds_hide(core, false);
+    if (!found) {
         return GR_REFUSED_NO_ROOM;
     }
     return gr_start_fact(core, hooks, at_ms, row, pieces, ret_event);
@@ -283,10 +287,10 @@ bool gr_decide_start(struct gr_core *core, const struct gr_hooks *hooks, int64_t
 {
     assert(core != NULL && pieces != NULL && ret_event != NULL);
     uint32_t first = gr_jobs_first(core);
-    if (first == NONE) {
+    if (first == NONE && core->hold_count == 0) {
         return false;
     }
-    if (core->order == GR_ORDER_FAIR) {
+    if (core->order == GR_ORDER_FAIR || first == NONE) {
         return gr_fair_start(core, hooks, at_ms, pieces, ret_event);
     }
     const struct gr_job *job = gr_job_at(core, first);

@@ -36,8 +36,10 @@ enum gr_event_type {
     GR_ORG_TERMS_SET = 21,
     GR_QUEUE_TERMS_SET = 22,
     GR_CHECKPOINTED = 23, // an attempt's work up to since_ms is safe
+    GR_ROOM_HELD = 24,    // nodes are for one job while room is made for it there
+    GR_ROOM_FREED = 25,   // such a hold ends unused
 };
-#define GR_EVENT_TYPES 24
+#define GR_EVENT_TYPES 26
 #define GR_EVENT_VERSION 1
 
 // Why a request or a fact is refused. Codes are for ever; texts in refusal.c.
@@ -176,6 +178,15 @@ enum gr_stop_why {
     GR_STOP_IDLE,    // it holds devices and does nothing
 };
 #define GR_STOP_WHYS 6
+
+// Why room that was held for a job is for anybody again.
+enum gr_freed_why {
+    GR_FREED_LEFT = 0, // the job waits no more
+    GR_FREED_RIGHT,    // it has no right to so much any more
+    GR_FREED_ROOM,     // it does not fit there, and nobody else may be asked to go
+    GR_FREED_TIME,     // it took too long
+};
+#define GR_FREED_WHYS 4
 
 // Signals are numbered below this.
 #define GR_SIGNALS 128
@@ -342,8 +353,21 @@ struct gr_event {
             uint32_t attempt;
             uint32_t reserved; // zero
         } checkpointed;
+        // Of the waiting `job` with this id: where it will start when those have ended who are
+        // asked to stop for it. Until then, or GR_ROOM_FREED, nobody else starts on these nodes.
+        struct {
+            uint64_t job;
+            int64_t until_ms; // then the hold ends
+        } held;               // and pieces
+        // Of the `job` with this id, which has a hold.
+        struct {
+            uint64_t job;
+            uint32_t why;      // enum gr_freed_why
+            uint32_t reserved; // zero
+        } freed;
     };
-    const struct gr_piece *pieces; // GR_JOB_PLACED, GR_ROOM_RESERVED: sorted by node, then devices
+    // GR_JOB_PLACED, GR_ROOM_RESERVED, GR_ROOM_HELD: sorted by node, then devices
+    const struct gr_piece *pieces;
     uint32_t piece_count;
     uint32_t item_count;
     const struct gr_mix_item *items; // GR_MIX_SET

@@ -4,7 +4,7 @@
 // In order: who stays within its own quota before who borrows; by priority; by shares; by arrival.
 // Of that order only lanes whose need is awake are looked at. The first job that finds no room has
 // room reserved for it; who comes after it may start where that does not delay it.
-#include "core/queue.h"
+#include "core/reclaim.h"
 
 #include <string.h>
 
@@ -13,6 +13,11 @@
 // long.
 #define UNRESERVABLE_MS 60000
 #define OVERDUE_MS 1000
+// Taking room back: after a search in vain not again for so long; a search looks at so many lanes,
+// and at the victims for so many jobs.
+#define TAKING_MS 1000
+#define TAKING_LANES 4096
+#define TAKING_TRIES 4
 
 // A job whose turn it may be.
 struct turn {
@@ -213,8 +218,19 @@ static bool touches_reserved(const struct gr_core *core, const struct gr_piece *
     return false;
 }
 
-// Finds room for the demand of a turn, with what is reserved out of bounds if it must be. False,
-// and what is known from it is kept: the need sleeps, or the lane is passed over.
+static bool touches_held(const struct gr_core *core, const struct gr_piece *pieces, uint32_t count)
+{
+    for (uint32_t i = 0; i < count && core->hold_count > 0; i++) {
+        if (gr_held_at(core)[pieces[i].node] != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// Finds room for the demand of a turn, with what is held, and reserved if it must be, out of
+// bounds: a job that has a hold is started there by gr_holds_next, or here elsewhere. False, and
+// what is known from it is kept: the need sleeps, or the lane is passed over.
 static bool room_find(struct gr_core *core, const struct turn *turn, const struct gr_demand *demand,
                       bool whole, int64_t at_ms, struct gr_piece *pieces)
 {
@@ -234,12 +250,25 @@ static bool room_find(struct gr_core *core, const struct turn *turn, const struc
         }
         return false;
     }
+    if (touches_held(core, pieces, demand->tasks)) {
+        gr_holds_hide(core, true);
+        found = gr_place_find_most(place, demand, salt, pieces, &placed);
+        gr_holds_hide(core, false);
+        if (!found) {
+            if (whole) { // it wakes when a hold ends
+                gr_queue_sleep(core, turn->need, 0);
+            }
+            return false;
+        }
+    }
     bool must_hide = core->room_kept.node_count > 0 && core->room_kept.job != job->id &&
                      !ends_in_time(core, job, at_ms);
     if (must_hide && touches_reserved(core, pieces, demand->tasks)) {
+        gr_holds_hide(core, true);
         gr_reserve_hide(core, true);
         found = gr_place_find_most(place, demand, salt, pieces, &placed);
         gr_reserve_hide(core, false);
+        gr_holds_hide(core, false);
         if (!found && whole) {
             gr_queue_sleep_beside(core, turn->need);
         }
@@ -270,7 +299,7 @@ static bool reserve_first(struct gr_core *core, const struct turn *turn, int64_t
     struct search all = {.at_ms = at_ms, .asleep = true, .past_reserved = true};
     struct turn first;
     if (core->room_kept.job == gr_job_at(core, turn->slot)->id || !first_find(core, &all, &first) ||
-        first.slot == turn->slot) {
+        first.slot == turn->slot || gr_hold_find(core, gr_job_at(core, first.slot)->id) != NULL) {
         return false;
     }
     const struct gr_job *job = gr_job_at(core, first.slot);
@@ -325,13 +354,121 @@ static enum outcome turn_take(struct gr_core *core, const struct gr_hooks *hooks
     return TURN_FACT;
 }
 
+// --- room that is taken back
+
+// What a search for one who may take room back has left to do.
+struct taking {
+    int64_t at_ms;
+    bool own;              // who stays within its own quota; else whoever has a higher priority
+    unsigned lanes, tries; // bounds
+};
+
+// The first job of a lane that has no hold yet, if the lane was tried in vain; NONE: there is none.
+static uint32_t lane_blocked(const struct gr_core *core, uint32_t row)
+{
+    const struct gr_lane *lane = gr_lane_at(core, row);
+    const uint64_t *awake = gr_bits_at(core, core->awake_at);
+    const uint64_t *beside = gr_bits_at(core, core->beside_at);
+    bool looks = (awake[lane->need / 64] & beside[lane->need / 64]) >> lane->need % 64 & 1;
+    if (looks && lane->passed_over[0] != core->sequence && lane->passed_over[1] != core->sequence) {
+        return NONE;
+    }
+    uint32_t slot = lane->first;
+    while (slot != NONE && gr_hold_find(core, gr_job_at(core, slot)->id) != NULL) {
+        slot = gr_waits_at(core, slot)->next;
+    }
+    return slot;
+}
+
+// Tries it for the lanes of a queue that have this priority, oldest needs first in no order.
+static bool queue_takes(struct gr_core *core, struct taking *taking, unsigned priority,
+                        uint32_t queue, struct gr_piece *pieces, struct gr_event *ret_event)
+{
+    const uint64_t *mine = gr_queue_bits(core, queue);
+    const uint64_t *of_priority = gr_priority_bits(core, priority);
+    const struct gr_queue *of = gr_queue_at(core, queue);
+    for (uint32_t w = 0; w < core->need_words; w++) {
+        for (uint64_t bits = mine[w] & of_priority[w]; bits != 0; bits &= bits - 1) {
+            uint32_t row = w * 64 + (uint32_t)__builtin_ctzll(bits);
+            if (taking->lanes == 0 || taking->tries == 0) {
+                return false;
+            }
+            taking->lanes--;
+            const struct gr_need *need = gr_need_at(core, row);
+            uint64_t milli = gr_demand_milli(&need->demand);
+            uint64_t variants[GR_VARIANT_WORDS];
+            uint32_t slot = lane_blocked(core, gr_lane_find(core, queue, row));
+            memcpy(variants, need->variants, sizeof variants);
+            if (slot == NONE || (taking->own && milli == 0) ||
+                gr_terms_allow(core, of->org, of->user, milli) != GR_REFUSED_NOTHING ||
+                (taking->own && !variants_left(core, need, of->org, true, variants))) {
+                continue;
+            }
+            taking->tries--;
+            if (gr_reclaim_for(core, taking->at_ms, gr_job_at(core, slot), variants, pieces,
+                               ret_event)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static bool all_take(struct gr_core *core, struct taking *taking, struct gr_piece *pieces,
+                     struct gr_event *ret_event)
+{
+    for (unsigned p = 256; p-- > 0;) {
+        if ((core->needs_filled[p / 64] >> p % 64 & 1) == 0) {
+            continue;
+        }
+        for (uint32_t q = gr_shares_first(core); q != NONE && taking->tries > 0;
+             q = gr_shares_next(core, q)) {
+            if (queue_takes(core, taking, p, q, pieces, ret_event)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+// Room is held for the first in order who may take it back from others. What was tried in vain is
+// not tried again for a while, unless somebody else has begun to wait.
+static bool take_back(struct gr_core *core, int64_t at_ms, struct gr_piece *pieces,
+                      struct gr_event *ret_event)
+{
+    uint32_t terms = core->queue_terms.reclaim;
+    bool borrowed = (terms & GR_RECLAIM_BORROWED) != 0 && core->quota_count > 0;
+    bool by_priority = (terms & GR_RECLAIM_PRIORITY) != 0;
+    if ((!borrowed && !by_priority) || core->running == 0 || core->hold_count == GR_HOLDS ||
+        (core->reclaim_new == 0 && at_ms < core->reclaim_at_ms)) {
+        return false;
+    }
+    struct taking own = {at_ms, true, TAKING_LANES, TAKING_TRIES};
+    struct taking higher = {at_ms, false, TAKING_LANES, TAKING_TRIES};
+    if ((borrowed && all_take(core, &own, pieces, ret_event)) ||
+        (by_priority && all_take(core, &higher, pieces, ret_event))) {
+        return true;
+    }
+    core->reclaim_new = 0;
+    core->reclaim_at_ms = at_ms < INT64_MAX - TAKING_MS ? at_ms + TAKING_MS : INT64_MAX;
+    return false;
+}
+
 bool gr_fair_start(struct gr_core *core, const struct gr_hooks *hooks, int64_t at_ms,
                    struct gr_piece *pieces, struct gr_event *ret_event)
 {
     struct search awake = {.at_ms = at_ms};
     struct turn turn;
+    bool is_taken = false; // whoever has a right to room was heard
     gr_shares_order(core, at_ms);
+    if (gr_holds_next(core, hooks, at_ms, pieces, ret_event)) {
+        return true;
+    }
     while (first_find(core, &awake, &turn)) {
+        if (!turn.own && !is_taken && take_back(core, at_ms, pieces, ret_event)) {
+            return true;
+        }
+        is_taken = is_taken || !turn.own;
         if (turn_take(core, hooks, at_ms, &turn, pieces, ret_event) == TURN_FACT) {
             // Whoever comes before it and found no room is not to wait longer because of it.
             struct gr_event reserved;
@@ -342,6 +479,9 @@ bool gr_fair_start(struct gr_core *core, const struct gr_hooks *hooks, int64_t a
             *ret_event = reserved;
             return true;
         }
+        if (turn.own || (core->queue_terms.reclaim & GR_RECLAIM_PRIORITY) != 0) {
+            core->reclaim_new = 1; // one more who finds no room
+        }
     }
-    return false;
+    return take_back(core, at_ms, pieces, ret_event);
 }

@@ -31,6 +31,10 @@ static void world_make(struct world *world)
     }
     fixture_node(&world->f, 8);
     fixture_node(&world->f, 8);
+    struct gr_event event = fixture_fact(&world->f, GR_QUEUE_TERMS_SET);
+    event.queue_terms = world->f.core->queue_terms;
+    event.queue_terms.reclaim = 0; // see reclaim_test.c
+    (void)fixture_apply(&world->f, &event, NULL);
 }
 
 // A job of an organisation: `tasks` tasks of `devices` devices.

@@ -56,6 +56,7 @@ static void queue_add(struct gr_core *core, uint32_t slot)
     core->filled[p / 64] |= UINT64_C(1) << p % 64;
     core->waiting++;
     tried_pass(core, job, false);
+    core->reclaim_new = 1;
     gr_queue_add(core, slot);
 }
 
@@ -244,6 +245,9 @@ static void allocation_give(struct gr_core *core, uint32_t at)
 {
     struct gr_allocation *allocation = gr_allocation_at(core, at);
     gr_tenants_remove(core, at);
+    if (gr_job_at(core, at)->stop_why != GR_STOP_NOT) {
+        gr_stopping_remove(core, at);
+    }
     gr_past_ends(core, at);
     gr_shares_changed(core, gr_waits_at(core, at)->queue);
     gr_jobs_pieces(core, allocation, piece_give, core);
@@ -265,6 +269,9 @@ void gr_jobs_requeue(struct gr_core *core, uint32_t slot)
     assert(job->state == GR_JOB_RUNNING);
     allocation_give(core, slot);
     core->running--;
+    // What was taken back does not count against its attempts.
+    job->attempts = (uint16_t)(job->attempts +
+                               (job->stop_why == GR_STOP_RECLAIM && job->attempts < UINT16_MAX));
     job->started_ms = job->began_ms = job->stop_ms = job->grace_ms = job->safe_ms = 0;
     job->stop_why = job->stop_signal = 0;
     queue_add_front(core, slot);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define NONE GR_NONE
+#define DAY_MS INT64_C(86400000)
 
 // --- rows by what they are of
 
@@ -273,6 +274,13 @@ static void lane_close(struct gr_core *core, uint32_t row)
     core->lane_free = row;
 }
 
+int64_t gr_queue_expected_ms(const struct gr_job *job)
+{
+    return job->limit_ms == 0             ? DAY_MS
+           : job->limit_ms < 365 * DAY_MS ? job->limit_ms
+                                          : 365 * DAY_MS;
+}
+
 // Puts a job into its lane by its id: at the end, but for one that waits again.
 static void lane_put(struct gr_core *core, uint32_t row, uint32_t slot)
 {
@@ -290,6 +298,8 @@ static void lane_put(struct gr_core *core, uint32_t row, uint32_t slot)
     }
     int64_t limit = gr_job_at(core, slot)->limit_ms;
     lane->shortest_ms = limit > 0 && limit < lane->shortest_ms ? limit : lane->shortest_ms;
+    lane->jobs++;
+    lane->expected_ms += (uint64_t)gr_queue_expected_ms(gr_job_at(core, slot));
     waits->lane = row;
     waits->prev = after;
     waits->next = after == NONE ? lane->first : gr_waits_at(core, after)->next;
@@ -325,7 +335,10 @@ void gr_queue_remove(struct gr_core *core, uint32_t slot)
     struct gr_need *need = gr_need_at(core, waits->need);
     *(waits->prev == NONE ? &lane->first : &gr_waits_at(core, waits->prev)->next) = waits->next;
     *(waits->next == NONE ? &lane->last : &gr_waits_at(core, waits->next)->prev) = waits->prev;
+    lane->jobs--;
+    lane->expected_ms -= (uint64_t)gr_queue_expected_ms(gr_job_at(core, slot));
     if (lane->first == NONE) {
+        assert(lane->jobs == 0 && lane->expected_ms == 0);
         lane_close(core, waits->lane);
     }
     if (--need->waiting == 0) {
@@ -493,7 +506,7 @@ static const char *needs_audit(const struct gr_core *core, uint64_t *ret_jobs)
             (beside && !awake) || (filled && (core->needs_filled[p / 64] >> p % 64 & 1) == 0)) {
             return "what is known of a need does not fit together";
         }
-        if (filled && !awake && need->demand.domain_level == 0 &&
+        if (filled && !awake && need->demand.domain_level == 0 && core->hold_count == 0 &&
             gr_place_room_tasks(gr_pool(core), &need->demand) == need->demand.tasks) {
             return "a need sleeps that would find room";
         }

@@ -73,7 +73,9 @@ struct gr_lane {
     uint32_t queue, need;
     uint32_t first, last;          // slots
     uint32_t next_same, prev_same; // of the same need, or of the free ones
-    int64_t shortest_ms;           // no time limit of its jobs is shorter; INT64_MAX: none has one
+    uint32_t jobs, reserved;
+    uint64_t expected_ms; // sum of gr_queue_expected_ms of its jobs
+    int64_t shortest_ms;  // no time limit of its jobs is shorter; INT64_MAX: none has one
     // Sequence of the last fact when it was tried in vain for a reason of its own, within its own
     // quota [1] and beyond [0]; until the next fact it is not tried again.
     uint64_t passed_over[2];
@@ -82,7 +84,8 @@ struct gr_lane {
 // Where a live job belongs; its lane only while it waits.
 struct gr_waits {
     uint32_t queue, need, lane;
-    uint32_t next, prev; // slots: of the lane; of a running job: see tenants.c
+    uint32_t next, prev;                   // slots: of the lane; of a running job: see tenants.c
+    uint32_t stopping_next, stopping_prev; // of a job that was asked to stop; slots plus 1
 };
 
 // --- past.c: what was held (state)
@@ -140,6 +143,8 @@ void gr_queue_sleep_beside(struct gr_core *core, uint32_t need);
 // there or nowhere. Returns how many, or GR_NONE if it is not known any more.
 uint32_t gr_queue_freed(const struct gr_core *core, uint32_t need,
                         uint32_t ret_nodes[GR_QUEUE_FREED]);
+// How long a job is expected to run once it starts: its time limit, at most a year; a day without.
+int64_t gr_queue_expected_ms(const struct gr_job *job);
 // The lane of a queue and a need, or GR_NONE.
 uint32_t gr_lane_find(const struct gr_core *core, uint32_t queue, uint32_t need);
 // Makes everything that follows anew, after a load or for a copy.

@@ -1,7 +1,7 @@
 // When a blocked job finds room, and where: each node is ready for a task when enough of those who
 // hold it are expected to have ended. A gang takes the tasks that are ready first; one whose tasks
 // share domains the blocks that are. Nothing is tried out in the pool.
-#include "core/state.h"
+#include "core/reclaim.h"
 #include "core/tenants.h"
 
 #define NONE UINT32_MAX
@@ -150,7 +150,8 @@ static void node_ready(const struct ready *ready, uint32_t node, struct notes *n
     struct gr_node row = *gr_place_node_get(place, node);
     uint32_t tasks = 0;
     int64_t time = ready->at_ms;
-    if (gr_place_filter(place, node, &demand->shape) < GR_FILTER_DEVICES) {
+    if (gr_place_filter(place, node, &demand->shape) < GR_FILTER_DEVICES ||
+        gr_hold_keeps(ready->core, node, ready->job->id)) {
         return; // not even if it were empty
     }
     for (unsigned step = 0; time != INT64_MAX && !is_late(notes, time); step++) {

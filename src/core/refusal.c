@@ -65,6 +65,8 @@ static const char *const types[GR_EVENT_TYPES] = {
     [GR_ORG_TERMS_SET] = "org-terms-set",
     [GR_QUEUE_TERMS_SET] = "queue-terms-set",
     [GR_CHECKPOINTED] = "checkpointed",
+    [GR_ROOM_HELD] = "room-held",
+    [GR_ROOM_FREED] = "room-freed",
 };
 
 const char *gr_refusal_name(enum gr_refusal refusal)

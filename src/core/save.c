@@ -4,6 +4,7 @@
 
 #include "base/hash.h"
 #include "core/queue.h"
+#include "core/reclaim.h"
 #include "core/state.h"
 
 #include <errno.h>
@@ -70,6 +71,7 @@ static void state_parts(const struct gr_core *core, part_function *each, void *c
     each(context, gr_quota_at(core, 0), core->quota_count * sizeof(struct gr_quota));
     gr_place_parts(gr_pool(core), each, context);
     each(context, gr_kept_at(core), nodes);
+    each(context, gr_held_at(core), nodes * sizeof(uint16_t));
     each(context, gr_health_at(core, 0), (size_t)nodes * GR_NODE_DEVICES_MAX);
 }
 
@@ -315,6 +317,7 @@ static int pool_load(struct gr_core *core, struct source *source, struct gr_err 
     source->bytes += used;
     source->left -= used;
     source_read(source, gr_kept_at(core), nodes);
+    source_read(source, gr_held_at(core), nodes * sizeof(uint16_t));
     source_read(source, gr_health_at(core, 0), (uint64_t)nodes * GR_NODE_DEVICES_MAX);
     return source->short_of || source->left != 0 ? bytes_bad(err, "ends too early or too late") : 0;
 }

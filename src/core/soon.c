@@ -34,6 +34,8 @@ static uint64_t job_of(const struct gr_event *event)
     case GR_NODE_STATE_SET:
     case GR_MIX_SET:
     case GR_ROOM_RESERVED:
+    case GR_ROOM_HELD:
+    case GR_ROOM_FREED:
     case GR_USER_ADDED:
     case GR_EPOCH_BEGUN:
     case GR_DEVICES_SET:

@@ -93,6 +93,18 @@ struct gr_reserved_room {
     uint32_t reserved;
 };
 
+// Room that is held for a job while it is being freed (reclaim).
+struct gr_hold {
+    uint64_t job; // 0: a free row
+    int64_t until_ms;
+    int64_t made_ms;     // `at` of the fact
+    uint32_t node_count; // nodes marked with it
+    uint32_t first;      // of these
+};
+static_assert(sizeof(struct gr_hold) == 32, "no padding");
+// At a time.
+#define GR_HOLDS 256
+
 // Demands that found no room since room last grew; forgets, never lies. Not part of the state.
 struct gr_hopeless {
     struct gr_demand demand;
@@ -139,6 +151,11 @@ struct gr_core {
     uint32_t quota_count; // rows of the table of quotas
     uint32_t reserved_too;
     uint8_t mix_digest[32]; // of the last mix that a fact set; the pool's own may be learned
+    uint64_t lost_total, lost_level; // by taking room back: in all, and of the last hour
+    int64_t lost_at_ms;              // when the level was that
+    uint64_t reclaimed_jobs;         // that were asked to stop for their room
+    uint32_t hold_count, reserved_holds;
+    struct gr_hold holds[GR_HOLDS];
     // --- how it decides: another release or policy may differ, and history stays the same
     uint32_t order, learn_mix;
     // --- what follows from the facts, or only makes it fast
@@ -160,10 +177,15 @@ struct gr_core {
     uint32_t need_words;              // of 64 needs each, that were ever used
     uint32_t need_top, need_free, queue_top, queue_free, lane_top, lane_free;
     uint32_t need_index_size, queue_index_size, lane_index_size, quota_index_size;
-    uint64_t needs_filled[4]; // bit p: needs of priority p have jobs
+    uint64_t needs_filled[4];       // bit p: needs of priority p have jobs
     uint32_t freed[GR_QUEUE_FREED]; // nodes where room grew last: a ring, its end at
     uint64_t freed_count;           // how many in all, plus 1
-    struct gr_mask narrowed;  // of the last decision: a mask without what quotas do not leave
+    // Taking room back was tried in vain, and is not tried again before then unless somebody new
+    // waits.
+    int64_t reclaim_at_ms;
+    uint32_t reclaim_new;    // 1: somebody has begun to wait since
+    uint32_t stopping_first; // running jobs that were asked to stop, by slot plus 1
+    struct gr_mask narrowed; // of the last decision: a mask without what quotas do not leave
     uint64_t orgs_at, sites_at, variants_at, users_at, jobs_at, allocations_at, more_at, learned_at;
     uint64_t links_at, edges_at, arrays_at, keys_at, org_use_at;
     uint64_t org_terms_at, org_past_at, user_past_at;  // state
@@ -179,6 +201,8 @@ struct gr_core {
     uint64_t quota_use_at;   // what follows from the rows of quotas: see quota.c
     uint64_t tenants_at;     // the first tenant of each node: see tenants.c
     uint64_t more_tenants_at;
+    uint64_t goes_at;        // a byte a job, for choosing victims; zeros between calls
+    uint64_t held_nodes_at;  // state: a hold's row plus 1 a node
     uint64_t health_at;      // GR_NODE_DEVICES_MAX bytes a node: class of each device
     uint64_t kept_at;        // a byte a node: in the reserved room
     uint64_t index_at;       // job id -> slot
@@ -189,7 +213,7 @@ struct gr_core {
     uint64_t size;
 };
 
-static_assert(offsetof(struct gr_core, order) == 2392, "no padding in what is hashed");
+static_assert(offsetof(struct gr_core, order) == 10624, "no padding in what is hashed");
 
 // Address of the table at offset `at`.
 static inline void *gr_core_at(const struct gr_core *core, uint64_t at)
@@ -304,14 +328,14 @@ enum gr_refusal gr_start_fact(const struct gr_core *core, const struct gr_hooks 
 // When a running job is expected to end: at its limit; INT64_MAX without one, or, if the order is
 // fair, a day after its start. One that is over that is expected to end at any moment.
 int64_t gr_reserve_end(const struct gr_core *core, const struct gr_job *job, int64_t at_ms);
-// When and where a job that finds no room will, by the expected ends of what holds each node. Visits
-// each node and who is on it once, and leaves the pool alone. *ret_start_ms, and pieces
+// When and where a job that finds no room will, by the expected ends of what holds each node.
+// Visits each node and who is on it once, and leaves the pool alone. *ret_start_ms, and pieces
 // (GR_TASKS_MAX of them: they serve as notes until then); false if no end makes room.
 bool gr_ready_find(const struct gr_core *core, int64_t at_ms, const struct gr_job *job,
                    struct gr_piece *pieces, int64_t *ret_start_ms);
-// The fact that keeps room for a job that finds none: gr_ready_find if the order is fair, else gives
-// running jobs back to the pool in order of their ends until it fits. `pieces`: GR_TASKS_MAX of
-// them. Without pieces and at INT64_MAX if no end makes room.
+// The fact that keeps room for a job that finds none: gr_ready_find if the order is fair, else
+// gives running jobs back to the pool in order of their ends until it fits. `pieces`: GR_TASKS_MAX
+// of them. Without pieces and at INT64_MAX if no end makes room.
 struct gr_event gr_reserve(struct gr_core *core, int64_t at_ms, const struct gr_job *job,
                            struct gr_piece *pieces);
 // Takes the nodes of the reserved room out of bounds, or back. States other than up stay as they

@@ -113,11 +113,38 @@ void gr_tenant_give(const struct gr_core *core, uint32_t tenant, struct gr_node 
     gr_node_give(row, &piece);
 }
 
+void gr_stopping_add(struct gr_core *core, uint32_t slot)
+{
+    struct gr_waits *waits = gr_waits_at(core, slot);
+    waits->stopping_next = core->stopping_first;
+    waits->stopping_prev = 0;
+    if (core->stopping_first != 0) {
+        gr_waits_at(core, core->stopping_first - 1)->stopping_prev = slot + 1;
+    }
+    core->stopping_first = slot + 1;
+}
+
+void gr_stopping_remove(struct gr_core *core, uint32_t slot)
+{
+    struct gr_waits *waits = gr_waits_at(core, slot);
+    *(waits->stopping_prev == 0 ? &core->stopping_first
+                                : &gr_waits_at(core, waits->stopping_prev - 1)->stopping_next) =
+        waits->stopping_next;
+    if (waits->stopping_next != 0) {
+        gr_waits_at(core, waits->stopping_next - 1)->stopping_prev = waits->stopping_prev;
+    }
+    waits->stopping_next = waits->stopping_prev = 0;
+}
+
 void gr_tenants_rebuild(struct gr_core *core)
 {
+    core->stopping_first = 0;
     for (uint32_t s = 0; s < core->job_top; s++) {
         if (gr_job_at(core, s)->state == GR_JOB_RUNNING) {
             gr_tenants_add(core, s);
+            if (gr_job_at(core, s)->stop_why != GR_STOP_NOT) {
+                gr_stopping_add(core, s);
+            }
         }
     }
 }
@@ -125,7 +152,12 @@ void gr_tenants_rebuild(struct gr_core *core)
 const char *gr_tenants_audit(const struct gr_core *core)
 {
     uint64_t pieces = 0, seen = 0;
+    uint32_t stopping = 0;
+    for (uint32_t s = core->stopping_first; s != 0 && stopping <= core->running; stopping++) {
+        s = gr_waits_at(core, s - 1)->stopping_next;
+    }
     for (uint32_t s = 0; s < core->job_top; s++) {
+        stopping -= gr_job_at(core, s)->stop_why != GR_STOP_NOT;
         pieces += gr_job_at(core, s)->state == GR_JOB_RUNNING
                       ? gr_allocation_at(core, s)->piece_count
                       : 0;
@@ -141,7 +173,9 @@ const char *gr_tenants_audit(const struct gr_core *core)
             prev = t;
         }
     }
-    return seen == pieces ? NULL : "a node's list of who holds it misses somebody";
+    return seen != pieces  ? "a node's list of who holds it misses somebody"
+           : stopping != 0 ? "jobs that were asked to stop are miscounted"
+                           : NULL;
 }
 
 uint64_t gr_tenants_more_bytes(const struct gr_core_limits *limits)

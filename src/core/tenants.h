@@ -20,6 +20,11 @@ const struct gr_piece *gr_tenant_piece(const struct gr_core *core, uint32_t tena
 // Adds a tenant's piece to what is free in a copy of its node's row, but for devices that are out
 // of use.
 void gr_tenant_give(const struct gr_core *core, uint32_t tenant, struct gr_node *row);
+// A running job is asked to stop for the first time; it gives its allocation back. They are linked
+// from core->stopping_first.
+void gr_stopping_add(struct gr_core *core, uint32_t slot);
+// See gr_stopping_add.
+void gr_stopping_remove(struct gr_core *core, uint32_t slot);
 // Makes all lists anew, from the jobs: after a load or for a copy, whose lists are empty.
 void gr_tenants_rebuild(struct gr_core *core);
 // Bytes of the table of places of further pieces.

@@ -354,6 +354,10 @@ static uint64_t job_of(const struct gr_event *event)
         return event->reserved.job;
     case GR_CHECKPOINTED:
         return event->checkpointed.job;
+    case GR_ROOM_HELD:
+        return event->held.job;
+    case GR_ROOM_FREED:
+        return event->freed.job;
     default:
         return 0;
     }

@@ -329,6 +329,8 @@ static void apply(const struct gr_event *event)
     case GR_ORG_TERMS_SET:
     case GR_QUEUE_TERMS_SET:
     case GR_CHECKPOINTED:
+    case GR_ROOM_HELD:
+    case GR_ROOM_FREED:
         break;
     }
 }
