@@ -75,6 +75,9 @@ static enum gr_refusal submission_check(struct gr_core *core, const struct gr_ho
     if (submission->org >= core->org_count) {
         return GR_REFUSED_ORG;
     }
+    if (!gr_terms_priority(core, submission->org, demand->priority)) {
+        return GR_REFUSED_PRIORITY;
+    }
     if (hooks != NULL && hooks->allow != NULL) {
         hooks->allow(hooks->context, core, submission->org, demand, &submission->mask);
     }

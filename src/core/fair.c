@@ -303,9 +303,10 @@ static bool reserve_first(struct gr_core *core, const struct turn *turn, int64_t
         return false;
     }
     const struct gr_job *job = gr_job_at(core, first.slot);
-    if (core->room_kept.job != 0 && core->room_kept.job != job->id &&
-        core->room_kept.start_ms <= at_ms) {
-        job = gr_core_job_find(core, core->room_kept.job); // it keeps its turn
+    const struct gr_job *kept = gr_core_job_find(core, core->room_kept.job);
+    if (kept != NULL && core->room_kept.start_ms <= at_ms &&
+        kept->demand.priority >= job->demand.priority) {
+        job = kept; // it keeps its turn
     }
     if (!reserve_due(core, gr_job_at(core, first.slot), at_ms)) {
         return false;
@@ -330,7 +331,12 @@ static enum outcome turn_take(struct gr_core *core, const struct gr_hooks *hooks
     struct gr_lane *lane = gr_lane_at(core, gr_lane_find(core, turn->queue, turn->need));
     int mask = 0;
     bool whole = is_whole(core, turn, &mask);
-    if (!whole && mask < 0 && gr_place_mask_count(gr_pool(core)) < core->limits.place.masks) {
+    bool can_add = gr_place_mask_count(gr_pool(core)) < core->limits.place.masks;
+    if (!whole && mask < 0 && can_add) { // for what has no room at all no mask is made
+        if (!room_find(core, turn, &demand, true, at_ms, pieces)) {
+            lane->passed_over[turn->own] = core->sequence;
+            return TURN_IN_VAIN;
+        }
         *ret_event = gr_decide_fact(core, at_ms, GR_MASK_ADDED);
         ret_event->mask = &core->narrowed;
         return TURN_FACT;

@@ -191,8 +191,8 @@ static void a_limit_of_running_jobs_lets_others_pass(void **state)
     unsigned running[2];
     world_make(&world);
     struct gr_event event = fixture_fact(&world.f, GR_ORG_TERMS_SET);
-    event.org_terms =
-        (struct gr_org_terms){.org = world.org[0], .weight = 1000, .user_running_max = 3};
+    event.org_terms = (struct gr_org_terms){
+        .org = world.org[0], .weight = 1000, .user_running_max = 3, .priority_max = 255};
     (void)fixture_apply(&world.f, &event, NULL);
     for (unsigned i = 0; i < 10; i++) {
         (void)submit(&world, 0, 1, 1, 200, 0);
@@ -203,6 +203,31 @@ static void a_limit_of_running_jobs_lets_others_pass(void **state)
     run_all(&world, running);
     assert_int_equal(running[0], 3);
     assert_int_equal(running[1], 10);
+    done(&world);
+}
+
+static void an_organisation_asks_for_no_more_priority_than_it_may(void **state)
+{
+    (void)state;
+    struct world world;
+    struct gr_event events[2];
+    unsigned count;
+    world_make(&world);
+    weight_set(&world, 0, 1000);
+    struct gr_event event = fixture_fact(&world.f, GR_ORG_TERMS_SET);
+    event.org_terms = (struct gr_org_terms){.org = 0, .weight = 1000, .priority_max = 150};
+    (void)fixture_apply(&world.f, &event, NULL); // of the owner, above both
+    for (unsigned priority = 149; priority <= 151; priority++) {
+        struct gr_submission submission = {.demand = fixture_demand(1, 1),
+                                           .org = world.org[0],
+                                           .user = world.user[0],
+                                           .attempts = 1};
+        gr_mask_fill(&submission.mask);
+        submission.demand.priority = (uint8_t)priority;
+        enum gr_refusal refusal =
+            gr_decide_submit(world.f.core, NULL, world.f.at, &submission, events, &count);
+        assert_string_equal(gr_refusal_name(refusal), priority <= 150 ? "nothing" : "priority");
+    }
     done(&world);
 }
 
@@ -360,6 +385,7 @@ int main(void)
         cmocka_unit_test(priority_goes_before_shares_and_own_quota_before_priority),
         cmocka_unit_test(what_is_not_lent_stays_free),
         cmocka_unit_test(a_limit_of_running_jobs_lets_others_pass),
+        cmocka_unit_test(an_organisation_asks_for_no_more_priority_than_it_may),
         cmocka_unit_test(a_head_that_finds_no_room_keeps_it_and_blocks_nobody),
         cmocka_unit_test(work_without_limits_does_not_starve_a_gang),
         cmocka_unit_test(a_need_sleeps_until_a_node_has_room_for_it),

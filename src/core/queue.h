@@ -234,6 +234,9 @@ const char *gr_quota_audit(const struct gr_core *core);
 // organisation, of those above it, and of the user. GR_REFUSED_TERMS: no.
 enum gr_refusal gr_terms_allow(const struct gr_core *core, uint32_t org, uint32_t user,
                                uint64_t milli);
+// May work of an organisation ask for this priority? Not beyond its own limit, nor that of one
+// above it.
+bool gr_terms_priority(const struct gr_core *core, uint32_t org, unsigned priority);
 // The facts of terms: fields in their ranges.
 enum gr_refusal gr_terms_check(const struct gr_core *core, const struct gr_event *event);
 

@@ -34,7 +34,8 @@ static uint64_t key_of(const struct gr_past *past, const struct gr_use_now *now,
     if (at_ms > then.at_ms) {
         gr_past_pass(&then, now->share_milli, half_life_ms, at_ms);
     }
-    unsigned __int128 key = ((unsigned __int128)now->share_milli << 20) + then.average;
+    uint64_t average = half_life_ms == 0 ? 0 : then.average; // without memory only now counts
+    unsigned __int128 key = ((unsigned __int128)now->share_milli << 20) + average;
     key = key * GR_WEIGHT_DEFAULT / weight;
     return key > UINT64_MAX ? UINT64_MAX : (uint64_t)key;
 }

@@ -29,6 +29,17 @@ enum gr_refusal gr_terms_allow(const struct gr_core *core, uint32_t org, uint32_
     return GR_REFUSED_NOTHING;
 }
 
+bool gr_terms_priority(const struct gr_core *core, uint32_t org, unsigned priority)
+{
+    for (uint32_t o = org; o != NONE; o = gr_core_org_get(core, o)->parent) {
+        const struct gr_org_terms *terms = gr_org_terms_at(core, o);
+        if (terms->weight != 0 && priority > terms->priority_max) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static enum gr_refusal org_terms_check(const struct gr_core *core, const struct gr_org_terms *terms)
 {
     if (terms->org >= core->org_count) {

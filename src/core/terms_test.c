@@ -56,6 +56,7 @@ static void set(struct terms *terms, struct gr_org_terms of)
     struct gr_event event = fixture_fact(&terms->pool.f, GR_ORG_TERMS_SET);
     event.org_terms = of;
     event.org_terms.weight = event.org_terms.weight == 0 ? 1 : event.org_terms.weight;
+    event.org_terms.priority_max = GR_PRIORITY_MAX;
     (void)fixture_apply(&terms->pool.f, &event, NULL);
 }
 

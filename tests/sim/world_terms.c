@@ -56,6 +56,16 @@ static world_set org_terms_objections(const struct world *world, const struct gr
            when(terms->weight < 1 || terms->weight > 1000000 || !is_zero, GR_REFUSED_FIELD);
 }
 
+bool world_priority_allowed(const struct world *world, uint32_t org, unsigned priority)
+{
+    bool allowed = true;
+    for (uint32_t o = 0; o < world->orgs; o++) {
+        bool counts = world_is_below(world, org, o) && world->terms[o].weight > 0;
+        allowed = allowed && (!counts || priority <= world->terms[o].priority_max);
+    }
+    return allowed;
+}
+
 static bool is_time(int64_t ms)
 {
     return ms >= 0 && ms <= INT64_C(315360000000);
