@@ -49,14 +49,15 @@ bool gr_place_find(struct gr_place *place, const struct gr_shape *shape, uint64_
     }
     gr_index_flush(place);
     int slot = gr_index_slot_find(place, shape);
+    uint32_t node;
     if (slot < 0) {
-        slot = gr_index_slot_learn(place, shape);
-    }
-    if (slot < 0) {
-        return gr_place_find_scan(place, shape, salt, ret_piece);
+        if (!gr_learn_best(place, shape, &node)) {
+            return false;
+        }
+        gr_choose_piece(place, node, shape, ret_piece);
+        return true;
     }
     gr_slot_at(place, (uint32_t)slot)->last_asked = place->asked;
-    uint32_t node;
     if (!gr_index_best(place, (unsigned)slot, shape, &node)) {
         return false;
     }
@@ -336,6 +337,17 @@ bool gr_place_find_among(struct gr_place *place, const uint32_t *nodes, uint32_t
         gr_choose_piece(place, best, &shape, ret_piece);
     }
     return most > 0;
+}
+
+bool gr_place_could_take(const struct gr_place *place, uint32_t node,
+                         const struct gr_demand *demand)
+{
+    assert(place != NULL && node < place->node_count && demand != NULL);
+    struct gr_shape shape = demand->shape;
+    uint32_t block = demand->domain_tasks != 0 ? demand->domain_tasks : demand->tasks;
+    shape.level = demand->domain_level == 0 || block == 1 ? alone_level(demand) : shape.level;
+    return gr_choose_filter(place, gr_node_at(place, node), gr_cold_at(place, node), &shape) >=
+           GR_FILTER_DEVICES;
 }
 
 uint32_t gr_place_row_tasks(const struct gr_place *place, uint32_t node, const struct gr_node *row,
