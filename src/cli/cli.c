@@ -21,6 +21,7 @@
 #include "cli/start.h"
 #include "cli/stop.h"
 #include "cli/submit.h"
+#include "cli/why.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -35,8 +36,8 @@ static const struct {
     const struct gr_command *commands[GROUP_MAX];
 } groups[] = {
     {"work",
-     {&gr_cli_submit, &gr_cli_run, &gr_cli_ps, &gr_cli_show, &gr_cli_logs, &gr_cli_stop,
-      &gr_cli_checkpoint}},
+     {&gr_cli_submit, &gr_cli_run, &gr_cli_ps, &gr_cli_show, &gr_cli_why, &gr_cli_logs,
+      &gr_cli_stop, &gr_cli_checkpoint}},
     {"the pool",
      {&gr_cli_serve, &gr_cli_journal, &gr_cli_backup, &gr_cli_restore, &gr_cli_pool, &gr_cli_nodes,
       &gr_cli_devices, &gr_cli_queue, &gr_cli_quota, &gr_cli_share, &gr_cli_events,

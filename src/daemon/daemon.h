@@ -125,6 +125,11 @@ void gr_route_queue(void *context, struct gr_http_request *request);
 // POST /v1/jobs/{id}/checkpoint
 void gr_route_checkpoint(void *context, struct gr_http_request *request);
 
+// --- route_why.c
+
+// GET /v1/jobs/{id}/why
+void gr_route_why(void *context, struct gr_http_request *request);
+
 // --- route_bulk.c
 
 // A line of POST /v1/jobs with many: gr_http_route.line.

@@ -23,6 +23,7 @@ const struct gr_http_route gr_daemon_routes[] = {
     {"POST", "/v1/jobs/{id}/checkpoint", gr_route_checkpoint, NULL, false},
     {"GET", "/v1/jobs/{id}/logs", gr_route_logs, NULL, false},
     {"POST", "/v1/jobs/{id}/stop", gr_route_stop, NULL, false},
+    {"GET", "/v1/jobs/{id}/why", gr_route_why, NULL, false},
     {"GET", "/v1/nodes", gr_route_nodes, NULL, false},
     {"GET", "/v1/nodes/{name}", gr_route_node, NULL, false},
     {"POST", "/v1/nodes/{name}/cordon", gr_route_cordon, NULL, false},
