@@ -150,7 +150,7 @@ static void node_ready(const struct ready *ready, uint32_t node, struct notes *n
     struct gr_node row = *gr_place_node_get(place, node);
     uint32_t tasks = 0;
     int64_t time = ready->at_ms;
-    if (gr_place_filter(place, node, &demand->shape) < GR_FILTER_DEVICES ||
+    if (!gr_place_could_take(place, node, demand) ||
         gr_hold_keeps(ready->core, node, ready->job->id)) {
         return; // not even if it were empty
     }
@@ -169,6 +169,9 @@ static void node_ready(const struct ready *ready, uint32_t node, struct notes *n
 static uint32_t node_fill(const struct ready *ready, uint32_t node, int64_t time, uint32_t most,
                           struct gr_piece *pieces)
 {
+    if (gr_hold_keeps(ready->core, node, ready->job->id)) {
+        return 0;
+    }
     struct gr_node row = row_at(ready, node, time);
     return gr_place_row_tasks(gr_pool(ready->core), node, &row, &ready->job->demand, most, pieces);
 }

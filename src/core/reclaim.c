@@ -149,9 +149,11 @@ bool gr_reclaim_for(struct gr_core *core, int64_t at_ms, const struct gr_job *jo
     uint64_t cost = UINT64_MAX;
     gr_reclaim_try(core, 0);
     for (uint32_t v = 0; v < core->variant_count; v++) {
-        taker.variant = v;
-        if ((variants[v / 64] >> v % 64 & 1) != 0 && gr_victims_choose(&taker, &victims, pieces)) {
-            last = v;
+        if ((variants[v / 64] >> v % 64 & 1) == 0) {
+            continue;
+        }
+        taker.variant = last = v;
+        if (gr_victims_choose(&taker, &victims, pieces)) {
             best = best == NONE || victims.cost < cost ? v : best;
             cost = best == v ? victims.cost : cost;
         }

@@ -154,15 +154,6 @@ struct scope {
     uint32_t count;
 };
 
-static bool usable(const struct gr_taker *taker, uint32_t node)
-{
-    const struct gr_core *core = taker->core;
-    unsigned mark = gr_held_at(core)[node];
-    bool mine = taker->hold == 0 ? mark == 0 : mark != 0 && !gr_hold_keeps(core, node, taker->hold);
-    return mine && gr_place_node_get(gr_pool(core), node)->variant == taker->variant &&
-           gr_place_filter(gr_pool(core), node, &taker->job->demand.shape) >= GR_FILTER_DEVICES;
-}
-
 // Tasks that share a domain; 1: they share none.
 static uint32_t block_of(const struct gr_demand *demand)
 {
@@ -177,6 +168,17 @@ static uint32_t domain_of(const struct gr_taker *taker, uint32_t node)
     return block_of(&taker->job->demand) < 2
                ? 0
                : gr_place_node_get(gr_pool(taker->core), node)->domain[level - 1];
+}
+
+static bool usable(const struct gr_taker *taker, uint32_t node)
+{
+    const struct gr_core *core = taker->core;
+    unsigned mark = gr_held_at(core)[node];
+    bool mine = taker->hold == 0 ? mark == 0 : mark != 0 && !gr_hold_keeps(core, node, taker->hold);
+    // One of an outer domain, if tasks share one: an inner one, and none, have the same bit.
+    return mine && (domain_of(taker, node) & GR_DOMAIN_INNER) == 0 &&
+           gr_place_node_get(gr_pool(core), node)->variant == taker->variant &&
+           gr_place_could_take(gr_pool(core), node, &taker->job->demand);
 }
 
 // By domain, then by number: a shell sort, for no more than SCOPE.
