@@ -7,7 +7,7 @@
 
 #define NONE GR_NONE
 // Pools of more nodes are looked at in part: every so manieth node.
-#define NODES_MOST 4096
+#define NODES_MOST 2048
 // Ends on a node that are looked at.
 #define ENDS 32
 

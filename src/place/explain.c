@@ -370,10 +370,13 @@ void gr_place_explain_within(struct gr_place *place, const struct gr_demand *dem
     struct gr_shape alone = demand->shape;
     alone.level = demand->domain_level != 0 ? demand->domain_level : demand->shape.level;
     count_nodes(place, &demand->shape, &alone, out);
-    if (!may_look(&asking)) {
+    if (demand->tasks == 1 && demand->domain_level == 0) { // each node has answered
+        out->tasks_fit = out->lost[GR_FILTER_NONE] > 0;
+    } else if (may_look(&asking)) {
+        out->tasks_fit = gr_place_room_tasks(place, demand);
+    } else {
         return;
     }
-    out->tasks_fit = gr_place_room_tasks(place, demand);
     out->fits = out->tasks_fit == demand->tasks;
     if (out->fits) {
         return;
