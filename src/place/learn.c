@@ -136,14 +136,14 @@ static uint32_t look_high(const struct gr_place *place, uint32_t bound,
     uint32_t visits = 0;
     uint8_t most = 0, least = highest(place, bound), upto = UINT8_MAX;
     *ret_node = UINT32_MAX;
-    for (uint8_t step = 1; least > 0; step = step < 128 ? (uint8_t)(step * 2) : step) {
+    for (uint8_t step = 4;; step = step < 64 ? (uint8_t)(step * 4) : UINT8_MAX) {
         for (uint32_t node = gr_index_next(place, bound, 0, least); node != UINT32_MAX;
              node = gr_index_next(place, bound, node + 1, most > least ? most : least)) {
             uint8_t score = gr_score_at(place, 0, node, bound);
+            visits++; // also of those that are passed over: the walk is what costs
             if (score > upto || (score == most && node > *ret_node)) { // was looked at, or too late
                 continue;
             }
-            visits++;
             score = gr_choose_score(place, node, shape);
             if (score > most || (score == most && score > 0 && node < *ret_node)) {
                 most = score;
