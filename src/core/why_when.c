@@ -8,6 +8,7 @@
 #define NONE GR_NONE
 // Pools of more nodes are looked at in part: every so manieth node.
 #define NODES_MOST 2048
+#define NODES_SAMPLED 512
 // Ends on a node that are looked at.
 #define ENDS 32
 
@@ -61,9 +62,8 @@ static int by_time(const void *a, const void *b)
 static bool ready_sampled(const struct gr_why_ask *ask, int64_t *ret_ms, bool *guessed)
 {
     const struct gr_place *place = gr_pool(ask->core);
-    static_assert(NODES_MOST * sizeof(int64_t) <= 65536, "it lies on the stack");
-    int64_t times[NODES_MOST];
-    uint32_t step = (gr_place_node_count(place) + NODES_MOST - 1) / NODES_MOST, count = 0;
+    int64_t times[NODES_SAMPLED];
+    uint32_t step = (gr_place_node_count(place) + NODES_SAMPLED - 1) / NODES_SAMPLED, count = 0;
     uint32_t wanted = (ask->job->demand.tasks + step - 1) / step;
     for (uint32_t n = 0; n < gr_place_node_count(place); n += step) {
         if (gr_place_filter(place, n, &ask->job->demand.shape) >= GR_FILTER_DEVICES) {

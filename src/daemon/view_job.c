@@ -2,8 +2,8 @@
 #include "base/json.h"
 #include "base/quantity.h"
 #include "core/show.h"
+#include "core/why.h"
 #include "daemon/view.h"
-#include "place/explain.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -149,17 +149,29 @@ static int set_after(json_t *object, struct gr_pool *pool, const struct gr_job *
     return rc | gr_json_set(object, "after", after);
 }
 
-// Whether there would be room if nodes that are drained or broken took work.
-static bool has_room_out_of_use(struct gr_pool *pool, const struct gr_job *job)
+// Whether nodes that are drained or broken would have room for it.
+static bool has_room_out_of_use(const struct gr_why *why)
 {
-    struct gr_explanation why;
-    gr_place_explain(gr_core_place_refresh(pool->core), &job->demand, &why);
-    for (uint32_t i = 0; i < why.suggestion_count; i++) {
-        if (why.suggestions[i].change == GR_CHANGE_STATE) {
+    for (uint32_t i = 0; i < why->change_count; i++) {
+        if (why->changes[i].change == GR_CHANGE_STATE) {
             return true;
         }
     }
     return false;
+}
+
+// The whole answer to why a job waits takes a few looks at each node.
+static void reason_in_full(struct gr_pool *pool, uint64_t job, const char **ret_code,
+                           const char **ret_text)
+{
+    static struct gr_why why; // large
+    gr_core_why(pool->core, gr_pool_now(pool), job, pool->pieces, &why);
+    *ret_code = gr_why_name((enum gr_why_reason)why.reason);
+    *ret_text =
+        has_room_out_of_use(&why)
+            ? "waits until devices, cpu or memory are free; there is room on nodes that are "
+              "drained or broken"
+            : gr_why_text((enum gr_why_reason)why.reason);
 }
 
 // Why a job waits, as far as the pool can say at once; in full: also what takes a look at each
@@ -175,6 +187,8 @@ static int set_reason(json_t *object, struct gr_pool *pool, const struct gr_job 
         text = more.edge_count > 0 ? "waits for other jobs"
                                    : "waits for other elements of its array: as many as may run "
                                      "at a time are under way";
+    } else if (job->state == GR_JOB_WAITING && is_full) {
+        reason_in_full(pool, job->id, &code, &text);
     } else if (job->state == GR_JOB_WAITING) {
         bool would_fit =
             gr_place_room_tasks(gr_core_place(pool->core), &job->demand) >= job->demand.tasks;
@@ -184,10 +198,7 @@ static int set_reason(json_t *object, struct gr_pool *pool, const struct gr_job 
                                          : gr_refusal_name(GR_REFUSED_NO_ROOM);
         text = bar != GR_REFUSED_NOTHING ? gr_refusal_text(bar)
                : would_fit               ? "waits for its turn"
-               : is_full && has_room_out_of_use(pool, job)
-                   ? "waits until devices, cpu or memory are free; there is room on nodes that are "
-                     "drained or broken"
-                   : "waits until devices, cpu or memory are free";
+                                         : "waits until devices, cpu or memory are free";
     }
     if (code == NULL) {
         return gr_json_set_null(object, "reason");

@@ -292,61 +292,73 @@ static void mask_any(const struct gr_mask *mask, struct best *best)
     }
 }
 
-static void explain_one(struct asking *asking, const struct gr_shape *alone)
+static struct best best_none(const struct asking *asking)
 {
     struct best best = {.cpu = UINT32_MAX,
                         .memory = UINT32_MAX,
                         .kind_node = UINT32_MAX,
                         .site = -1,
                         .variant = -1};
-    if (!may_look(asking)) {
-        return;
+    mask_any(gr_mask_at(asking->place, asking->demand->shape.mask), &best);
+    return best;
+}
+
+// A node that a filter loses.
+static void node_best(const struct asking *asking, uint32_t node, enum gr_filter lost,
+                      const struct gr_shape *alone, struct best *best)
+{
+    node_else(asking, node, lost, alone, best);
+    if (lost >= GR_FILTER_CAPACITY) {
+        node_less(asking, node, lost, alone, best);
     }
-    mask_any(gr_mask_at(asking->place, alone->mask), &best);
-    for (uint32_t n = 0; n < asking->place->node_count; n++) {
-        enum gr_filter lost = gr_place_filter(asking->place, n, alone);
-        node_else(asking, n, lost, alone, &best);
-        if (lost >= GR_FILTER_CAPACITY) {
-            node_less(asking, n, lost, alone, &best);
-        }
+}
+
+static void best_suggest(struct gr_explanation *out, const struct gr_shape *alone,
+                         const struct best *best)
+{
+    if (best->cpu != UINT32_MAX) {
+        suggest_less(out, GR_CHANGE_CPU, alone->cpu_milli, best->cpu, 1);
     }
-    struct gr_explanation *out = asking->out;
-    if (best.cpu != UINT32_MAX) {
-        suggest_less(out, GR_CHANGE_CPU, alone->cpu_milli, best.cpu, 1);
+    if (best->memory != UINT32_MAX) {
+        suggest_less(out, GR_CHANGE_MEMORY, alone->memory_mib, best->memory, 1);
     }
-    if (best.memory != UINT32_MAX) {
-        suggest_less(out, GR_CHANGE_MEMORY, alone->memory_mib, best.memory, 1);
+    if (best->milli > 0) {
+        suggest_less(out, GR_CHANGE_MILLI, alone->milli, best->milli, 1);
     }
-    if (best.milli > 0) {
-        suggest_less(out, GR_CHANGE_MILLI, alone->milli, best.milli, 1);
+    if (best->devices > 0) {
+        suggest_less(out, GR_CHANGE_DEVICES, alone->devices, best->devices, 1);
     }
-    if (best.devices > 0) {
-        suggest_less(out, GR_CHANGE_DEVICES, alone->devices, best.devices, 1);
-    }
-    if (best.domain) {
+    if (best->domain) {
         suggest(out, (struct gr_suggestion){.change = GR_CHANGE_DOMAIN, .size_ppm = 1000000});
     }
-    if (best.kind_node != UINT32_MAX) {
+    if (best->kind_node != UINT32_MAX) {
         suggest(out, (struct gr_suggestion){
-                         .change = GR_CHANGE_KIND, .node = best.kind_node, .size_ppm = 1000001});
+                         .change = GR_CHANGE_KIND, .node = best->kind_node, .size_ppm = 1000001});
     }
-    if (best.state) {
+    if (best->state) {
         suggest(out, (struct gr_suggestion){.change = GR_CHANGE_STATE, .size_ppm = 1000002});
     }
 }
 
 // --- the whole answer
 
-// Counts each node at the first filter that loses it for one task.
-static void count_nodes(struct gr_place *place, const struct gr_shape *shape,
-                        const struct gr_shape *alone, struct gr_explanation *out)
+// Counts each node at the first filter that loses it for one task, and asks what would do if there
+// is only one.
+static void count_nodes(const struct asking *asking, const struct gr_shape *alone,
+                        struct best *best)
 {
+    struct gr_place *place = asking->place;
+    const struct gr_shape *shape = &asking->demand->shape;
+    struct gr_explanation *out = asking->out;
     for (uint32_t n = 0; n < place->node_count; n++) {
         enum gr_filter gang = gr_place_filter(place, n, alone);
         enum gr_filter task =
             shape->level == alone->level ? gang : gr_place_filter(place, n, shape);
         enum gr_filter lost = gang < task ? gang : task;
         out->lost[lost]++;
+        if (best != NULL) {
+            node_best(asking, n, lost, alone, best);
+        }
         if (lost > GR_FILTER_MASK) {
             const struct gr_node *node = gr_node_at(place, n);
             out->capacity_milli += (uint64_t)node->devices * GR_DEVICE_MILLI;
@@ -369,24 +381,23 @@ void gr_place_explain_within(struct gr_place *place, const struct gr_demand *dem
     out->nodes = place->node_count;
     struct gr_shape alone = demand->shape;
     alone.level = demand->domain_level != 0 ? demand->domain_level : demand->shape.level;
-    count_nodes(place, &demand->shape, &alone, out);
-    if (demand->tasks == 1 && demand->domain_level == 0) { // each node has answered
-        out->tasks_fit = out->lost[GR_FILTER_NONE] > 0;
-    } else if (may_look(&asking)) {
+    if (demand->tasks == 1 && demand->domain_level == 0) { // each node answers by itself
+        struct best best = best_none(&asking);
+        count_nodes(&asking, &alone, &best);
+        out->fits = out->lost[GR_FILTER_NONE] > 0;
+        out->tasks_fit = out->fits;
+        if (!out->fits) {
+            best_suggest(out, &alone, &best);
+        }
+        return;
+    }
+    count_nodes(&asking, &alone, NULL);
+    if (may_look(&asking)) {
         out->tasks_fit = gr_place_room_tasks(place, demand);
-    } else {
-        return;
-    }
-    out->fits = out->tasks_fit == demand->tasks;
-    if (out->fits) {
-        return;
-    }
-    if (demand->tasks == 1) {
-        alone.level =
-            demand->domain_level > demand->shape.level ? demand->domain_level : demand->shape.level;
-        explain_one(&asking, &alone);
-    } else {
-        explain_gang(&asking);
+        out->fits = out->tasks_fit == demand->tasks;
+        if (!out->fits) {
+            explain_gang(&asking);
+        }
     }
 }
 

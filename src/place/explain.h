@@ -46,7 +46,7 @@ struct gr_explanation {
 void gr_place_explain(struct gr_place *place, const struct gr_demand *demand,
                       struct gr_explanation *ret_explanation);
 // The same within a bound: looks at nodes at most `visits` times beyond the one look at each of
-// them that counts them. One task alone is explained in whole by three looks at each node.
+// them that counts them. One task without a domain is explained in whole by that one look.
 void gr_place_explain_within(struct gr_place *place, const struct gr_demand *demand,
                              uint64_t visits, struct gr_explanation *ret_explanation);
 
