@@ -412,7 +412,7 @@ void gr_queue_wake_node(struct gr_core *core, uint32_t node)
                 uint32_t row = w * 64 + (uint32_t)__builtin_ctzll(bits);
                 struct gr_need *need = gr_need_at(core, row);
                 if (bit_get(beside, row) || // awake, too
-                    gr_place_filter(gr_pool(core), node, &need->demand.shape) != GR_FILTER_NONE) {
+                    gr_place_task_filter(gr_pool(core), node, &need->demand) != GR_FILTER_NONE) {
                     continue;
                 }
                 if (bit_get(awake, row)) {

@@ -150,7 +150,7 @@ static void node_ready(const struct ready *ready, uint32_t node, struct notes *n
     struct gr_node row = *gr_place_node_get(place, node);
     uint32_t tasks = 0;
     int64_t time = ready->at_ms;
-    if (!gr_place_could_take(place, node, demand) ||
+    if (gr_place_task_filter(place, node, demand) < GR_FILTER_DEVICES ||
         gr_hold_keeps(ready->core, node, ready->job->id)) {
         return; // not even if it were empty
     }

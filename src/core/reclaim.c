@@ -159,7 +159,10 @@ bool gr_reclaim_for(struct gr_core *core, int64_t at_ms, const struct gr_job *jo
         }
     }
     taker.variant = best;
-    bool found = best != NONE && (best == last || gr_victims_choose(&taker, &victims, pieces));
+    // What fits as it is waits for another reason: nobody must go for it.
+    bool found = best != NONE &&
+                 (cost > 0 || gr_taker_fill(&taker, false, pieces) < job->demand.tasks) &&
+                 ((best == last && cost > 0) || gr_victims_choose(&taker, &victims, pieces));
     gr_reclaim_tried(core, 0);
     if (!found) {
         return false;

@@ -178,7 +178,7 @@ static bool usable(const struct gr_taker *taker, uint32_t node)
     // One of an outer domain, if tasks share one: an inner one, and none, have the same bit.
     return mine && (domain_of(taker, node) & GR_DOMAIN_INNER) == 0 &&
            gr_place_node_get(gr_pool(core), node)->variant == taker->variant &&
-           gr_place_could_take(gr_pool(core), node, &taker->job->demand);
+           gr_place_task_filter(gr_pool(core), node, &taker->job->demand) >= GR_FILTER_DEVICES;
 }
 
 // By domain, then by number: a shell sort, for no more than SCOPE.

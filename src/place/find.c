@@ -339,15 +339,14 @@ bool gr_place_find_among(struct gr_place *place, const uint32_t *nodes, uint32_t
     return most > 0;
 }
 
-bool gr_place_could_take(const struct gr_place *place, uint32_t node,
-                         const struct gr_demand *demand)
+enum gr_filter gr_place_task_filter(const struct gr_place *place, uint32_t node,
+                                    const struct gr_demand *demand)
 {
     assert(place != NULL && node < place->node_count && demand != NULL);
     struct gr_shape shape = demand->shape;
     uint32_t block = demand->domain_tasks != 0 ? demand->domain_tasks : demand->tasks;
     shape.level = demand->domain_level == 0 || block == 1 ? alone_level(demand) : shape.level;
-    return gr_choose_filter(place, gr_node_at(place, node), gr_cold_at(place, node), &shape) >=
-           GR_FILTER_DEVICES;
+    return gr_choose_filter(place, gr_node_at(place, node), gr_cold_at(place, node), &shape);
 }
 
 uint32_t gr_place_row_tasks(const struct gr_place *place, uint32_t node, const struct gr_node *row,

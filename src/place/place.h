@@ -187,9 +187,9 @@ uint32_t gr_place_row_tasks(const struct gr_place *place, uint32_t node, const s
 enum gr_filter gr_place_filter(const struct gr_place *place, uint32_t node,
                                const struct gr_shape *shape);
 
-// Could a task of the demand be on this node if it were empty? Pure.
-bool gr_place_could_take(const struct gr_place *place, uint32_t node,
-                         const struct gr_demand *demand);
+// The first filter that a task of the demand does not pass on this node. Pure.
+enum gr_filter gr_place_task_filter(const struct gr_place *place, uint32_t node,
+                                    const struct gr_demand *demand);
 
 // All device milli, and how much of it is free on nodes in each state.
 struct gr_place_totals {
