@@ -186,7 +186,11 @@ static void explain_gang(struct asking *asking)
     const struct gr_shape *shape = &demand->shape;
     uint32_t block = demand->domain_tasks != 0 ? demand->domain_tasks : 1;
     bool whole_gang_in_one = demand->domain_level != 0 && demand->domain_tasks == 0;
-    if (whole_gang_in_one || demand->tasks > block) {
+    if (demand->domain_level == 0) { // as many as fit one by one
+        if (asking->out->tasks_fit > 0) {
+            suggest_less(asking->out, GR_CHANGE_TASKS, demand->tasks, asking->out->tasks_fit, 1);
+        }
+    } else if (whole_gang_in_one || demand->tasks > block) {
         try_less(asking, GR_CHANGE_TASKS, demand->tasks / block, 1);
     }
     if (gr_shape_is_fraction(shape)) {
