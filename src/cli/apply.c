@@ -1,12 +1,9 @@
-// `granary apply`: declares organisations, users and states of nodes from a file. See apply.h.
-//
-// The file is YAML; what keys there may be is said once, in the table below, so that a slip of the
-// pen is found with its line before anything is sent.
+// `granary apply`: declares organisations, users, states of nodes, quotas and shares from a file.
+// See apply.h; apply_file.h reads the file.
 #include "cli/apply.h"
 
 #include "base/json.h"
-#include "base/words.h"
-#include "base/yaml.h"
+#include "cli/apply_file.h"
 #include "cli/output.h"
 #include "cli/remote.h"
 #include "cli/start.h"
@@ -17,19 +14,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { KEYS_MAX = 6 };
-
-// The sections of a file, and the keys of their entries; the first must be given.
-static const struct section {
-    const char *name;
-    const char *keys[KEYS_MAX];
-} sections[] = {
-    {"organisations", {"name", "parent", "role", "seat", "ultimate_parent", NULL}},
-    {"users", {"name", "organisation", NULL}},
-    {"nodes", {"name", "state", "why", NULL}},
-};
-static const char *const section_words[] = {"organisations", "users", "nodes", NULL};
-
 // What is asked for.
 struct request {
     struct gr_cli_remote remote;
@@ -38,99 +22,45 @@ struct request {
     size_t format; // enum gr_cli_output
 };
 
-// An error about a key that is none of the words.
-static int fail_key(const struct gr_yaml *yaml, const struct gr_yaml_node *node,
-                    const char *const *words, struct gr_err *err)
+static void say_list(const json_t *answer, const char *key, const char *before)
 {
-    char quote[GR_WORDS_QUOTE_SIZE];
-    char list[256];
-    const char *nearest = gr_words_nearest(node->key, words);
-    return gr_yaml_fail_key(yaml, node, err, "found the key %s, expected %s%s",
-                            gr_words_quote(node->key, quote), nearest == NULL ? "" : "perhaps ",
-                            nearest == NULL ? gr_words_list(words, list, sizeof list) : nearest);
+    size_t index;
+    const json_t *line;
+    json_array_foreach(json_object_get(answer, key), index, line)
+    {
+        char clean[512];
+        if (json_is_string(line)) {
+            printf("%s%s\n", before, gr_cli_clean(json_string_value(line), clean, sizeof clean));
+        }
+    }
 }
 
-static bool is_one_of(struct gr_slice key, const char *const *words)
+// "hits research: 12 nv-h20-96 beyond its quota of 8: jobs 17 16 and 3 more".
+static void say_hits(const json_t *answer)
 {
-    while (*words != NULL && !gr_slice_is(key, *words)) {
-        words++;
-    }
-    return *words != NULL;
-}
-
-static int read_entry(const struct gr_yaml *yaml, const struct section *section,
-                      const struct gr_yaml_node *entry, json_t *list, struct gr_err *err)
-{
-    json_t *object = json_object();
-    int code = gr_json_append(list, object);
-    if (entry->type != GR_YAML_MAPPING) {
-        return gr_yaml_fail(yaml, entry, err, "%s: expected an entry with %s: ...", section->name,
-                            section->keys[0]);
-    }
-    for (const struct gr_yaml_node *node = entry->first; code == 0 && node != NULL;
-         node = node->next) {
-        char key[32];
-        if (!is_one_of(node->key, section->keys)) {
-            return fail_key(yaml, node, section->keys, err);
+    size_t index, at;
+    const json_t *hit, *job;
+    json_array_foreach(json_object_get(answer, "hits"), index, hit)
+    {
+        char org[64], variant[64], what[64], has[GR_CLI_UNIT_SIZE], allowed[GR_CLI_UNIT_SIZE];
+        const json_t *jobs = json_object_get(hit, "jobs");
+        int64_t more = gr_cli_get_int_or(hit, "jobs_beyond", 0) - (int64_t)json_array_size(jobs);
+        printf("hits %s: it has %s %s, %s allows %s: jobs",
+               gr_cli_clean(gr_cli_get_text(hit, "organisation", "?"), org, sizeof org),
+               gr_cli_get_decimal(hit, "has", "?", has),
+               gr_cli_clean(gr_cli_get_text(hit, "variant",
+                                            strstr(gr_cli_get_text(hit, "what", ""), "running")
+                                                ? "running jobs"
+                                                : "devices"),
+                            variant, sizeof variant),
+               gr_cli_clean(gr_cli_get_text(hit, "what", "?"), what, sizeof what),
+               gr_cli_get_decimal(hit, "allowed", "?", allowed));
+        json_array_foreach(jobs, at, job)
+        {
+            printf(" %" PRId64, (int64_t)json_integer_value(job));
         }
-        if (node->type != GR_YAML_SCALAR) {
-            return gr_yaml_fail(yaml, node, err, "expected a text");
-        }
-        snprintf(key, sizeof key, "%.*s", (int)node->key.size, node->key.text);
-        code = gr_json_set_text(object, key, node->text);
+        printf(more > 0 ? " and %" PRId64 " more\n" : "\n", more);
     }
-    if (code == 0 && json_object_get(object, section->keys[0]) == NULL) {
-        return gr_yaml_fail(yaml, entry, err, "%s: an entry lacks its %s", section->name,
-                            section->keys[0]);
-    }
-    return code < 0 ? gr_fail(err, -ENOMEM, "not enough memory for a declaration") : 0;
-}
-
-static int read_section(const struct gr_yaml *yaml, const struct gr_yaml_node *node, json_t *body,
-                        struct gr_err *err)
-{
-    for (size_t s = 0; s < sizeof sections / sizeof sections[0]; s++) {
-        if (!gr_slice_is(node->key, sections[s].name)) {
-            continue;
-        }
-        if (node->type != GR_YAML_SEQUENCE) {
-            return gr_yaml_fail(yaml, node, err, "%s: expected a list", sections[s].name);
-        }
-        json_t *list = json_array();
-        int code = gr_json_set(body, sections[s].name, list);
-        for (const struct gr_yaml_node *entry = node->first; code == 0 && entry != NULL;
-             entry = entry->next) {
-            code = read_entry(yaml, &sections[s], entry, list, err);
-        }
-        return code == -ENOMEM ? gr_fail(err, -ENOMEM, "not enough memory for a declaration")
-                               : code;
-    }
-    return fail_key(yaml, node, section_words, err);
-}
-
-static int read_file(const char *path, json_t **ret_body, struct gr_err *err)
-{
-    struct gr_yaml *yaml = NULL;
-    int code = gr_yaml_open(strcmp(path, "-") == 0 ? "/dev/stdin" : path, &yaml, err);
-    if (code < 0) {
-        return code;
-    }
-    const struct gr_yaml_node *root = gr_yaml_root(yaml);
-    json_t *body = json_object();
-    if (root->type != GR_YAML_MAPPING) {
-        code = gr_yaml_fail(yaml, root, err, "expected organisations, users or nodes");
-    }
-    for (const struct gr_yaml_node *node = root->first; code == 0 && node != NULL;
-         node = node->next) {
-        code = read_section(yaml, node, body, err);
-    }
-    gr_yaml_close(yaml);
-    if (code < 0) {
-        json_decref(body);
-        return code;
-    }
-    *ret_body = body;
-    return 0;
 }
 
 static int say(const struct request *request, const json_t *answer, struct gr_err *err)
@@ -154,6 +84,8 @@ static int say(const struct request *request, const json_t *answer, struct gr_er
                    gr_cli_clean(json_string_value(line), clean, sizeof clean));
         }
     }
+    say_list(answer, "doubts", "doubtful: ");
+    say_hits(answer);
     printf("%zu %s, %" PRId64 " unchanged\n", json_array_size(changed),
            request->dry_run ? "would change" : "changed",
            gr_cli_get_int_or(answer, "unchanged", 0));
@@ -164,27 +96,37 @@ static int apply(struct request *request)
 {
     struct gr_client_path path;
     struct gr_err err;
+    struct gr_yaml *yaml = NULL;
     json_t *body = NULL;
     json_t *answer = NULL;
     gr_err_init(&err);
     gr_client_path_init(&path, "/v1/apply");
     gr_client_path_query(&path, "dry_run", request->dry_run ? "true" : NULL);
-    int code = read_file(request->file, &body, &err);
-    code =
-        code < 0 ? code : gr_client_post(request->remote.client, &path, body, NULL, &answer, &err);
+    int code = gr_cli_apply_read(request->file, &yaml, &body, &err);
+    if (code == 0) {
+        code = gr_client_post(request->remote.client, &path, body, NULL, &answer, &err);
+        if (code == -EINVAL) {
+            gr_cli_apply_place(yaml, gr_client_answer(request->remote.client)->field, &err);
+        }
+    }
     code = code < 0 ? code : say(request, answer, &err);
+    gr_yaml_close(yaml);
     json_decref(body);
     json_decref(answer);
     return code < 0 ? gr_cli_remote_fail(&request->remote, &err) : gr_cli_finish("apply");
 }
 
-static const char details[] = "The file:\n"
-                              "  organisations:\n"
-                              "    - {name: lab, parent: owner, role: owner, seat: CN}\n"
-                              "  users:\n"
-                              "    - {name: alice, organisation: lab}\n"
-                              "  nodes:\n"
-                              "    - {name: host, state: drained, why: new fans on Friday}\n";
+static const char details[] =
+    "The file:\n"
+    "  organisations:\n"
+    "    - {name: lab, parent: owner, role: owner, seat: CN, weight: 2000,\n"
+    "       limits: {running: 500, user-devices: 64},\n"
+    "       quotas: [{kind: h20, nominal: 100, borrow: 20, lend: all}]}\n"
+    "  users:\n"
+    "    - {name: alice, organisation: lab}\n"
+    "  nodes:\n"
+    "    - {name: host, state: drained, why: new fans on Friday}\n"
+    "  queue: {half-life: 7d, notice: 30s, reclaim: [borrowed]}\n";
 
 static int run(int argc, char **argv)
 {
@@ -203,9 +145,11 @@ static int run(int argc, char **argv)
     };
     const struct gr_options options = {
         .usage = "apply -f FILE [OPTIONS]",
-        .about = "Declares organisations, who belongs to which, and which nodes take work. What is "
-                 "so already stays; applying a file twice changes nothing the second time. What "
-                 "the file does not name stays as it is. For operators.",
+        .about =
+            "Declares organisations, their quotas and shares, who belongs to which, which nodes "
+            "take work, and how the queue is run. What is so already stays; applying a file twice "
+            "changes nothing the second time. What "
+            "the file does not name stays as it is. For operators.",
         .options = table,
         .details = details,
         .operands = "no operand; the file stands behind -f",
@@ -229,6 +173,6 @@ static int run(int argc, char **argv)
 
 const struct gr_command gr_cli_apply = {
     .name = "apply",
-    .summary = "declare organisations, users and states of nodes",
+    .summary = "declare organisations, users, quotas, states of nodes",
     .run = run,
 };

@@ -13,6 +13,7 @@
 #include "cli/nodes.h"
 #include "cli/pool.h"
 #include "cli/ps.h"
+#include "cli/queue.h"
 #include "cli/replay.h"
 #include "cli/run.h"
 #include "cli/serve.h"
@@ -21,25 +22,28 @@
 #include "cli/stop.h"
 #include "cli/submit.h"
 #include "cli/token.h"
+#include "cli/why.h"
 
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { GROUP_MAX = 12, COMMANDS_MAX = 64 };
+enum { GROUP_MAX = 16, COMMANDS_MAX = 64 };
 
 // The commands as the help lists them; each group ends with NULL.
 static const struct {
     const char *title;
     const struct gr_command *commands[GROUP_MAX];
 } groups[] = {
-    {"work", {&gr_cli_submit, &gr_cli_run, &gr_cli_ps, &gr_cli_show, &gr_cli_logs, &gr_cli_stop}},
+    {"work",
+     {&gr_cli_submit, &gr_cli_run, &gr_cli_ps, &gr_cli_show, &gr_cli_why, &gr_cli_logs,
+      &gr_cli_stop, &gr_cli_checkpoint}},
     {"the pool",
      {&gr_cli_serve, &gr_cli_journal, &gr_cli_backup, &gr_cli_restore, &gr_cli_pool, &gr_cli_nodes,
-      &gr_cli_devices, &gr_cli_events, &gr_cli_engine}},
-    {"for operators",
-     {&gr_cli_apply, &gr_cli_cordon, &gr_cli_uncordon, &gr_cli_drain, &gr_cli_token}},
+      &gr_cli_devices, &gr_cli_queue, &gr_cli_quota, &gr_cli_share, &gr_cli_events,
+      &gr_cli_engine}},
+    {"for operators", {&gr_cli_apply, &gr_cli_cordon, &gr_cli_uncordon, &gr_cli_drain, &gr_cli_token}},
     {"without a pool", {&gr_cli_catalogue, &gr_cli_replay}},
 };
 enum { GROUPS = sizeof groups / sizeof groups[0] };

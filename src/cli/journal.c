@@ -117,11 +117,55 @@ static int verify(struct journal_options *options, struct gr_err *err)
 
 // --- show
 
+// Names that the facts gave so far: facts speak of organisations and variants by number. Known only
+// where all facts are read, from the first on.
+struct names {
+    bool is_whole;
+    uint32_t orgs, variants;
+    char (*org)[GR_NAME_SIZE]; // heap
+    char variant[GR_POOL_VARIANTS_MAX][GR_NAME_SIZE];
+};
+
+static const char *org_name(const void *context, uint32_t index)
+{
+    const struct names *names = context;
+    return index < names->orgs ? names->org[index] : NULL;
+}
+
+static const char *variant_name(const void *context, uint32_t index)
+{
+    const struct names *names = context;
+    return index < names->variants ? names->variant[index] : NULL;
+}
+
+static int names_learn(struct names *names, const struct gr_event *event, struct gr_err *err)
+{
+    names->is_whole |= event->sequence == 1;
+    if (names->is_whole && event->type == GR_ORG_ADDED) {
+        if ((names->orgs & (names->orgs - 1)) == 0) { // full at the powers of two
+            size_t room = names->orgs == 0 ? 1 : 2 * (size_t)names->orgs;
+            void *org = realloc(names->org, room * sizeof *names->org);
+            if (org == NULL) {
+                return gr_fail(err, -ENOMEM, "no memory for the names of organisations");
+            }
+            names->org = org;
+        }
+        memcpy(names->org[names->orgs], event->org.name, GR_NAME_SIZE);
+        names->org[names->orgs++][GR_NAME_SIZE - 1] = '\0';
+    } else if (names->is_whole && event->type == GR_VARIANT_ADDED &&
+               names->variants < GR_POOL_VARIANTS_MAX) {
+        memcpy(names->variant[names->variants], event->variant, GR_NAME_SIZE);
+        names->variant[names->variants++][GR_NAME_SIZE - 1] = '\0';
+    }
+    return 0;
+}
+
 static void print_event(const json_t *view, const struct gr_event *event, bool is_csv)
 {
     const json_t *job = json_object_get(view, "job");
     const char *outcome = json_string_value(json_object_get(view, "outcome"));
     const char *why = json_string_value(json_object_get(view, "why"));
+    const char *org = json_string_value(json_object_get(view, "organisation"));
     char id[24] = "";
     if (job != NULL) {
         snprintf(id, sizeof id, "%lld", (long long)json_integer_value(job));
@@ -131,13 +175,16 @@ static void print_event(const json_t *view, const struct gr_event *event, bool i
            gr_event_type_name(event->type), id,
            outcome != NULL ? outcome
            : why != NULL   ? why
+           : org != NULL   ? org
                            : "");
 }
 
 // Writes the facts of one group that were asked for. Returns 0, 1 when the last one was written.
 static int show_group(const struct journal_options *options, const struct gr_journal_group *group,
-                      struct gr_event_room *room, json_t *all, struct gr_err *err)
+                      struct gr_event_room *room, struct names *names, json_t *all,
+                      struct gr_err *err)
 {
+    struct gr_view_names known = {names, org_name, variant_name};
     for (size_t at = 0; at < group->payload_size;) {
         struct gr_event event;
         long took =
@@ -147,13 +194,16 @@ static int show_group(const struct journal_options *options, const struct gr_jou
                              : (int)took;
         }
         at += (size_t)took;
+        if (names_learn(names, &event, err) != 0) {
+            return -ENOMEM;
+        }
         if (event.sequence < (uint64_t)options->from) {
             continue;
         }
         if (event.sequence > (uint64_t)options->to) {
             return 1;
         }
-        json_t *view = gr_view_event(&event);
+        json_t *view = gr_view_event(&known, &event);
         if (view == NULL) {
             return gr_fail(err, -ENOMEM, "no memory for the output");
         }
@@ -178,8 +228,9 @@ static int show(struct journal_options *options, struct gr_err *err)
 {
     struct gr_journal_reader *reader = NULL;
     struct gr_event_room *room = malloc(sizeof *room);
+    struct names *names = calloc(1, sizeof *names);
     json_t *all = json_array();
-    int rc = room == NULL || all == NULL ? gr_fail(err, -ENOMEM, "no memory") : 0;
+    int rc = room == NULL || names == NULL || all == NULL ? gr_fail(err, -ENOMEM, "no memory") : 0;
     rc = rc != 0 ? rc
                  : gr_journal_reader_open(options->journal, (uint64_t)options->from, &reader, err);
     if (rc == 0 && options->format <= GR_CLI_OUTPUT_WIDE) {
@@ -195,10 +246,14 @@ static int show(struct journal_options *options, struct gr_err *err)
             rc = got;
             break;
         }
-        rc = show_group(options, &group, room, all, err);
+        rc = show_group(options, &group, room, names, all, err);
     }
     gr_journal_reader_close(reader);
     free(room);
+    if (names != NULL) {
+        free(names->org);
+    }
+    free(names);
     if (rc >= 0 && options->format == GR_CLI_OUTPUT_JSON) {
         rc = gr_json_write(all, stdout, "standard output", err);
     }

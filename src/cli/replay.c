@@ -12,7 +12,7 @@
 #define SEED_DEFAULT 42
 
 static const char *const formats[] = {"table", "json", "csv", NULL};
-static const char *const queues[] = {"fifo", "backfill", NULL};
+static const char *const queues[] = {"fifo", "backfill", "fair", NULL};
 static const char *const mixes[] = {"given", "learned", NULL};
 static const char *const ceilings[] = {"offline", "protocol", "none", NULL};
 static const char *const benches[] = {"openb", NULL};
@@ -324,7 +324,8 @@ static size_t add_ways(struct gr_cli_replay_request *request, struct gr_option *
          .store = &request->queue,
          .given = &request->has_queue,
          .help = "fifo (the default): the first job that does not fit blocks the rest; backfill: "
-                 "later ones may start if they do not delay it."},
+                 "later ones may start if they do not delay it; fair: by priority, then by what each "
+                 "queue and user of the trace holds and held; backfill, too."},
         {.name = "mix",
          .type = GR_OPTION_WORD,
          .value = "WORD",

@@ -39,7 +39,7 @@ struct gr_cli_replay_request {
     int64_t arrivals;                // 0: not given
     int64_t node_devices;            // 0: not given
     int64_t threads;                 // 0: one a processor
-    size_t queue;                    // 0: fifo, 1: backfill
+    size_t queue;                    // enum gr_order
     size_t mix;                      // 0: given, 1: learned
     size_t format;                   // enum gr_cli_replay_format
     size_t bench;                    // 0: openb

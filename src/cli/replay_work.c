@@ -37,7 +37,7 @@ static int run_policies(const struct gr_cli_replay_request *request, const struc
         struct gr_run_config config = {
             .policy = policies->names[i],
             .seed = request->load.seed,
-            .order = request->queue == 0 ? GR_ORDER_FIFO : GR_ORDER_BACKFILL,
+            .order = (enum gr_order)request->queue,
             .learn_mix = request->mix == 1,
             .measure_fragmentation = true,
             .keep_fills = request->report != NULL,

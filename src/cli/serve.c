@@ -29,7 +29,7 @@ struct serve_options {
     int64_t drained_percent;
 };
 
-static const char *const queues[] = {"backfill", "fifo", NULL};
+static const char *const queues[] = {"fair", "backfill", "fifo", NULL};
 
 static const char about[] =
     "Serves the pool of this machine: finds its accelerators, takes jobs, places and runs them. "
@@ -115,7 +115,9 @@ static void configure(const struct serve_options *options, const char **hosts,
     pool->believes_clock = options->believes_clock;
     pool->has_engine = !options->has_no_engine;
     pool->core.policy = options->policy;
-    pool->core.order = options->queue == 0 ? GR_ORDER_BACKFILL : GR_ORDER_FIFO;
+    pool->core.order = options->queue == 0   ? GR_ORDER_FAIR
+                       : options->queue == 1 ? GR_ORDER_BACKFILL
+                                             : GR_ORDER_FIFO;
     pool->core.limits.jobs = (uint32_t)options->jobs;
     pool->core.limits.pieces = (uint32_t)options->pieces;
     pool->core.limits.place.nodes = (uint32_t)options->nodes;
@@ -193,7 +195,7 @@ static size_t add_rules(struct serve_options *options, struct gr_option *table, 
          .value = "ORDER",
          .words = queues,
          .store = &options->queue,
-         .help = "backfill (the default) or fifo."},
+         .help = "fair (the default: quotas, priorities, shares), backfill or fifo."},
         {.name = "checks",
          .type = GR_OPTION_TEXT,
          .value = "DIR",

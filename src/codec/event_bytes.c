@@ -23,6 +23,11 @@
 //     stop-asked       u64 job, u32 attempt, u32 why, i64 grace, u32 signal
 //     devices-set      u32 node, u16 devices, u8 is out, u8 health
 //     key-used         16 key, 16 request, u64 first, u64 last, u32 org, u32 code
+//     quota-set        u32 org, u32 variant, u64 nominal, u64 borrow, u64 lend
+//     org-terms-set    u32 org, u32 weight, u32 running, u32 user running, u64 held, u64 user held,
+//                      u8 priority
+//     queue-terms-set  i64 half-life, i64 notice, i64 min run, u64 lost per hour, u32 reclaim
+//     checkpointed     u64 job, u32 attempt
 //     ending           i64 began, u64 cpu ms, u64 peak KiB, u32 outcome, i32 exit code, u32 signal,
 //                      u32 task
 //     edges            u32 count; each: u64 job, u32 how
@@ -236,8 +241,93 @@ static void ending_pass(struct wire *wire, int64_t since_ms, struct gr_ending *e
     ending->exit_code = (int32_t)exit_code;
 }
 
-static void key_pass(struct wire *wire, struct gr_key *key)
+// --- bodies without arrays
+
+static void org_pass(struct wire *wire, struct gr_event *event)
 {
+    struct gr_org *org = &event->org;
+    u32_pass(wire, &org->parent);
+    u8_pass(wire, &org->role);
+    bytes_pass(wire, org->seat, sizeof org->seat);
+    bytes_pass(wire, org->ultimate_parent, sizeof org->ultimate_parent);
+    bytes_pass(wire, org->name, sizeof org->name);
+}
+
+static void site_pass(struct wire *wire, struct gr_event *event)
+{
+    u32_pass(wire, &event->site.owner);
+    bytes_pass(wire, event->site.country, sizeof event->site.country);
+    bytes_pass(wire, event->site.name, sizeof event->site.name);
+}
+
+static void variant_pass(struct wire *wire, struct gr_event *event)
+{
+    bytes_pass(wire, event->variant, sizeof event->variant);
+}
+
+static void node_state_pass(struct wire *wire, struct gr_event *event)
+{
+    u32_pass(wire, &event->node_state.node);
+    u32_pass(wire, &event->node_state.state);
+}
+
+static void finished_pass(struct wire *wire, struct gr_event *event)
+{
+    u64_pass(wire, &event->finished.job);
+    u32_pass(wire, &event->finished.attempt);
+    ending_pass(wire, event->since_ms, &event->finished.ending);
+}
+
+static void dropped_pass(struct wire *wire, struct gr_event *event)
+{
+    u64_pass(wire, &event->dropped.job);
+    u32_pass(wire, &event->dropped.why);
+}
+
+static void user_pass(struct wire *wire, struct gr_event *event)
+{
+    u32_pass(wire, &event->user_added.org);
+    bytes_pass(wire, event->user_added.commitment, sizeof event->user_added.commitment);
+}
+
+static void epoch_pass(struct wire *wire, struct gr_event *event)
+{
+    bytes_pass(wire, event->epoch_begun.version, sizeof event->epoch_begun.version);
+}
+
+static void started_pass(struct wire *wire, struct gr_event *event)
+{
+    u64_pass(wire, &event->started.job);
+    u32_pass(wire, &event->started.attempt);
+}
+
+static void requeued_pass(struct wire *wire, struct gr_event *event)
+{
+    u64_pass(wire, &event->requeued.job);
+    u32_pass(wire, &event->requeued.attempt);
+    ending_pass(wire, event->since_ms, &event->requeued.ending);
+}
+
+static void stop_asked_pass(struct wire *wire, struct gr_event *event)
+{
+    u64_pass(wire, &event->stop_asked.job);
+    u32_pass(wire, &event->stop_asked.attempt);
+    u32_pass(wire, &event->stop_asked.why);
+    i64_pass(wire, &event->stop_asked.grace_ms);
+    u32_pass(wire, &event->stop_asked.signal);
+}
+
+static void devices_pass(struct wire *wire, struct gr_event *event)
+{
+    u32_pass(wire, &event->devices_set.node);
+    u16_pass(wire, &event->devices_set.devices);
+    u8_pass(wire, &event->devices_set.is_out);
+    u8_pass(wire, &event->devices_set.health);
+}
+
+static void key_pass(struct wire *wire, struct gr_event *event)
+{
+    struct gr_key *key = &event->key_used;
     bytes_pass(wire, key->key, sizeof key->key);
     bytes_pass(wire, key->request, sizeof key->request);
     u64_pass(wire, &key->first);
@@ -246,101 +336,118 @@ static void key_pass(struct wire *wire, struct gr_key *key)
     u32_pass(wire, &key->code);
 }
 
-static void org_pass(struct wire *wire, struct gr_org *org)
+static void quota_pass(struct wire *wire, struct gr_event *event)
 {
-    u32_pass(wire, &org->parent);
-    u8_pass(wire, &org->role);
-    bytes_pass(wire, org->seat, sizeof org->seat);
-    bytes_pass(wire, org->ultimate_parent, sizeof org->ultimate_parent);
-    bytes_pass(wire, org->name, sizeof org->name);
+    struct gr_quota *quota = &event->quota;
+    u32_pass(wire, &quota->org);
+    u32_pass(wire, &quota->variant);
+    u64_pass(wire, &quota->nominal_milli);
+    u64_pass(wire, &quota->borrow_milli);
+    u64_pass(wire, &quota->lend_milli);
 }
 
-// The body of a fact. `room`: where arrays go when reading, NULL when writing.
+static void org_terms_pass(struct wire *wire, struct gr_event *event)
+{
+    struct gr_org_terms *terms = &event->org_terms;
+    u32_pass(wire, &terms->org);
+    u32_pass(wire, &terms->weight);
+    u32_pass(wire, &terms->running_max);
+    u32_pass(wire, &terms->user_running_max);
+    u64_pass(wire, &terms->held_milli_max);
+    u64_pass(wire, &terms->user_held_milli_max);
+    u8_pass(wire, &terms->priority_max);
+}
+
+static void queue_terms_pass(struct wire *wire, struct gr_event *event)
+{
+    struct gr_queue_terms *terms = &event->queue_terms;
+    i64_pass(wire, &terms->half_life_ms);
+    i64_pass(wire, &terms->notice_ms);
+    i64_pass(wire, &terms->min_run_ms);
+    u64_pass(wire, &terms->lost_per_hour);
+    u32_pass(wire, &terms->reclaim);
+}
+
+static void checkpointed_pass(struct wire *wire, struct gr_event *event)
+{
+    u64_pass(wire, &event->checkpointed.job);
+    u32_pass(wire, &event->checkpointed.attempt);
+}
+
+static void freed_pass(struct wire *wire, struct gr_event *event)
+{
+    u64_pass(wire, &event->freed.job);
+    u32_pass(wire, &event->freed.why);
+}
+
+// --- bodies with arrays
+
+static void placed_pass(struct wire *wire, struct gr_event *event, struct gr_event_room *room)
+{
+    u64_pass(wire, &event->placed.job);
+    u32_pass(wire, &event->placed.attempt);
+    u32_pass(wire, &event->placed.verdict);
+    u64_pass(wire, &event->placed.rules_version);
+    pieces_pass(wire, event, room);
+}
+
+static void reserved_pass(struct wire *wire, struct gr_event *event, struct gr_event_room *room)
+{
+    u64_pass(wire, &event->reserved.job);
+    i64_pass(wire, &event->reserved.start_ms);
+    pieces_pass(wire, event, room);
+}
+
+static void held_pass(struct wire *wire, struct gr_event *event, struct gr_event_room *room)
+{
+    u64_pass(wire, &event->held.job);
+    i64_pass(wire, &event->held.until_ms);
+    pieces_pass(wire, event, room);
+}
+
+// The body of each type, one of the two. `room`: where arrays go when reading, NULL when writing.
+static const struct body {
+    void (*plain)(struct wire *wire, struct gr_event *event);
+    void (*listed)(struct wire *wire, struct gr_event *event, struct gr_event_room *room);
+} bodies[GR_EVENT_TYPES] = {
+    [GR_ORG_ADDED] = {.plain = org_pass},
+    [GR_SITE_ADDED] = {.plain = site_pass},
+    [GR_VARIANT_ADDED] = {.plain = variant_pass},
+    [GR_MASK_ADDED] = {.listed = mask_pass},
+    [GR_NODE_ADDED] = {.plain = node_pass},
+    [GR_NODE_STATE_SET] = {.plain = node_state_pass},
+    [GR_MIX_SET] = {.listed = items_pass},
+    [GR_JOB_SUBMITTED] = {.listed = submitted_pass},
+    [GR_JOB_PLACED] = {.listed = placed_pass},
+    [GR_JOB_FINISHED] = {.plain = finished_pass},
+    [GR_JOB_DROPPED] = {.plain = dropped_pass},
+    [GR_ROOM_RESERVED] = {.listed = reserved_pass},
+    [GR_USER_ADDED] = {.plain = user_pass},
+    [GR_EPOCH_BEGUN] = {.plain = epoch_pass},
+    [GR_JOB_STARTED] = {.plain = started_pass},
+    [GR_JOB_REQUEUED] = {.plain = requeued_pass},
+    [GR_STOP_ASKED] = {.plain = stop_asked_pass},
+    [GR_DEVICES_SET] = {.plain = devices_pass},
+    [GR_KEY_USED] = {.plain = key_pass},
+    [GR_QUOTA_SET] = {.plain = quota_pass},
+    [GR_ORG_TERMS_SET] = {.plain = org_terms_pass},
+    [GR_QUEUE_TERMS_SET] = {.plain = queue_terms_pass},
+    [GR_CHECKPOINTED] = {.plain = checkpointed_pass},
+    [GR_ROOM_HELD] = {.listed = held_pass},
+    [GR_ROOM_FREED] = {.plain = freed_pass},
+};
+
 static void body_pass(struct wire *wire, struct gr_event *event, struct gr_event_room *room)
 {
-    switch ((enum gr_event_type)event->type) {
-    case GR_ORG_ADDED:
-        org_pass(wire, &event->org);
-        return;
-    case GR_SITE_ADDED:
-        u32_pass(wire, &event->site.owner);
-        bytes_pass(wire, event->site.country, sizeof event->site.country);
-        bytes_pass(wire, event->site.name, sizeof event->site.name);
-        return;
-    case GR_VARIANT_ADDED:
-        bytes_pass(wire, event->variant, sizeof event->variant);
-        return;
-    case GR_MASK_ADDED:
-        mask_pass(wire, event, room);
-        return;
-    case GR_NODE_ADDED:
-        node_pass(wire, event);
-        return;
-    case GR_NODE_STATE_SET:
-        u32_pass(wire, &event->node_state.node);
-        u32_pass(wire, &event->node_state.state);
-        return;
-    case GR_MIX_SET:
-        items_pass(wire, event, room);
-        return;
-    case GR_JOB_SUBMITTED:
-        submitted_pass(wire, event, room);
-        return;
-    case GR_JOB_PLACED:
-        u64_pass(wire, &event->placed.job);
-        u32_pass(wire, &event->placed.attempt);
-        u32_pass(wire, &event->placed.verdict);
-        u64_pass(wire, &event->placed.rules_version);
-        pieces_pass(wire, event, room);
-        return;
-    case GR_JOB_FINISHED:
-        u64_pass(wire, &event->finished.job);
-        u32_pass(wire, &event->finished.attempt);
-        ending_pass(wire, event->since_ms, &event->finished.ending);
-        return;
-    case GR_JOB_DROPPED:
-        u64_pass(wire, &event->dropped.job);
-        u32_pass(wire, &event->dropped.why);
-        return;
-    case GR_ROOM_RESERVED:
-        u64_pass(wire, &event->reserved.job);
-        i64_pass(wire, &event->reserved.start_ms);
-        pieces_pass(wire, event, room);
-        return;
-    case GR_USER_ADDED:
-        u32_pass(wire, &event->user_added.org);
-        bytes_pass(wire, event->user_added.commitment, sizeof event->user_added.commitment);
-        return;
-    case GR_EPOCH_BEGUN:
-        bytes_pass(wire, event->epoch_begun.version, sizeof event->epoch_begun.version);
-        return;
-    case GR_JOB_STARTED:
-        u64_pass(wire, &event->started.job);
-        u32_pass(wire, &event->started.attempt);
-        return;
-    case GR_JOB_REQUEUED:
-        u64_pass(wire, &event->requeued.job);
-        u32_pass(wire, &event->requeued.attempt);
-        ending_pass(wire, event->since_ms, &event->requeued.ending);
-        return;
-    case GR_STOP_ASKED:
-        u64_pass(wire, &event->stop_asked.job);
-        u32_pass(wire, &event->stop_asked.attempt);
-        u32_pass(wire, &event->stop_asked.why);
-        i64_pass(wire, &event->stop_asked.grace_ms);
-        u32_pass(wire, &event->stop_asked.signal);
-        return;
-    case GR_DEVICES_SET:
-        u32_pass(wire, &event->devices_set.node);
-        u16_pass(wire, &event->devices_set.devices);
-        u8_pass(wire, &event->devices_set.is_out);
-        u8_pass(wire, &event->devices_set.health);
-        return;
-    case GR_KEY_USED:
-        key_pass(wire, &event->key_used);
-        return;
+    static const struct body none;
+    const struct body *body = event->type < GR_EVENT_TYPES ? &bodies[event->type] : &none;
+    if (body->plain != NULL) {
+        body->plain(wire, event);
+    } else if (body->listed != NULL) {
+        body->listed(wire, event, room);
+    } else {
+        wire->wrong = "the type of the fact is not known";
     }
-    wire->wrong = "the type of the fact is not known";
 }
 
 static void header_pass(struct wire *wire, struct gr_event *event)

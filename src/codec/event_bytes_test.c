@@ -152,6 +152,31 @@ static struct gr_event example(enum gr_event_type type)
         event.key_used.org = 6;
         event.key_used.code = 202;
         break;
+    case GR_QUOTA_SET:
+        event.quota = (struct gr_quota){7, 8, UINT64_C(1) << 40, GR_ANY_MILLI, 3};
+        break;
+    case GR_ORG_TERMS_SET:
+        event.org_terms =
+            (struct gr_org_terms){9, 1 << 19, 10, 11, UINT64_C(1) << 41, 12, 200, {0}};
+        break;
+    case GR_QUEUE_TERMS_SET:
+        event.queue_terms = (struct gr_queue_terms){
+            GR_QUEUE_MS_MAX, 30000, UINT64_C(1) << 33, UINT64_C(1) << 50, GR_RECLAIM_PRIORITY, 0};
+        break;
+    case GR_CHECKPOINTED:
+        event.checkpointed.job = 18;
+        event.checkpointed.attempt = 6;
+        break;
+    case GR_ROOM_HELD:
+        event.held.job = 20;
+        event.held.until_ms = INT64_C(1) << 42;
+        event.pieces = pieces;
+        event.piece_count = 2;
+        break;
+    case GR_ROOM_FREED:
+        event.freed.job = 21;
+        event.freed.why = GR_FREED_TIME;
+        break;
     }
     return event;
 }

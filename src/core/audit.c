@@ -1,6 +1,9 @@
 // The auditor: counts everything again from the jobs up and compares it with the books. Slow on
 // purpose, and written differently from what it checks.
+#include "core/queue.h"
+#include "core/reclaim.h"
 #include "core/state.h"
+#include "core/tenants.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -198,7 +201,13 @@ const char *gr_core_audit(const struct gr_core *core)
     wrong = wrong != NULL ? wrong : nodes_compare(core, counting.held);
     wrong = wrong != NULL ? wrong : books_compare(core, counting.milli);
     wrong = wrong != NULL ? wrong : room_count(core);
+    wrong = wrong != NULL ? wrong : gr_tenants_audit(core);
+    wrong = wrong != NULL ? wrong : gr_holds_audit(core);
     wrong = wrong != NULL ? wrong : gr_audit_links(core);
+    wrong = wrong != NULL ? wrong : gr_past_audit(core);
+    wrong = wrong != NULL ? wrong : gr_quota_audit(core);
+    wrong = wrong != NULL ? wrong : gr_queue_audit(core);
+    wrong = wrong != NULL ? wrong : gr_shares_audit(core);
     free(counting.held);
     return wrong != NULL ? wrong : gr_place_audit(gr_pool(core));
 }

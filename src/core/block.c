@@ -1,7 +1,9 @@
 // The core's block of memory: where its tables lie, how it is made, touched, copied and given back.
 #include "core/core.h"
 
+#include "core/queue.h"
 #include "core/state.h"
+#include "core/tenants.h"
 #include "place/policy.h"
 
 #include <errno.h>
@@ -18,10 +20,50 @@ static uint64_t table(uint64_t *end, uint64_t bytes)
     return at;
 }
 
-static void layout(struct gr_core *core, const struct gr_core_limits *limits)
+// A limit that need not be given.
+static uint32_t or_default(uint32_t limit)
+{
+    return limit == 0 ? 65536 : limit;
+}
+
+// Tables of shares and of what waits: queue.h, quota.c.
+static void layout_queue(struct gr_core *core, uint64_t *end)
+{
+    const struct gr_core_limits *limits = &core->limits;
+    uint64_t words = (limits->needs + UINT64_C(63)) / 64 * sizeof(uint64_t);
+    core->need_index_size = gr_ids_size(limits->needs);
+    core->queue_index_size = gr_ids_size(limits->queues);
+    core->lane_index_size = gr_ids_size(limits->jobs);
+    core->org_now_at = table(end, limits->orgs * sizeof(struct gr_use_now));
+    core->user_now_at = table(end, limits->users * sizeof(struct gr_use_now));
+    core->shares_at =
+        table(end, ((uint64_t)limits->orgs + limits->queues) * sizeof(struct gr_share));
+    core->queues_at = table(end, limits->queues * sizeof(struct gr_queue));
+    core->needs_at = table(end, limits->needs * sizeof(struct gr_need));
+    core->lanes_at = table(end, (uint64_t)limits->jobs * sizeof(struct gr_lane));
+    core->waits_at = table(end, (uint64_t)limits->jobs * sizeof(struct gr_waits));
+    core->need_index_at = table(end, (uint64_t)core->need_index_size * sizeof(struct gr_ids_entry));
+    core->queue_index_at =
+        table(end, (uint64_t)core->queue_index_size * sizeof(struct gr_ids_entry));
+    core->lane_index_at = table(end, (uint64_t)core->lane_index_size * sizeof(struct gr_ids_entry));
+    core->awake_at = table(end, words);
+    core->beside_at = table(end, words);
+    core->priorities_at = table(end, words * 256);
+    core->queue_needs_at = table(end, words * limits->queues);
+    core->quota_use_at = table(end, gr_quota_bytes(limits));
+    core->tenants_at = table(end, limits->place.nodes * sizeof(uint32_t));
+    core->more_tenants_at = table(end, gr_tenants_more_bytes(limits));
+    core->goes_at = table(end, limits->jobs);
+}
+
+static void layout(struct gr_core *core, const struct gr_core_limits *given)
 {
     uint64_t end = (sizeof *core + 63) / 64 * 64;
-    core->limits = *limits;
+    struct gr_core_limits *limits = &core->limits;
+    *limits = *given;
+    limits->queues = or_default(limits->queues);
+    limits->needs = or_default(limits->needs);
+    limits->quotas = or_default(limits->quotas);
     core->index_size = gr_ids_size(limits->jobs);
     core->array_index_size = gr_ids_size(limits->arrays);
     core->key_index_size = gr_ids_size(limits->keys);
@@ -30,9 +72,12 @@ static void layout(struct gr_core *core, const struct gr_core_limits *limits)
     core->variants_at = table(&end, (uint64_t)limits->variants * GR_NAME_SIZE);
     core->users_at = table(&end, limits->users * sizeof(struct gr_user));
     core->org_use_at = table(&end, limits->orgs * sizeof(struct gr_org_use));
+    core->org_terms_at = table(&end, limits->orgs * sizeof(struct gr_org_terms));
+    core->org_past_at = table(&end, limits->orgs * sizeof(struct gr_past));
     core->learned_at = table(&end, sizeof(struct gr_learned));
     core->health_at = table(&end, (uint64_t)limits->place.nodes * GR_NODE_DEVICES_MAX);
     core->kept_at = table(&end, limits->place.nodes);
+    core->held_nodes_at = table(&end, limits->place.nodes * sizeof(uint16_t));
     core->jobs_at = table(&end, (uint64_t)limits->jobs * sizeof(struct gr_job));
     core->allocations_at = table(&end, (uint64_t)limits->jobs * sizeof(struct gr_allocation));
     core->more_at = table(&end, (uint64_t)limits->pieces * sizeof(struct gr_more));
@@ -45,6 +90,9 @@ static void layout(struct gr_core *core, const struct gr_core_limits *limits)
         table(&end, (uint64_t)core->array_index_size * sizeof(struct gr_ids_entry));
     core->key_index_at = table(&end, (uint64_t)core->key_index_size * sizeof(struct gr_ids_entry));
     core->scratch_at = table(&end, (uint64_t)limits->jobs * sizeof(uint32_t));
+    core->user_past_at = table(&end, limits->users * sizeof(struct gr_past));
+    core->quotas_at = table(&end, limits->quotas * sizeof(struct gr_quota));
+    layout_queue(core, &end);
     core->place_at = table(&end, gr_place_size(&limits->place));
     core->size = end;
 }
@@ -71,6 +119,9 @@ static const char *limits_wrong(const struct gr_core_limits *limits)
            : limits->arrays > 16777216                                       ? "arrays"
            : limits->edges > 16777216                                        ? "edges"
            : limits->keys > 16777216                                         ? "keys"
+           : limits->queues > 262144                                         ? "queues"
+           : limits->needs > 262144                                          ? "needs"
+           : limits->quotas > 1048576                                        ? "quotas"
                                                                              : NULL;
 }
 
@@ -177,6 +228,11 @@ static void state_init(struct gr_core *core, const struct gr_core_config *config
     }
     core->room = 1; // entries of zeros are from before
     core->tried = NONE;
+    core->queue_terms = (struct gr_queue_terms){.half_life_ms = GR_HALF_LIFE_DEFAULT_MS,
+                                                .notice_ms = GR_NOTICE_DEFAULT_MS,
+                                                .lost_per_hour = GR_ANY_MILLI,
+                                                .reclaim = GR_RECLAIM_BORROWED};
+    gr_queue_init(core);
 }
 
 int gr_core_new(const struct gr_core_config *config, struct gr_core **ret_core, struct gr_err *err)
@@ -243,7 +299,13 @@ int gr_core_clone(const struct gr_core *core, struct gr_core **ret_core, struct 
     links_copy(copy, core);
     memcpy(gr_core_at(copy, core->keys_at), gr_core_at(core, core->keys_at),
            core->scratch_at - core->keys_at);
+    memcpy(gr_core_at(copy, core->user_past_at), gr_core_at(core, core->user_past_at),
+           core->user_count * sizeof(struct gr_past));
+    memcpy(gr_core_at(copy, core->quotas_at), gr_core_at(core, core->quotas_at),
+           core->quota_count * sizeof(struct gr_quota));
     memcpy(gr_pool(copy), gr_pool(core), core->size - core->place_at);
+    gr_queue_init(copy);
+    gr_queue_rebuild(copy);
     *ret_core = copy;
     return 0;
 }

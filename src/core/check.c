@@ -1,6 +1,7 @@
 // May a fact become part of this history? Structural invariants only: they never tighten, so that
 // old history stays valid. Pure. The order of the questions is part of the answer: the first no
 // counts.
+#include "core/queue.h"
 #include "core/state.h"
 
 #include <string.h>
@@ -243,6 +244,9 @@ enum gr_refusal gr_core_check(const struct gr_core *core, const struct gr_event 
     case GR_JOB_STARTED:
     case GR_JOB_REQUEUED:
     case GR_STOP_ASKED:
+    case GR_CHECKPOINTED:
+    case GR_ROOM_HELD:
+    case GR_ROOM_FREED:
         return gr_check_job(core, event);
     case GR_USER_ADDED:
         return check_user(core, &event->user_added);
@@ -252,6 +256,11 @@ enum gr_refusal gr_core_check(const struct gr_core *core, const struct gr_event 
         return check_devices(core, event);
     case GR_KEY_USED:
         return gr_keys_check(core, event);
+    case GR_QUOTA_SET:
+        return gr_quota_check(core, &event->quota);
+    case GR_ORG_TERMS_SET:
+    case GR_QUEUE_TERMS_SET:
+        return gr_terms_check(core, event);
     }
     return GR_REFUSED_TYPE;
 }

@@ -1,4 +1,6 @@
 // May a fact about a job become part of this history? See check.c.
+#include "core/queue.h"
+#include "core/reclaim.h"
 #include "core/state.h"
 
 #define NONE UINT32_MAX
@@ -83,6 +85,9 @@ enum gr_refusal gr_check_submitted(const struct gr_core *core, const struct gr_e
         event->submitted.attempts > GR_SPEC_ATTEMPTS_MAX || event->submitted.requeue_on > REQUEUE ||
         gr_demand_wrong(&event->submitted.demand) != NULL) {
         return GR_REFUSED_FIELD;
+    }
+    if (!gr_queue_has_room(core, &event->submitted.demand, event->submitted.org, user)) {
+        return GR_REFUSED_LIMIT_OTHER;
     }
     enum gr_refusal refusal = check_element(core, event);
     return refusal == GR_REFUSED_NOTHING ? check_edges(core, event) : refusal;
@@ -172,6 +177,16 @@ static enum gr_refusal check_reserved(const struct gr_core *core, const struct g
     return check_pieces(core, &job->demand, event->pieces, event->piece_count, false);
 }
 
+static enum gr_refusal check_held(const struct gr_core *core, const struct gr_event *event)
+{
+    const struct gr_job *job;
+    enum gr_refusal refusal = check_job(core, event->held.job, GR_JOB_WAITING, &job);
+    if (refusal == GR_REFUSED_NOTHING) {
+        refusal = check_pieces(core, &job->demand, event->pieces, event->piece_count, false);
+    }
+    return refusal == GR_REFUSED_NOTHING ? gr_hold_check(core, event) : refusal;
+}
+
 // A running job of this id and attempt.
 static enum gr_refusal check_attempt(const struct gr_core *core, uint64_t job, uint32_t attempt,
                                      uint32_t reserved, const struct gr_job **ret_job)
@@ -219,9 +234,10 @@ static enum gr_refusal check_requeued(const struct gr_core *core, const struct g
     if (refusal != GR_REFUSED_NOTHING) {
         return refusal;
     }
-    return ending_good(&event->requeued.ending, job) && job->attempt < job->attempts
-               ? GR_REFUSED_NOTHING
-               : GR_REFUSED_FIELD;
+    // A job whose room was taken back is tried again, however often it was tried.
+    uint32_t most = job->stop_why == GR_STOP_RECLAIM ? UINT16_MAX : job->attempts;
+    return ending_good(&event->requeued.ending, job) && job->attempt < most ? GR_REFUSED_NOTHING
+                                                                            : GR_REFUSED_FIELD;
 }
 
 static enum gr_refusal check_stop_asked(const struct gr_core *core, const struct gr_event *event)
@@ -234,6 +250,21 @@ static enum gr_refusal check_stop_asked(const struct gr_core *core, const struct
     }
     return event->stop_asked.why > GR_STOP_NOT && event->stop_asked.why < GR_STOP_WHYS &&
                    event->stop_asked.signal < GR_SIGNALS && event->stop_asked.grace_ms >= 0
+               ? GR_REFUSED_NOTHING
+               : GR_REFUSED_FIELD;
+}
+
+// Of a running attempt, between what was safe before and now.
+static enum gr_refusal check_checkpointed(const struct gr_core *core, const struct gr_event *event)
+{
+    const struct gr_job *job;
+    enum gr_refusal refusal =
+        check_attempt(core, event->checkpointed.job, event->checkpointed.attempt,
+                      event->checkpointed.reserved, &job);
+    if (refusal != GR_REFUSED_NOTHING) {
+        return refusal;
+    }
+    return event->since_ms >= job->started_ms && event->since_ms >= job->safe_ms
                ? GR_REFUSED_NOTHING
                : GR_REFUSED_FIELD;
 }
@@ -270,6 +301,12 @@ enum gr_refusal gr_check_job(const struct gr_core *core, const struct gr_event *
         return check_requeued(core, event);
     case GR_STOP_ASKED:
         return check_stop_asked(core, event);
+    case GR_CHECKPOINTED:
+        return check_checkpointed(core, event);
+    case GR_ROOM_HELD:
+        return check_held(core, event);
+    case GR_ROOM_FREED:
+        return gr_hold_check(core, event);
     case GR_ORG_ADDED:
     case GR_SITE_ADDED:
     case GR_VARIANT_ADDED:
@@ -281,6 +318,9 @@ enum gr_refusal gr_check_job(const struct gr_core *core, const struct gr_event *
     case GR_EPOCH_BEGUN:
     case GR_DEVICES_SET:
     case GR_KEY_USED:
+    case GR_QUOTA_SET:
+    case GR_ORG_TERMS_SET:
+    case GR_QUEUE_TERMS_SET:
         break;
     }
     assert(!"a fact that is not about a job");

@@ -110,6 +110,32 @@ static struct gr_event good(struct pool *pool, enum gr_event_type type)
         event.key_used.key[0] = 7;
         event.key_used.first = event.key_used.last = 3;
         break;
+    case GR_QUOTA_SET:
+        event.quota = (struct gr_quota){0, 0, 5000, GR_ANY_MILLI, 2000};
+        break;
+    case GR_ORG_TERMS_SET:
+        event.org_terms = (struct gr_org_terms){.weight = 2000, .priority_max = 9};
+        break;
+    case GR_QUEUE_TERMS_SET:
+        event.queue_terms = (struct gr_queue_terms){.half_life_ms = 1000, .notice_ms = 5};
+        break;
+    case GR_CHECKPOINTED:
+        event.checkpointed.job = pool->running;
+        event.checkpointed.attempt = 1;
+        break;
+    case GR_ROOM_HELD:
+        event.held.job = pool->waiting;
+        event.held.until_ms = event.at_ms;
+        event.pieces = pool->pieces;
+        event.piece_count = 2;
+        break;
+    case GR_ROOM_FREED: { // of a hold
+        struct gr_event held = good(pool, GR_ROOM_HELD);
+        (void)fixture_apply(&pool->f, &held, NULL);
+        event = fixture_fact(&pool->f, type);
+        event.freed.job = pool->waiting;
+        break;
+    }
     }
     return event;
 }
@@ -439,6 +465,71 @@ static void devices_keys_and_epochs_are_checked(void **state)
     REFUSED(GR_NODE_ADDED, e.epoch = 1, GR_REFUSED_EPOCH); // nobody has begun it
 }
 
+static void terms_and_checkpoints_are_checked(void **state)
+{
+    (void)state;
+    REFUSED(GR_ORG_TERMS_SET, e.org_terms.org = 1, GR_REFUSED_ORG);
+    REFUSED(GR_ORG_TERMS_SET, e.org_terms.weight = 0, GR_REFUSED_FIELD);
+    REFUSED(GR_ORG_TERMS_SET, e.org_terms.weight = GR_WEIGHT_MAX, GR_REFUSED_NOTHING);
+    REFUSED(GR_ORG_TERMS_SET, e.org_terms.weight = GR_WEIGHT_MAX + 1, GR_REFUSED_FIELD);
+    REFUSED(GR_ORG_TERMS_SET, e.org_terms.reserved[6] = 1, GR_REFUSED_FIELD);
+    REFUSED(GR_QUEUE_TERMS_SET, e.queue_terms.half_life_ms = -1, GR_REFUSED_FIELD);
+    REFUSED(GR_QUEUE_TERMS_SET, e.queue_terms.half_life_ms = GR_QUEUE_MS_MAX, GR_REFUSED_NOTHING);
+    REFUSED(GR_QUEUE_TERMS_SET, e.queue_terms.notice_ms = GR_QUEUE_MS_MAX + 1, GR_REFUSED_FIELD);
+    REFUSED(GR_QUEUE_TERMS_SET, e.queue_terms.min_run_ms = -1, GR_REFUSED_FIELD);
+    REFUSED(GR_QUEUE_TERMS_SET, e.queue_terms.reclaim = 4, GR_REFUSED_FIELD);
+    REFUSED(GR_QUEUE_TERMS_SET, e.queue_terms.reserved = 1, GR_REFUSED_FIELD);
+    REFUSED(GR_CHECKPOINTED, e.checkpointed.job = 1, GR_REFUSED_JOB);
+    REFUSED(GR_CHECKPOINTED, e.checkpointed.job = pool.waiting, GR_REFUSED_STATE);
+    REFUSED(GR_CHECKPOINTED, e.checkpointed.attempt = 2, GR_REFUSED_FIELD);
+    REFUSED(GR_CHECKPOINTED, e.checkpointed.reserved = 1, GR_REFUSED_FIELD);
+    REFUSED(GR_CHECKPOINTED, gr_job_at(pool.f.core, 0)->started_ms = e.since_ms + 1,
+            GR_REFUSED_FIELD);
+    REFUSED(GR_CHECKPOINTED, gr_job_at(pool.f.core, 0)->safe_ms = e.since_ms + 1, GR_REFUSED_FIELD);
+}
+
+// Node 1 is held for another job.
+static void other_hold(struct pool *pool, struct gr_event *event)
+{
+    uint64_t other = fixture_submit(&pool->f, fixture_demand(1, 2), 0);
+    struct gr_event held = good(pool, GR_ROOM_HELD);
+    held.held.job = other;
+    held.pieces = &pool->pieces[1];
+    held.piece_count = 1;
+    (void)fixture_apply(&pool->f, &held, NULL);
+    event->sequence = held.sequence + 1;
+}
+
+// The running job was asked to stop for its room.
+static void taken_back(struct pool *pool, struct gr_event *event)
+{
+    struct gr_event stop =
+        gr_decide_stop(pool->f.core, pool->f.at, pool->running, GR_STOP_RECLAIM, 15, 0);
+    (void)fixture_apply(&pool->f, &stop, NULL);
+    event->sequence++;
+}
+
+static void holds_are_checked(void **state)
+{
+    (void)state;
+    REFUSED(GR_ROOM_HELD, e.held.job = 999, GR_REFUSED_JOB);
+    REFUSED(GR_ROOM_HELD, e.held.job = pool.running, GR_REFUSED_STATE);
+    REFUSED(GR_ROOM_HELD, e.held.until_ms = e.at_ms - 1, GR_REFUSED_FIELD);
+    REFUSED(GR_ROOM_HELD, e.piece_count = 0, GR_REFUSED_PIECES);
+    REFUSED(GR_ROOM_HELD, pool.pieces[1].node = 2, GR_REFUSED_NODE);
+    REFUSED(GR_ROOM_HELD, pool.pieces[0].devices = 3, GR_REFUSED_NOTHING); // need not be free
+    REFUSED(GR_ROOM_HELD, other_hold(&pool, &e), GR_REFUSED_HELD);
+    REFUSED(GR_ROOM_FREED, e.freed.job = pool.running, GR_REFUSED_JOB);
+    REFUSED(GR_ROOM_FREED, e.freed.why = GR_FREED_WHYS, GR_REFUSED_FIELD);
+    REFUSED(GR_ROOM_FREED, e.freed.reserved = 1, GR_REFUSED_FIELD);
+    REFUSED(GR_ROOM_HELD, (fixture_apply(&pool.f, &e, NULL), e.sequence++),
+            GR_REFUSED_STATE); // it has one
+    REFUSED(GR_JOB_REQUEUED, gr_job_at(pool.f.core, 0)->attempt = 2;
+            e.requeued.attempt = 2, GR_REFUSED_FIELD);
+    REFUSED(GR_JOB_REQUEUED, gr_job_at(pool.f.core, 0)->attempt = 2; e.requeued.attempt = 2;
+            taken_back(&pool, &e), GR_REFUSED_NOTHING);
+}
+
 static void a_start_takes_what_was_asked_for_and_is_free(void **state)
 {
     (void)state;
@@ -491,6 +582,8 @@ int main(void)
         cmocka_unit_test(edges_are_checked),
         cmocka_unit_test(attempts_are_checked),
         cmocka_unit_test(devices_keys_and_epochs_are_checked),
+        cmocka_unit_test(terms_and_checkpoints_are_checked),
+        cmocka_unit_test(holds_are_checked),
         cmocka_unit_test(a_start_takes_what_was_asked_for_and_is_free),
         cmocka_unit_test(reserved_room_need_not_be_free),
     };

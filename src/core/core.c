@@ -2,7 +2,10 @@
 #include "core/core.h"
 
 #include "base/hash.h"
+#include "core/queue.h"
+#include "core/reclaim.h"
 #include "core/state.h"
+#include "core/tenants.h"
 
 #include <string.h>
 
@@ -59,6 +62,7 @@ static void room_forget(struct gr_core *core)
     memset(gr_kept_at(core), 0, gr_place_node_count(gr_pool(core)));
     core->room_kept = (struct gr_reserved_room){0};
     core->room++;
+    gr_queue_wake_beside(core);
 }
 
 // Room may have grown: what found none is tried again, and so is a start of which no end was known.
@@ -75,6 +79,8 @@ static void room_keep(struct gr_core *core, const struct gr_event *event)
     room_forget(core);
     core->room_kept.job = event->reserved.job;
     core->room_kept.start_ms = event->reserved.start_ms;
+    core->room_kept.made_ms = event->at_ms;
+    core->unreservable_ms = event->piece_count == 0 ? event->at_ms : 0;
     for (uint32_t i = 0; i < event->piece_count; i++) {
         uint8_t *kept = &gr_kept_at(core)[event->pieces[i].node];
         core->room_kept.node_count += *kept == 0;
@@ -105,6 +111,7 @@ static void node_added(struct gr_core *core, const struct gr_event *event)
     assert(number < core->limits.place.nodes);
     core->broken_milli += broken_of(core, number);
     room_grew(core);
+    gr_queue_wake_node(core, number);
 }
 
 // What a node takes has changed: the room kept on it is worth nothing any more, or more than
@@ -115,6 +122,7 @@ static void node_changed(struct gr_core *core, uint32_t number)
         room_forget(core);
     }
     room_grew(core);
+    gr_queue_wake_node(core, number);
 }
 
 static void node_state_set(struct gr_core *core, const struct gr_event *event)
@@ -154,6 +162,7 @@ static unsigned job_placed(struct gr_core *core, const struct gr_event *event,
                            struct gr_effect *ret_effects)
 {
     gr_jobs_start(core, event);
+    gr_hold_end(core, event->placed.job);
     if (core->room_kept.job == event->placed.job) {
         room_forget(core);
     }
@@ -180,6 +189,12 @@ static unsigned stop_asked(struct gr_core *core, const struct gr_event *event,
                            struct gr_effect *ret_effects)
 {
     struct gr_job *job = gr_job_at(core, gr_core_job_slot(core, event->stop_asked.job));
+    if (event->stop_asked.why == GR_STOP_RECLAIM && job->stop_why != GR_STOP_RECLAIM) {
+        gr_lost_add(core, job, event->at_ms);
+    }
+    if (job->stop_why == GR_STOP_NOT) {
+        gr_stopping_add(core, gr_core_job_slot(core, job->id));
+    }
     job->stop_ms = event->since_ms;
     job->grace_ms = event->stop_asked.grace_ms;
     job->stop_why = (uint8_t)event->stop_asked.why;
@@ -198,13 +213,33 @@ static void mix_set(struct gr_core *core, const struct gr_event *event)
     gr_learned_used(gr_learned_at(core));
 }
 
+static void org_added(struct gr_core *core, const struct gr_event *event)
+{
+    uint32_t org = core->org_count++;
+    ((struct gr_org *)gr_core_at(core, core->orgs_at))[org] = event->org;
+    gr_org_past_at(core, org)->at_ms = event->at_ms;
+    gr_shares_org(core, org);
+}
+
+static void terms_set(struct gr_core *core, const struct gr_event *event)
+{
+    if (event->type == GR_ORG_TERMS_SET) {
+        *gr_org_terms_at(core, event->org_terms.org) = event->org_terms;
+    } else {
+        gr_past_pass_all(core); // by the half-life that held until now
+        gr_lost_pass(core);     // and the cap
+        core->queue_terms = event->queue_terms;
+    }
+    gr_shares_forget(core);
+}
+
 // Everything but the header. Returns the number of effects.
 static unsigned apply_body(struct gr_core *core, const struct gr_event *event,
                            struct gr_effect *ret_effects)
 {
     switch ((enum gr_event_type)event->type) {
     case GR_ORG_ADDED:
-        ((struct gr_org *)gr_core_at(core, core->orgs_at))[core->org_count++] = event->org;
+        org_added(core, event);
         return 0;
     case GR_SITE_ADDED:
         ((struct gr_site *)gr_core_at(core, core->sites_at))[core->site_count++] = event->site;
@@ -228,6 +263,7 @@ static unsigned apply_body(struct gr_core *core, const struct gr_event *event,
     case GR_MIX_SET:
         mix_set(core, event);
         core->room++; // another policy table may find what the last did not
+        gr_queue_wake_all(core);
         return 0;
     case GR_JOB_SUBMITTED:
         gr_jobs_add(core, event);
@@ -247,7 +283,24 @@ static unsigned apply_body(struct gr_core *core, const struct gr_event *event,
         room_keep(core, event);
         return 0;
     case GR_USER_ADDED:
+        gr_user_past_at(core, core->user_count)->at_ms = event->at_ms;
         *gr_user_at(core, core->user_count++) = event->user_added;
+        return 0;
+    case GR_QUOTA_SET:
+        gr_quota_set(core, &event->quota);
+        return 0;
+    case GR_ORG_TERMS_SET:
+    case GR_QUEUE_TERMS_SET:
+        terms_set(core, event);
+        return 0;
+    case GR_CHECKPOINTED:
+        gr_job_at(core, gr_core_job_slot(core, event->checkpointed.job))->safe_ms = event->since_ms;
+        return 0;
+    case GR_ROOM_HELD:
+        gr_hold_add(core, event);
+        return 0;
+    case GR_ROOM_FREED:
+        gr_hold_end(core, event->freed.job);
         return 0;
     case GR_EPOCH_BEGUN:
         gr_links_close(core);

@@ -20,6 +20,9 @@ struct gr_core; // opaque; core/state.h for src/core
 enum gr_order {
     GR_ORDER_FIFO = 0, // by priority, then arrival; the first that does not fit blocks the rest
     GR_ORDER_BACKFILL, // jobs behind a blocked first one may start if they do not delay it
+    // By rights (quotas), then priority, then shares, then arrival; jobs behind a blocked first one
+    // may start if they do not delay it. docs/design/queue.md.
+    GR_ORDER_FAIR,
 };
 
 // What a core can hold. All of it is reserved at the start and refused beyond.
@@ -35,6 +38,9 @@ struct gr_core_limits {
     uint32_t edges;        // not met yet, of all jobs, 0..16777216
     uint32_t keys;         // kept at a time, 0..16777216
     uint32_t keys_per_org; // of these, of one organisation
+    uint32_t queues;       // users of an organisation with live jobs, 0..262144; 0: 65536
+    uint32_t needs;        // different demands of live jobs, 0..262144; 0: 65536
+    uint32_t quotas;       // that are set, 0..1048576; 0: 65536
 };
 
 // How a core decides. Kept with the state, copied by clones, not part of its digest.
@@ -94,7 +100,7 @@ unsigned gr_core_apply(struct gr_core *core, const struct gr_event *event,
 // same facts have the same digest under another policy. Cost in proportion to the state.
 // GR_DIGEST_FORMAT is hashed first.
 void gr_core_digest(const struct gr_core *core, uint8_t ret_digest[32]);
-#define GR_DIGEST_FORMAT 1u
+#define GR_DIGEST_FORMAT 2u
 
 // Recomputes all that can be derived and checks the books: each milli of each device is held once
 // or free, sums match, device-time adds up. For tests, benchmarks and the auditor; visits
@@ -102,6 +108,30 @@ void gr_core_digest(const struct gr_core *core, uint8_t ret_digest[32]);
 const char *gr_core_audit(const struct gr_core *core);
 
 // --- what is there (pure)
+
+// What was lost by taking room back, in milli x milliseconds of devices.
+struct gr_core_lost {
+    uint64_t total;
+    uint64_t hour; // of the last hour, as the cap sees it: it leaks evenly; 0 without a cap
+    uint64_t jobs; // that were asked to stop for their room
+};
+// See struct gr_core_lost.
+struct gr_core_lost gr_core_lost(const struct gr_core *core, int64_t at_ms);
+// Room that is held for a job.
+struct gr_core_hold {
+    uint64_t job; // id
+    int64_t made_ms, until_ms;
+    uint32_t nodes;
+    uint32_t reserved;
+};
+// Holds one after the other: *cursor 0 to begin. False at the end.
+bool gr_core_hold_next(const struct gr_core *core, uint32_t *cursor, struct gr_core_hold *ret_hold);
+// Could a running job be asked to stop at `at_ms` for one who has a right to its room (it is
+// borrowed, and the job ran for long enough)? *ret_lost (may be NULL): what would be lost.
+bool gr_core_reclaimable(struct gr_core *core, uint64_t job, int64_t at_ms, uint64_t *ret_lost);
+// When gr_decide_start may have something to do though nothing has happened: a hold ends, or taking
+// room back is to be tried again. INT64_MAX: never.
+int64_t gr_core_wake_ms(const struct gr_core *core);
 
 // The sequence that the next fact must carry: 1, 2, ...
 uint64_t gr_core_next_sequence(const struct gr_core *core);
@@ -180,6 +210,23 @@ uint32_t gr_core_variant_count(const struct gr_core *core);
 uint32_t gr_core_user_count(const struct gr_core *core);
 // The last writer's epoch; 0 before the first.
 uint32_t gr_core_epoch(const struct gr_core *core);
+// The quota set for an organisation and variant, and what it and those below it hold of the variant
+// now, in milli. False: none is set.
+bool gr_quota_find(const struct gr_core *core, uint32_t org, uint32_t variant,
+                   struct gr_quota *ret_quota, uint64_t *ret_used);
+// Whether a quota agrees with those that are set, as if it had been set too: what organisations
+// below it have of their own (nominal) must not pass its nominal + borrow, nor with it that of the
+// next one above that has a quota; lend must not pass nominal; amounts must not be too large. For
+// several at once: apply all to a clone, then ask about each. Returns NULL, or the field that is
+// wrong ("nominal", "borrow", "lend"; static text) and writes a sentence for people, which says
+// what bounds it, with figures, to `text` (`size` bytes, cut if need be). Organisation and variant
+// must be known.
+const char *gr_quota_wrong(const struct gr_core *core, const struct gr_quota *quota, char *text,
+                           size_t size);
+// As gr_quota_wrong, for what may be meant but seldom is: nominals of a variant that add up to more
+// than the pool has of it.
+const char *gr_quota_doubtful(const struct gr_core *core, const struct gr_quota *quota, char *text,
+                              size_t size);
 // Finds a key that was used in the GR_KEY_MS before gr_core_now. True, and what came of it.
 bool gr_core_key_find(const struct gr_core *core, const uint8_t key[16], struct gr_key *ret_key);
 // Keys kept now.
@@ -212,8 +259,10 @@ enum gr_refusal gr_decide_submit(struct gr_core *core, const struct gr_hooks *ho
 
 // Decides which waiting job starts next, and where. Returns true and a fact: GR_JOB_PLACED, or,
 // with backfill, GR_ROOM_RESERVED for the first blocked job; its pieces are in `pieces` (room for
-// GR_TASKS_MAX). False: nothing can start until something changes. Call, check, apply, repeat.
-// May do deferred index work; the state is the same afterwards.
+// GR_TASKS_MAX). If the order is fair also what it takes to take room back: GR_ROOM_HELD,
+// GR_STOP_ASKED, GR_ROOM_FREED, and GR_MASK_ADDED. False: nothing can start until something
+// changes. Call, check, apply, repeat. May do deferred index work; the state is the same
+// afterwards.
 bool gr_decide_start(struct gr_core *core, const struct gr_hooks *hooks, int64_t at_ms,
                      struct gr_piece *pieces, struct gr_event *ret_event);
 
@@ -227,8 +276,9 @@ enum gr_refusal gr_decide_start_job(struct gr_core *core, const struct gr_hooks 
 // facts until false.
 bool gr_decide_doomed(const struct gr_core *core, int64_t at_ms, struct gr_event *ret_event);
 
-// The end of a running job's attempt: GR_JOB_FINISHED, or GR_JOB_REQUEUED if attempts are left,
-// requeue_on names what ended it, and neither its user, its time limit nor its idleness stopped it.
+// The end of a running job's attempt: GR_JOB_FINISHED, or GR_JOB_REQUEUED if attempts are left (or
+// its room was taken back, which does not count against them), requeue_on names what ended it, and
+// neither its user, its time limit nor its idleness stopped it.
 struct gr_event gr_decide_end(const struct gr_core *core, int64_t at_ms, int64_t since_ms,
                               uint64_t job, const struct gr_ending *ending);
 // Ends a job that somebody wants ended: GR_JOB_DROPPED for a held or waiting one, GR_STOP_ASKED for

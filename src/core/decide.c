@@ -1,5 +1,7 @@
 // What to do next: turns requests and the state into facts. Changes nothing that is state; the
 // pool's pieces that it tries out are given back before it returns.
+#include "core/queue.h"
+#include "core/reclaim.h"
 #include "core/state.h"
 
 #include <string.h>
@@ -72,6 +74,9 @@ static enum gr_refusal submission_check(struct gr_core *core, const struct gr_ho
     }
     if (submission->org >= core->org_count) {
         return GR_REFUSED_ORG;
+    }
+    if (!gr_terms_priority(core, submission->org, demand->priority)) {
+        return GR_REFUSED_PRIORITY;
     }
     if (hooks != NULL && hooks->allow != NULL) {
         hooks->allow(hooks->context, core, submission->org, demand, &submission->mask);
@@ -184,9 +189,9 @@ static bool find_room(struct gr_core *core, const struct gr_job *job, bool hidde
     return false;
 }
 
-static enum gr_refusal start_fact(const struct gr_core *core, const struct gr_hooks *hooks,
-                                  int64_t at_ms, const struct gr_job *job,
-                                  const struct gr_piece *pieces, struct gr_event *ret_event)
+enum gr_refusal gr_start_fact(const struct gr_core *core, const struct gr_hooks *hooks,
+                              int64_t at_ms, const struct gr_job *job,
+                              const struct gr_piece *pieces, struct gr_event *ret_event)
 {
     struct gr_event event = gr_decide_fact(core, at_ms, GR_JOB_PLACED);
     event.placed.job = job->id;
@@ -217,166 +222,16 @@ enum gr_refusal gr_decide_start_job(struct gr_core *core, const struct gr_hooks 
     if (row->state != GR_JOB_WAITING) {
         return GR_REFUSED_STATE;
     }
-    if (!find_room(core, row, false, pieces)) {
+    gr_holds_hide(core, true);
+    bool found = find_room(core, row, false, pieces);
+    gr_holds_hide(core, false);
+    if (!found) {
         return GR_REFUSED_NO_ROOM;
     }
-    return start_fact(core, hooks, at_ms, row, pieces, ret_event);
+    return gr_start_fact(core, hooks, at_ms, row, pieces, ret_event);
 }
 
-// --- backfill: room for the first blocked job, and who may start without delaying it
-// (EASY: Lifka, "The ANL/IBM SP Scheduling System", JSSPP 1995)
-
-// When a running job ends at the latest, if its limit holds; INT64_MAX without a limit. One that is
-// over its limit is expected to end at any moment.
-static int64_t end_of(const struct gr_job *job, int64_t at_ms)
-{
-    if (job->limit_ms == 0 || job->limit_ms > INT64_MAX - job->started_ms) {
-        return INT64_MAX;
-    }
-    int64_t end = job->started_ms + job->limit_ms;
-    return end > at_ms ? end : at_ms + (at_ms < INT64_MAX);
-}
-
-static bool ends_before(const struct gr_core *core, int64_t at_ms, uint32_t a, uint32_t b)
-{
-    int64_t end_a = end_of(gr_job_at(core, a), at_ms);
-    int64_t end_b = end_of(gr_job_at(core, b), at_ms);
-    return end_a != end_b ? end_a < end_b : a < b;
-}
-
-static void ends_sift(const struct gr_core *core, int64_t at_ms, uint32_t *slots, uint32_t root,
-                      uint32_t count)
-{
-    uint32_t moving = slots[root];
-    for (uint32_t child = 2 * root + 1; child < count; child = 2 * root + 1) {
-        if (child + 1 < count && ends_before(core, at_ms, slots[child], slots[child + 1])) {
-            child++;
-        }
-        if (!ends_before(core, at_ms, moving, slots[child])) {
-            break;
-        }
-        slots[root] = slots[child];
-        root = child;
-    }
-    slots[root] = moving;
-}
-
-// Lists the slots of running jobs with a limit in order of their ends. Returns how many.
-static uint32_t ends_list(struct gr_core *core, int64_t at_ms, uint32_t *slots)
-{
-    uint32_t count = 0;
-    for (uint32_t s = 0; s < core->job_top; s++) {
-        const struct gr_job *job = gr_job_at(core, s);
-        if (job->state == GR_JOB_RUNNING && end_of(job, at_ms) != INT64_MAX) {
-            slots[count++] = s;
-        }
-    }
-    for (uint32_t root = count / 2; root-- > 0;) {
-        ends_sift(core, at_ms, slots, root, count);
-    }
-    for (uint32_t left = count; left > 1; left--) {
-        uint32_t last = slots[left - 1];
-        slots[left - 1] = slots[0];
-        slots[0] = last;
-        ends_sift(core, at_ms, slots, 0, left - 1);
-    }
-    return count;
-}
-
-static void give(void *context, const struct gr_piece *piece)
-{
-    gr_place_give(context, piece);
-}
-
-static void take(void *context, const struct gr_piece *piece)
-{
-    gr_place_take(context, piece);
-}
-
-// True if the job fits the pool as it is; the totals say no at less cost.
-static bool reserve_fits(struct gr_place *place, const struct gr_job *job, struct gr_piece *pieces)
-{
-    uint64_t wanted =
-        (uint64_t)job->demand.tasks * job->demand.shape.devices * job->demand.shape.milli;
-    return gr_place_totals_get(place).free_milli[GR_NODE_UP] >= wanted &&
-           gr_place_find_gang(place, &job->demand, job->id * 65536, pieces);
-}
-
-// Gives back what the jobs of these slots hold, from `now` jobs given to `then`; or takes it again.
-static void reserve_give(struct gr_core *core, const uint32_t *slots, uint32_t now, uint32_t then)
-{
-    for (; now < then; now++) {
-        gr_jobs_pieces(core, gr_allocation_at(core, slots[now]), give, gr_pool(core));
-    }
-    for (; now > then; now--) {
-        gr_jobs_pieces(core, gr_allocation_at(core, slots[now - 1]), take, gr_pool(core));
-    }
-}
-
-// Gives running jobs back to the pool in order of their ends until `job` fits, notes when and
-// where, and takes everything again. More room never makes a demand unfit, so the number of jobs is
-// found by steps that double and then halve: the question is asked a few dozen times, not once a
-// running job.
-static struct gr_event reserve(struct gr_core *core, int64_t at_ms, const struct gr_job *job,
-                               struct gr_piece *pieces)
-{
-    struct gr_place *place = gr_pool(core);
-    struct gr_event event = gr_decide_fact(core, at_ms, GR_ROOM_RESERVED);
-    event.reserved.job = job->id;
-    event.reserved.start_ms = INT64_MAX;
-    uint32_t *slots = gr_core_at(core, core->scratch_at);
-    uint32_t count = ends_list(core, at_ms, slots);
-    uint32_t low = 0, high = 0; // too few were given; enough
-    bool fits = false;
-    while (!fits && low < count) {
-        high = count - low > low + 1 ? 2 * low + 1 : count;
-        reserve_give(core, slots, low, high);
-        fits = reserve_fits(place, job, pieces);
-        low = fits ? low : high;
-    }
-    uint32_t given = high;
-    while (fits && high - low > 1) {
-        uint32_t middle = low + (high - low) / 2;
-        reserve_give(core, slots, given, middle);
-        given = middle;
-        *(reserve_fits(place, job, pieces) ? &high : &low) = middle;
-    }
-    if (fits) {
-        reserve_give(core, slots, given, high);
-        given = high;
-        bool found = reserve_fits(place, job, pieces); // the pieces of the last yes
-        assert(found);
-        (void)found;
-        event.reserved.start_ms = end_of(gr_job_at(core, slots[high - 1]), at_ms);
-        event.pieces = pieces;
-        event.piece_count = job->demand.tasks;
-    }
-    reserve_give(core, slots, given, 0);
-    return event;
-}
-
-// Takes the nodes of the reserved room out of bounds, or back. States other than up stay as they
-// are: such nodes take no work anyway.
-static void hide(struct gr_core *core, bool hidden)
-{
-    struct gr_place *place = gr_pool(core);
-    uint32_t left = core->room_kept.node_count;
-    for (uint32_t n = 0; left > 0; n++) {
-        assert(n < gr_place_node_count(place));
-        if (gr_kept_at(core)[n] == 0) {
-            continue;
-        }
-        left--;
-        enum gr_node_state state = (enum gr_node_state)gr_place_node_get(place, n)->state;
-        if (hidden && state == GR_NODE_UP) {
-            gr_kept_at(core)[n] = 2;
-            gr_place_node_set_state(place, n, GR_NODE_DRAINED);
-        } else if (!hidden && gr_kept_at(core)[n] == 2) {
-            gr_kept_at(core)[n] = 1;
-            gr_place_node_set_state(place, n, GR_NODE_UP);
-        }
-    }
-}
+// --- backfill
 
 // The last waiting job that was tried in vain and need not be tried again: starts since then only
 // took room, and time only makes a job end later. With lots or somebody to ask nothing is known.
@@ -405,24 +260,24 @@ static bool backfill(struct gr_core *core, const struct gr_hooks *hooks, int64_t
         bool must_hide = core->room_kept.node_count > 0 && end > core->room_kept.start_ms;
         if (!is_hopeless(core, &job->demand, must_hide)) {
             if (must_hide != hidden) {
-                hide(core, must_hide);
+                gr_reserve_hide(core, must_hide);
                 hidden = must_hide;
             }
             found = find_room(core, job, hidden, pieces);
         }
         if (found && hidden) { // admit sees the pool as it is
-            hide(core, false);
+            gr_reserve_hide(core, false);
             hidden = false;
         }
-        found =
-            found && start_fact(core, hooks, at_ms, job, pieces, ret_event) == GR_REFUSED_NOTHING;
+        found = found &&
+                gr_start_fact(core, hooks, at_ms, job, pieces, ret_event) == GR_REFUSED_NOTHING;
         if (found) {
             break;
         }
         last = s;
     }
     if (hidden) {
-        hide(core, false);
+        gr_reserve_hide(core, false);
     }
     core->tried = last;
     core->tried_room = core->room;
@@ -435,12 +290,15 @@ bool gr_decide_start(struct gr_core *core, const struct gr_hooks *hooks, int64_t
 {
     assert(core != NULL && pieces != NULL && ret_event != NULL);
     uint32_t first = gr_jobs_first(core);
-    if (first == NONE) {
+    if (first == NONE && core->hold_count == 0) {
         return false;
+    }
+    if (core->order == GR_ORDER_FAIR || first == NONE) {
+        return gr_fair_start(core, hooks, at_ms, pieces, ret_event);
     }
     const struct gr_job *job = gr_job_at(core, first);
     if (find_room(core, job, false, pieces) &&
-        start_fact(core, hooks, at_ms, job, pieces, ret_event) == GR_REFUSED_NOTHING) {
+        gr_start_fact(core, hooks, at_ms, job, pieces, ret_event) == GR_REFUSED_NOTHING) {
         return true;
     }
     if (core->order == GR_ORDER_FIFO) {
@@ -450,7 +308,7 @@ bool gr_decide_start(struct gr_core *core, const struct gr_hooks *hooks, int64_t
         return false; // nobody to keep the room from
     }
     if (core->room_kept.job != job->id || core->room_kept.start_ms <= at_ms) {
-        *ret_event = reserve(core, at_ms, job, pieces);
+        *ret_event = gr_reserve(core, at_ms, job, pieces);
         return true;
     }
     return backfill(core, hooks, at_ms, first, pieces, ret_event);

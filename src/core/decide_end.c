@@ -34,8 +34,9 @@ struct gr_event gr_decide_end(const struct gr_core *core, int64_t at_ms, int64_t
 {
     assert(ending != NULL);
     const struct gr_job *row = gr_core_job_find(core, job);
-    bool again = row != NULL && row->attempt < row->attempts &&
-                 (row->requeue_on & requeue_reason(row, ending)) != 0;
+    bool left = row != NULL && (row->attempt < row->attempts ||
+                                (row->stop_why == GR_STOP_RECLAIM && row->attempt < UINT16_MAX));
+    bool again = left && (row->requeue_on & requeue_reason(row, ending)) != 0;
     struct gr_event event = gr_decide_fact(core, at_ms, again ? GR_JOB_REQUEUED : GR_JOB_FINISHED);
     uint32_t attempt = row == NULL ? 0 : row->attempt;
     event.since_ms = since_ms;

@@ -5,6 +5,7 @@
 // carry what was decided, never what was asked.
 #pragma once
 
+#include "core/terms.h"
 #include "model/demand.h"
 #include "model/node.h"
 #include "model/spec.h"
@@ -31,8 +32,14 @@ enum gr_event_type {
     GR_STOP_ASKED = 17,
     GR_DEVICES_SET = 18,
     GR_KEY_USED = 19,
+    GR_QUOTA_SET = 20,
+    GR_ORG_TERMS_SET = 21,
+    GR_QUEUE_TERMS_SET = 22,
+    GR_CHECKPOINTED = 23, // an attempt's work up to since_ms is safe
+    GR_ROOM_HELD = 24,    // nodes are for one job while room is made for it there
+    GR_ROOM_FREED = 25,   // such a hold ends unused
 };
-#define GR_EVENT_TYPES 20
+#define GR_EVENT_TYPES 26
 #define GR_EVENT_VERSION 1
 
 // Why a request or a fact is refused. Codes are for ever; texts in refusal.c.
@@ -67,8 +74,11 @@ enum gr_refusal {
     GR_REFUSED_LIMIT_KEYS,   // as many keys of this organisation, or in all, as are kept
     GR_REFUSED_LIMIT_ORG,    // the organisation has as many jobs as it may
     GR_REFUSED_DEVICE,       // no such device
+    GR_REFUSED_QUOTA,        // quotas leave it nothing now
+    GR_REFUSED_TERMS,        // against the limits of its organisation or user now
+    GR_REFUSED_PRIORITY,     // its organisation may not ask for that priority
 };
-#define GR_REFUSALS 30
+#define GR_REFUSALS 33
 
 // The code's stable name ("no-room") and one sentence for people. Static text.
 const char *gr_refusal_name(enum gr_refusal refusal);
@@ -169,6 +179,15 @@ enum gr_stop_why {
 };
 #define GR_STOP_WHYS 6
 
+// Why room that was held for a job is for anybody again.
+enum gr_freed_why {
+    GR_FREED_LEFT = 0, // the job waits no more
+    GR_FREED_RIGHT,    // it has no right to so much any more
+    GR_FREED_ROOM,     // it does not fit there, and nobody else may be asked to go
+    GR_FREED_TIME,     // it took too long
+};
+#define GR_FREED_WHYS 4
+
 // Signals are numbered below this.
 #define GR_SIGNALS 128
 
@@ -213,13 +232,14 @@ struct gr_job {
     int64_t began_ms;     // first instruction of this attempt; 0: not yet
     int64_t stop_ms;      // `since` of the last request to stop; 0: none
     int64_t grace_ms;     // between the signal of that request and KILL
+    int64_t safe_ms;      // work of this attempt before this is safe; 0: none is
     uint32_t org;         // who submitted it; index
     uint32_t user;        // index; UINT32_MAX: none
     uint16_t attempts;    // at most
     uint8_t stop_why;     // enum gr_stop_why
     uint8_t stop_signal;  // number
     uint8_t is_linked;    // it has edges, waiters or an array: a row in the table of links
-    uint8_t reserved[11]; // zero
+    uint8_t reserved[3];  // zero
 };
 static_assert(sizeof(struct gr_job) == 128, "two cache lines, no padding");
 static_assert(sizeof(struct gr_demand) == 28, "no padding");
@@ -322,8 +342,32 @@ struct gr_event {
             uint8_t health;   // class, below GR_DEVICE_HEALTHS
         } devices_set;
         struct gr_key key_used; // at_ms zero
+        // Takes the place of what was set before for that organisation and variant. Nominal 0,
+        // borrow and lend GR_ANY_MILLI: as if none had been set.
+        struct gr_quota quota;
+        struct gr_org_terms org_terms;
+        struct gr_queue_terms queue_terms;
+        // Of the running `job` with this id.
+        struct {
+            uint64_t job;
+            uint32_t attempt;
+            uint32_t reserved; // zero
+        } checkpointed;
+        // Of the waiting `job` with this id: where it will start when those have ended who are
+        // asked to stop for it. Until then, or GR_ROOM_FREED, nobody else starts on these nodes.
+        struct {
+            uint64_t job;
+            int64_t until_ms; // then the hold ends
+        } held;               // and pieces
+        // Of the `job` with this id, which has a hold.
+        struct {
+            uint64_t job;
+            uint32_t why;      // enum gr_freed_why
+            uint32_t reserved; // zero
+        } freed;
     };
-    const struct gr_piece *pieces; // GR_JOB_PLACED, GR_ROOM_RESERVED: sorted by node, then devices
+    // GR_JOB_PLACED, GR_ROOM_RESERVED, GR_ROOM_HELD: sorted by node, then devices
+    const struct gr_piece *pieces;
     uint32_t piece_count;
     uint32_t item_count;
     const struct gr_mix_item *items; // GR_MIX_SET

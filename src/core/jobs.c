@@ -1,6 +1,8 @@
 // The tables of jobs, allocations and pieces, and the queue. Free slots are reused last in, first
 // out, so that the same facts give the same slots. Must never be left with a job in two places.
+#include "core/queue.h"
 #include "core/state.h"
+#include "core/tenants.h"
 
 #include <string.h>
 
@@ -54,6 +56,8 @@ static void queue_add(struct gr_core *core, uint32_t slot)
     core->filled[p / 64] |= UINT64_C(1) << p % 64;
     core->waiting++;
     tried_pass(core, job, false);
+    core->reclaim_new = 1;
+    gr_queue_add(core, slot);
 }
 
 static void queue_add_front(struct gr_core *core, uint32_t slot)
@@ -72,6 +76,7 @@ static void queue_add_front(struct gr_core *core, uint32_t slot)
     core->filled[p / 64] |= UINT64_C(1) << p % 64;
     core->waiting++;
     tried_pass(core, job, true);
+    gr_queue_add(core, slot);
 }
 
 static void queue_remove(struct gr_core *core, uint32_t slot)
@@ -95,6 +100,7 @@ static void queue_remove(struct gr_core *core, uint32_t slot)
     core->tried = core->tried == slot ? NONE : core->tried;
     assert(core->waiting > 0);
     core->waiting--;
+    gr_queue_remove(core, slot);
 }
 
 static uint32_t first_below(const struct gr_core *core, unsigned priority)
@@ -149,6 +155,7 @@ void gr_jobs_add(struct gr_core *core, const struct gr_event *event)
                                              .prev = NONE};
     gr_ids_add(job_ids(core), (uint32_t)event->sequence, slot);
     gr_org_use_at(core, event->submitted.org)->jobs++;
+    gr_queue_come(core, slot);
     if (gr_links_add(core, slot, event)) {
         gr_job_at(core, slot)->state = GR_JOB_HELD;
         core->held++;
@@ -207,6 +214,9 @@ void gr_jobs_start(struct gr_core *core, const struct gr_event *event)
     job->started_ms = event->since_ms;
     job->state = GR_JOB_RUNNING;
     core->running++;
+    gr_tenants_add(core, slot);
+    gr_past_starts(core, slot);
+    gr_shares_changed(core, gr_waits_at(core, slot)->queue);
 }
 
 void gr_jobs_pieces(const struct gr_core *core, const struct gr_allocation *allocation,
@@ -226,10 +236,22 @@ static void piece_give(void *context, const struct gr_piece *piece)
     core->used_milli -= piece_milli(piece);
 }
 
+static void piece_wakes(void *context, const struct gr_piece *piece)
+{
+    gr_queue_wake_node(context, piece->node);
+}
+
 static void allocation_give(struct gr_core *core, uint32_t at)
 {
     struct gr_allocation *allocation = gr_allocation_at(core, at);
+    gr_tenants_remove(core, at);
+    if (gr_job_at(core, at)->stop_why != GR_STOP_NOT) {
+        gr_stopping_remove(core, at);
+    }
+    gr_past_ends(core, at);
+    gr_shares_changed(core, gr_waits_at(core, at)->queue);
     gr_jobs_pieces(core, allocation, piece_give, core);
+    gr_jobs_pieces(core, allocation, piece_wakes, core);
     for (uint32_t m = allocation->more; m != NONE;) {
         struct gr_more *more = gr_more_at(core, m);
         uint32_t next = more->next;
@@ -247,7 +269,10 @@ void gr_jobs_requeue(struct gr_core *core, uint32_t slot)
     assert(job->state == GR_JOB_RUNNING);
     allocation_give(core, slot);
     core->running--;
-    job->started_ms = job->began_ms = job->stop_ms = job->grace_ms = 0;
+    // What was taken back does not count against its attempts.
+    job->attempts = (uint16_t)(job->attempts +
+                               (job->stop_why == GR_STOP_RECLAIM && job->attempts < UINT16_MAX));
+    job->started_ms = job->began_ms = job->stop_ms = job->grace_ms = job->safe_ms = 0;
     job->stop_why = job->stop_signal = 0;
     queue_add_front(core, slot);
 }
@@ -265,6 +290,7 @@ void gr_jobs_remove(struct gr_core *core, uint32_t slot, bool done)
         core->held--;
     }
     gr_org_use_at(core, job->org)->jobs--;
+    gr_queue_leave(core, slot);
     gr_ids_remove(job_ids(core), (uint32_t)job->id, slot);
     if (job->is_linked) {
         gr_links_leave(core, slot, done);

@@ -36,6 +36,9 @@ static const struct {
     [GR_REFUSED_LIMIT_KEYS] = {"limit-keys", "as many idempotency keys as are kept were used"},
     [GR_REFUSED_LIMIT_ORG] = {"limit-org", "the organisation has as many jobs as it may"},
     [GR_REFUSED_DEVICE] = {"device", "the node has no such device"},
+    [GR_REFUSED_QUOTA] = {"quota", "the quotas of its organisation and of others leave it nothing"},
+    [GR_REFUSED_TERMS] = {"terms", "its organisation or user has as much at a time as it may"},
+    [GR_REFUSED_PRIORITY] = {"priority", "its organisation may not ask for that priority"},
 };
 
 static const char *const types[GR_EVENT_TYPES] = {
@@ -58,6 +61,12 @@ static const char *const types[GR_EVENT_TYPES] = {
     [GR_STOP_ASKED] = "stop-asked",
     [GR_DEVICES_SET] = "devices-set",
     [GR_KEY_USED] = "key-used",
+    [GR_QUOTA_SET] = "quota-set",
+    [GR_ORG_TERMS_SET] = "org-terms-set",
+    [GR_QUEUE_TERMS_SET] = "queue-terms-set",
+    [GR_CHECKPOINTED] = "checkpointed",
+    [GR_ROOM_HELD] = "room-held",
+    [GR_ROOM_FREED] = "room-freed",
 };
 
 const char *gr_refusal_name(enum gr_refusal refusal)

@@ -3,6 +3,8 @@
 #include "core/save.h"
 
 #include "base/hash.h"
+#include "core/queue.h"
+#include "core/reclaim.h"
 #include "core/state.h"
 
 #include <errno.h>
@@ -63,8 +65,13 @@ static void state_parts(const struct gr_core *core, part_function *each, void *c
     each(context, gr_edge_at(core, 0), core->edge_top * sizeof(struct gr_edge_row));
     each(context, gr_array_at(core, 0), core->array_top * sizeof(struct gr_array_row));
     keys_parts(core, each, context);
+    each(context, gr_org_terms_at(core, 0), core->org_count * sizeof(struct gr_org_terms));
+    each(context, gr_org_past_at(core, 0), core->org_count * sizeof(struct gr_past));
+    each(context, gr_user_past_at(core, 0), core->user_count * sizeof(struct gr_past));
+    each(context, gr_quota_at(core, 0), core->quota_count * sizeof(struct gr_quota));
     gr_place_parts(gr_pool(core), each, context);
     each(context, gr_kept_at(core), nodes);
+    each(context, gr_held_at(core), nodes * sizeof(uint16_t));
     each(context, gr_health_at(core, 0), (size_t)nodes * GR_NODE_DEVICES_MAX);
 }
 
@@ -237,7 +244,8 @@ static const char *limit_small(const struct gr_core *core, const struct gr_core 
                {"users", saved->user_count, limits->users},
                {"arrays", saved->array_top, limits->arrays},
                {"edges", saved->edge_top, limits->edges},
-               {"keys", saved->key_count, limits->keys}};
+               {"keys", saved->key_count, limits->keys},
+               {"quotas", saved->quota_count, limits->quotas}};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         if (all[i].needed > all[i].limit) {
             *ret_needed = all[i].needed;
@@ -288,6 +296,10 @@ static void tables_load(struct gr_core *core, struct source *source)
     source_read(source, gr_edge_at(core, 0), core->edge_top * sizeof(struct gr_edge_row));
     source_read(source, gr_array_at(core, 0), core->array_top * sizeof(struct gr_array_row));
     source_read(source, gr_core_at(core, core->keys_at), core->key_count * sizeof(struct gr_key));
+    source_read(source, gr_org_terms_at(core, 0), core->org_count * sizeof(struct gr_org_terms));
+    source_read(source, gr_org_past_at(core, 0), core->org_count * sizeof(struct gr_past));
+    source_read(source, gr_user_past_at(core, 0), core->user_count * sizeof(struct gr_past));
+    source_read(source, gr_quota_at(core, 0), core->quota_count * sizeof(struct gr_quota));
 }
 
 static int pool_load(struct gr_core *core, struct source *source, struct gr_err *err)
@@ -305,6 +317,7 @@ static int pool_load(struct gr_core *core, struct source *source, struct gr_err 
     source->bytes += used;
     source->left -= used;
     source_read(source, gr_kept_at(core), nodes);
+    source_read(source, gr_held_at(core), nodes * sizeof(uint16_t));
     source_read(source, gr_health_at(core, 0), (uint64_t)nodes * GR_NODE_DEVICES_MAX);
     return source->short_of || source->left != 0 ? bytes_bad(err, "ends too early or too late") : 0;
 }
@@ -364,6 +377,7 @@ static void derived_make(struct gr_core *core)
     for (uint32_t k = 0; k < core->key_count; k++) {
         gr_keys_index(core, k);
     }
+    gr_queue_rebuild(core);
 }
 
 int gr_core_load(const struct gr_core_config *config, const uint8_t *bytes, size_t size,

@@ -22,6 +22,8 @@ static uint64_t job_of(const struct gr_event *event)
         return event->requeued.job;
     case GR_STOP_ASKED:
         return event->stop_asked.job;
+    case GR_CHECKPOINTED:
+        return event->checkpointed.job;
     case GR_JOB_SUBMITTED:
         return event->sequence; // where its index entry will be
     case GR_ORG_ADDED:
@@ -32,10 +34,15 @@ static uint64_t job_of(const struct gr_event *event)
     case GR_NODE_STATE_SET:
     case GR_MIX_SET:
     case GR_ROOM_RESERVED:
+    case GR_ROOM_HELD:
+    case GR_ROOM_FREED:
     case GR_USER_ADDED:
     case GR_EPOCH_BEGUN:
     case GR_DEVICES_SET:
     case GR_KEY_USED:
+    case GR_QUOTA_SET:
+    case GR_ORG_TERMS_SET:
+    case GR_QUEUE_TERMS_SET:
         break;
     }
     return 0;

@@ -88,9 +88,22 @@ struct gr_learned {
 struct gr_reserved_room {
     uint64_t job;        // 0: none
     int64_t start_ms;    // when it can start at the latest, if limits hold
+    int64_t made_ms;     // `at` of the fact
     uint32_t node_count; // nodes marked in the flags
     uint32_t reserved;
 };
+
+// Room that is held for a job while it is being freed (reclaim).
+struct gr_hold {
+    uint64_t job; // 0: a free row
+    int64_t until_ms;
+    int64_t made_ms;     // `at` of the fact
+    uint32_t node_count; // nodes marked with it
+    uint32_t first;      // of these
+};
+static_assert(sizeof(struct gr_hold) == 32, "no padding");
+// At a time.
+#define GR_HOLDS 256
 
 // Demands that found no room since room last grew; forgets, never lies. Not part of the state.
 struct gr_hopeless {
@@ -106,6 +119,9 @@ struct gr_fleet_fit {
     uint32_t fits;
     uint64_t fleet; // node count when it was found out, plus 1
 };
+
+// Nodes that are remembered of those where room grew.
+#define GR_QUEUE_FREED 64
 
 // What the core's block begins with; the tables follow.
 struct gr_core {
@@ -130,7 +146,16 @@ struct gr_core {
     uint32_t reserved;
     uint32_t head[256], tail[256]; // queue by priority; slots
     struct gr_reserved_room room_kept;
+    int64_t unreservable_ms; // `at` of the last reservation that found no time and no nodes
+    struct gr_queue_terms queue_terms;
+    uint32_t quota_count; // rows of the table of quotas
+    uint32_t reserved_too;
     uint8_t mix_digest[32]; // of the last mix that a fact set; the pool's own may be learned
+    uint64_t lost_total, lost_level; // by taking room back: in all, and of the last hour
+    int64_t lost_at_ms;              // when the level was that
+    uint64_t reclaimed_jobs;         // that were asked to stop for their room
+    uint32_t hold_count, reserved_holds;
+    struct gr_hold holds[GR_HOLDS];
     // --- how it decides: another release or policy may differ, and history stays the same
     uint32_t order, learn_mix;
     // --- what follows from the facts, or only makes it fast
@@ -146,8 +171,38 @@ struct gr_core {
     struct gr_core_limits limits;
     uint32_t index_size, array_index_size, key_index_size; // gr_ids_size
     uint32_t key_first;                                    // of the ring of keys
+    // Whose turn it is: see queue.h.
+    uint64_t share_tick; // of the keys of shares, in GR_SHARE_TICK_MS; 0: they are to be made anew
+    uint32_t share_first, share_last; // roots that have work waiting
+    uint32_t need_words;              // of 64 needs each, that were ever used
+    uint32_t need_top, need_free, queue_top, queue_free, lane_top, lane_free;
+    uint32_t need_index_size, queue_index_size, lane_index_size, quota_index_size;
+    uint64_t needs_filled[4];       // bit p: needs of priority p have jobs
+    uint32_t freed[GR_QUEUE_FREED]; // nodes where room grew last: a ring, its end at
+    uint64_t freed_count;           // how many in all, plus 1
+    // Taking room back was tried in vain, and is not tried again before then unless somebody new
+    // waits.
+    int64_t reclaim_at_ms;
+    uint32_t reclaim_new;    // 1: somebody has begun to wait since
+    uint32_t stopping_first; // running jobs that were asked to stop, by slot plus 1
+    struct gr_mask narrowed; // of the last decision: a mask without what quotas do not leave
     uint64_t orgs_at, sites_at, variants_at, users_at, jobs_at, allocations_at, more_at, learned_at;
     uint64_t links_at, edges_at, arrays_at, keys_at, org_use_at;
+    uint64_t org_terms_at, org_past_at, user_past_at;  // state
+    uint64_t quotas_at;                                // state: see quota.c
+    uint64_t org_now_at, user_now_at;                  // struct gr_use_now
+    uint64_t shares_at, queues_at, needs_at, lanes_at; // see queue.h
+    uint64_t need_index_at, queue_index_at, lane_index_at, quota_index_at;
+    uint64_t waits_at;       // struct gr_waits a job
+    uint64_t awake_at;       // a bit a need: it may find room
+    uint64_t beside_at;      // a bit a need: it may find room beside what is reserved
+    uint64_t priorities_at;  // for each priority a bit a need
+    uint64_t queue_needs_at; // for each queue a bit a need: it has a lane
+    uint64_t quota_use_at;   // what follows from the rows of quotas: see quota.c
+    uint64_t tenants_at;     // the first tenant of each node: see tenants.c
+    uint64_t more_tenants_at;
+    uint64_t goes_at;        // a byte a job, for choosing victims; zeros between calls
+    uint64_t held_nodes_at;  // state: a hold's row plus 1 a node
     uint64_t health_at;      // GR_NODE_DEVICES_MAX bytes a node: class of each device
     uint64_t kept_at;        // a byte a node: in the reserved room
     uint64_t index_at;       // job id -> slot
@@ -158,7 +213,7 @@ struct gr_core {
     uint64_t size;
 };
 
-static_assert(offsetof(struct gr_core, order) == 2328, "no padding in what is hashed");
+static_assert(offsetof(struct gr_core, order) == 10624, "no padding in what is hashed");
 
 // Address of the table at offset `at`.
 static inline void *gr_core_at(const struct gr_core *core, uint64_t at)
@@ -263,6 +318,29 @@ void gr_jobs_filled(struct gr_core *core);
 uint32_t gr_jobs_first(const struct gr_core *core);
 // See gr_jobs_first.
 uint32_t gr_jobs_after(const struct gr_core *core, uint32_t slot);
+
+// --- decide.c and reserve.c: what the orders share
+
+// The fact of a start that admit agrees to; else why not.
+enum gr_refusal gr_start_fact(const struct gr_core *core, const struct gr_hooks *hooks,
+                              int64_t at_ms, const struct gr_job *job,
+                              const struct gr_piece *pieces, struct gr_event *ret_event);
+// When a running job is expected to end: at its limit; INT64_MAX without one, or, if the order is
+// fair, a day after its start. One that is over that is expected to end at any moment.
+int64_t gr_reserve_end(const struct gr_core *core, const struct gr_job *job, int64_t at_ms);
+// When and where a job that finds no room will, by the expected ends of what holds each node.
+// Visits each node and who is on it once, and leaves the pool alone. *ret_start_ms, and pieces
+// (GR_TASKS_MAX of them: they serve as notes until then); false if no end makes room.
+bool gr_ready_find(const struct gr_core *core, int64_t at_ms, const struct gr_job *job,
+                   struct gr_piece *pieces, int64_t *ret_start_ms);
+// The fact that keeps room for a job that finds none: gr_ready_find if the order is fair, else
+// gives running jobs back to the pool in order of their ends until it fits. `pieces`: GR_TASKS_MAX
+// of them. Without pieces and at INT64_MAX if no end makes room.
+struct gr_event gr_reserve(struct gr_core *core, int64_t at_ms, const struct gr_job *job,
+                           struct gr_piece *pieces);
+// Takes the nodes of the reserved room out of bounds, or back. States other than up stay as they
+// are: such nodes take no work anyway.
+void gr_reserve_hide(struct gr_core *core, bool hidden);
 
 // --- links.c: what jobs wait for; callers have checked
 

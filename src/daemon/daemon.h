@@ -119,6 +119,22 @@ bool gr_route_spec_read(struct gr_daemon *daemon, struct gr_http_request *reques
 // GET /v1/jobs
 void gr_route_jobs(void *context, struct gr_http_request *request);
 
+// --- route_queue.c
+
+// GET /v1/quotas
+void gr_route_quotas(void *context, struct gr_http_request *request);
+// GET /v1/shares
+void gr_route_shares(void *context, struct gr_http_request *request);
+// GET /v1/queue
+void gr_route_queue(void *context, struct gr_http_request *request);
+// POST /v1/jobs/{id}/checkpoint
+void gr_route_checkpoint(void *context, struct gr_http_request *request);
+
+// --- route_why.c
+
+// GET /v1/jobs/{id}/why
+void gr_route_why(void *context, struct gr_http_request *request);
+
 // --- route_bulk.c
 
 // A line of POST /v1/jobs with many: gr_http_route.line.

@@ -148,6 +148,9 @@ static uint32_t org_of(struct gr_pool *pool, const json_t *view, const struct gr
     if (event->type == GR_JOB_SUBMITTED) {
         return event->submitted.org;
     }
+    if (event->type == GR_QUOTA_SET || event->type == GR_ORG_TERMS_SET) {
+        return event->type == GR_QUOTA_SET ? event->quota.org : event->org_terms.org;
+    }
     uint64_t id = (uint64_t)json_integer_value(json_object_get(view, "job"));
     const struct gr_job *job = id == 0 ? NULL : gr_core_job_find(pool->core, id);
     struct gr_ended ended;
@@ -160,7 +163,7 @@ static uint32_t org_of(struct gr_pool *pool, const json_t *view, const struct gr
 static bool is_for_all(const struct gr_event *event)
 {
     return event->type == GR_NODE_ADDED || event->type == GR_NODE_STATE_SET ||
-           event->type == GR_DEVICES_SET;
+           event->type == GR_DEVICES_SET || event->type == GR_QUEUE_TERMS_SET;
 }
 
 static bool append(struct stream *stream, const struct gr_event *event, const json_t *view)
@@ -193,6 +196,7 @@ static bool project(struct stream *stream, uint64_t first, const uint8_t *payloa
 {
     struct gr_events *events = stream->events;
     struct gr_pool *pool = events->daemon->pool;
+    struct gr_view_names names = gr_view_names_of(pool->core);
     stream->size = stream->done = 0;
     if (stream->group != first) {
         stream->group = first;
@@ -210,7 +214,7 @@ static bool project(struct stream *stream, uint64_t first, const uint8_t *payloa
         if (event.sequence < stream->at) {
             continue;
         }
-        json_t *view = gr_view_event(&event);
+        json_t *view = gr_view_event(&names, &event);
         bool is_seen = view != NULL && (stream->sees_all || is_for_all(&event) ||
                                         org_of(pool, view, &event) == stream->org);
         bool is_good = view != NULL && (!is_seen || append(stream, &event, view));

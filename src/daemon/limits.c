@@ -29,13 +29,17 @@ struct gr_core_config gr_limits_default(void)
                    .keys = 1u << 23,
                    .keys_per_org = 1u << 22},
         .policy = "granary",
-        .order = GR_ORDER_BACKFILL,
+        .order = GR_ORDER_FAIR,
         .learn_mix = true,
         .touch_nodes = 256,
         .touch_jobs = 16384,
         .touch_pieces = 16384,
     };
 }
+
+static const char *const orders[] = {
+    [GR_ORDER_FIFO] = "fifo", [GR_ORDER_BACKFILL] = "backfill", [GR_ORDER_FAIR] = "fair"};
+enum { ORDERS = sizeof orders / sizeof orders[0] };
 
 // Every number of the file: its key, where it stands, how large it may be.
 struct number {
@@ -78,8 +82,7 @@ int gr_limits_write(const char *state_dir, const struct gr_core_config *config, 
     struct gr_core_limits limits = config->limits;
     json_t *object = json_object();
     int rc = gr_json_set_text(object, "policy", gr_slice_of(config->policy));
-    rc |= gr_json_set_text(object, "queue",
-                           gr_slice_of(config->order == GR_ORDER_FIFO ? "fifo" : "backfill"));
+    rc |= gr_json_set_text(object, "queue", gr_slice_of(orders[config->order]));
     for (size_t i = 0; i < NUMBERS; i++) {
         rc |= gr_json_set_int(object, numbers[i].key, *number_at(&limits, &numbers[i]));
     }
@@ -115,11 +118,15 @@ static int read_object(const json_t *object, const char *path, struct gr_core_co
     if (policy == NULL || gr_policy_find(policy) == NULL) {
         return gr_fail(err, -EINVAL, "%s: policy is not a placement policy", path);
     }
-    if (queue == NULL || (strcmp(queue, "fifo") != 0 && strcmp(queue, "backfill") != 0)) {
-        return gr_fail(err, -EINVAL, "%s: queue must be fifo or backfill", path);
+    unsigned order = 0;
+    while (order < ORDERS && (queue == NULL || strcmp(queue, orders[order]) != 0)) {
+        order++;
+    }
+    if (order == ORDERS) {
+        return gr_fail(err, -EINVAL, "%s: queue must be fair, backfill or fifo", path);
     }
     config->policy = gr_policy_find(policy)->name;
-    config->order = strcmp(queue, "fifo") == 0 ? GR_ORDER_FIFO : GR_ORDER_BACKFILL;
+    config->order = (enum gr_order)order;
     for (size_t i = 0; i < NUMBERS; i++) {
         const json_t *value = json_object_get(object, numbers[i].key);
         if (!json_is_integer(value) || json_integer_value(value) < 0 ||

@@ -33,6 +33,12 @@ static void what_was_written_is_read_again(void **state)
     assert_memory_equal(&config.limits, &written.limits, sizeof config.limits);
     assert_string_equal(config.policy, "firstfit");
     assert_int_equal(config.order, GR_ORDER_FIFO);
+    for (unsigned order = 0; order < 3; order++) {
+        written.order = (enum gr_order)order;
+        fixture_good(gr_limits_write(fixture_dir, &written, &err), &err);
+        fixture_good(gr_limits_read(fixture_dir, &config, &err), &err);
+        assert_int_equal(config.order, order);
+    }
 }
 
 static void a_file_with_something_wrong_is_refused_by_name(void **state)
@@ -48,7 +54,7 @@ static void a_file_with_something_wrong_is_refused_by_name(void **state)
         {"\"jobs\"", "\"job\"", "jobs"},
         {"\"granary\"", "\"nonsense\"", "policy"},
         {"\"policy\"", "\"queue\"", "queue"},
-        {"\"backfill\"", "\"lifo\"", "queue"},
+        {"\"fair\"", "\"lifo\"", "queue"},
         {"{", "[", "limits.json:"},
     };
     struct gr_core_config config = {.limits.jobs = 99};

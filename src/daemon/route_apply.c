@@ -1,9 +1,11 @@
-// What an operator declares: organisations, users, states of nodes. Applying it twice changes
-// nothing the second time. See daemon.h and docs/api.
+// What an operator declares: organisations, users, states of nodes; apply_queue.c has what is said
+// of shares, quotas and the queue. Applying it twice changes nothing the second time. See daemon.h
+// and docs/api.
 //
 // All or nothing: the declaration is read into steps, and they are taken only if all of it is well
 // and there is room for all of it. No step can fail then.
 #include "base/json.h"
+#include "daemon/apply_queue.h"
 #include "daemon/daemon.h"
 #include "daemon/view.h"
 
@@ -37,10 +39,11 @@ struct named {
 struct apply {
     struct gr_daemon *daemon;
     struct gr_http_request *request;
-    json_t *changed; // texts
+    struct gr_apply_queue *queue; // shares, quotas, the queue; owned
+    json_t *changed;              // texts
     int64_t unchanged;
     char fault[320]; // "" while all is well
-    char field[64];
+    char field[96];
     struct step *steps; // heap
     size_t step_count, step_room;
     uint32_t orgs, users;                              // rows that the steps add
@@ -176,7 +179,8 @@ static bool is_country(const char *text)
 
 static bool apply_org(struct apply *apply, const json_t *object)
 {
-    static const char *const keys[] = {"name", "parent", "role", "seat", "ultimate_parent", NULL};
+    static const char *const keys[] = {"name",   "parent", "role",   "seat", "ultimate_parent",
+                                       "weight", "limits", "quotas", NULL};
     static const char *const roles[GR_ROLES] = {"owner", "customer", "provider"};
     const char *name;
     const char *parent;
@@ -403,12 +407,22 @@ static bool has_room(struct apply *apply)
     return true;
 }
 
+static bool read_queue(struct apply *apply, const json_t *body)
+{
+    struct gr_apply_fault wrong = {.text = "no memory"};
+    if (gr_apply_queue_new(apply->daemon->pool, body, &apply->queue, &wrong) == 0) {
+        return true;
+    }
+    return fault(apply, wrong.field, "%s", wrong.text);
+}
+
 static bool read_all(struct apply *apply, const json_t *body)
 {
     apply->changed = json_array();
-    return apply_list(apply, body, "organisations", apply_org) &&
+    return read_queue(apply, body) && apply_list(apply, body, "organisations", apply_org) &&
            apply_list(apply, body, "users", apply_user) &&
-           apply_list(apply, body, "nodes", apply_node) && are_distinct(apply) && has_room(apply);
+           apply_list(apply, body, "nodes", apply_node) && are_distinct(apply) &&
+           has_room(apply);
 }
 
 static void take_step(struct gr_pool *pool, const struct step *step)
@@ -441,8 +455,10 @@ static void take_step(struct gr_pool *pool, const struct step *step)
 static void reply(struct apply *apply, bool is_dry)
 {
     json_t *object = json_object();
-    int rc = gr_json_set(object, "changed", json_incref(apply->changed));
-    rc |= gr_json_set_int(object, "unchanged", apply->unchanged);
+    int rc = gr_apply_queue_tell(apply->queue, apply->changed, object);
+    rc |= gr_json_set(object, "changed", json_incref(apply->changed));
+    rc |= gr_json_set_int(object, "unchanged",
+                          apply->unchanged + gr_apply_queue_unchanged(apply->queue));
     rc |= gr_json_set_bool(object, "dry_run", is_dry);
     if (rc != 0) {
         json_decref(object);
@@ -454,7 +470,7 @@ static void reply(struct apply *apply, bool is_dry)
 void gr_route_apply(void *context, struct gr_http_request *request)
 {
     static const char *const names[] = {"dry_run", NULL};
-    static const char *const keys[] = {"organisations", "users", "nodes", NULL};
+    static const char *const keys[] = {"organisations", "users", "nodes", "queue", NULL};
     struct apply apply = {.daemon = context, .request = request};
     bool is_good;
     if (!gr_daemon_who(request)->is_operator) {
@@ -484,10 +500,12 @@ void gr_route_apply(void *context, struct gr_http_request *request)
         for (size_t i = 0; i < apply.step_count; i++) {
             take_step(apply.daemon->pool, &apply.steps[i]);
         }
+        gr_apply_queue_do(apply.queue, apply.daemon->pool);
         reply(&apply, false);
     }
     json_decref(body);
     json_decref(apply.changed);
+    gr_apply_queue_free(apply.queue);
     free(apply.steps);
     free(apply.named_orgs.numbers);
     free(apply.named_users.numbers);

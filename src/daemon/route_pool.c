@@ -1,5 +1,6 @@
 // The pool as a whole, its engines, and metrics, over HTTP: see daemon.h and docs/api.
 #include "base/json.h"
+#include "core/show.h"
 #include "daemon/daemon.h"
 #include "daemon/openapi.h"
 #include "daemon/view.h"
@@ -260,12 +261,52 @@ static void label(FILE *out, const char *name, const char *value, bool is_first)
     fputc('"', out);
 }
 
+// How often waiting jobs are looked at for their reasons, and how many rows of jobs then.
+#define REASONS_MS 10000
+#define REASONS_ROWS 100000
+
+// Waiting jobs by what keeps them, as of at_ms.
+struct reasons {
+    int64_t at_ms;
+    uint32_t terms, quota, room;
+};
+
+static void reasons_count(const struct gr_pool *pool, int64_t now_ms, struct reasons *reasons)
+{
+    uint32_t cursor = 0;
+    const struct gr_job *job;
+    *reasons = (struct reasons){.at_ms = now_ms};
+    while (cursor < REASONS_ROWS && (job = gr_core_job_next(pool->core, &cursor)) != NULL) {
+        if (job->state == GR_JOB_WAITING) {
+            enum gr_refusal bar = gr_core_job_bar(pool->core, job->id);
+            reasons->terms += bar == GR_REFUSED_TERMS;
+            reasons->quota += bar == GR_REFUSED_QUOTA;
+            reasons->room += bar == GR_REFUSED_NOTHING;
+        }
+    }
+}
+
+static void write_reasons(FILE *out, const struct gr_pool *pool)
+{
+    static struct reasons reasons; // of the pool; there is one
+    int64_t now_ms = gr_pool_now(pool);
+    if (reasons.at_ms == 0 || now_ms - reasons.at_ms >= REASONS_MS || now_ms < reasons.at_ms) {
+        reasons_count(pool, now_ms, &reasons);
+    }
+    family(out, "granary_jobs_waiting", "gauge", "",
+           "Jobs that wait by reason, counted at most every 10 s among the first 100000 jobs");
+    fprintf(out, "granary_jobs_waiting{reason=\"terms\"} %u\n", reasons.terms);
+    fprintf(out, "granary_jobs_waiting{reason=\"quota\"} %u\n", reasons.quota);
+    fprintf(out, "granary_jobs_waiting{reason=\"room\"} %u\n", reasons.room);
+}
+
 static void write_jobs(FILE *out, const struct gr_pool *pool)
 {
     family(out, "granary_jobs", "gauge", "", "Jobs by state");
     fprintf(out, "granary_jobs{state=\"held\"} %u\n", gr_core_held(pool->core));
     fprintf(out, "granary_jobs{state=\"waiting\"} %u\n", gr_core_waiting(pool->core));
     fprintf(out, "granary_jobs{state=\"running\"} %u\n", gr_core_running(pool->core));
+    write_reasons(out, pool);
     family(out, "granary_jobs_submitted", "counter", "", "Jobs accepted since the daemon started");
     fprintf(out, "granary_jobs_submitted_total %" PRIu64 "\n", pool->submitted_total);
     family(out, "granary_jobs_placed", "counter", "", "Attempts placed since the daemon started");

@@ -376,6 +376,12 @@ static uint64_t job_of(const struct gr_event *event)
         return event->stop_asked.job;
     case GR_ROOM_RESERVED:
         return event->reserved.job;
+    case GR_CHECKPOINTED:
+        return event->checkpointed.job;
+    case GR_ROOM_HELD:
+        return event->held.job;
+    case GR_ROOM_FREED:
+        return event->freed.job;
     default:
         return 0;
     }
@@ -393,7 +399,7 @@ static const char *const outcomes[GR_OUTCOMES] = {
     [GR_OUTCOME_RECLAIMED] = "reclaimed",
 };
 
-json_t *gr_view_event(const struct gr_event *event)
+json_t *gr_view_event(const struct gr_view_names *names, const struct gr_event *event)
 {
     json_t *object = json_object();
     uint64_t job = job_of(event);
@@ -419,6 +425,7 @@ json_t *gr_view_event(const struct gr_event *event)
         rc |= gr_json_set_int(object, "node", event->node_state.node);
         rc |= gr_json_set_text(object, "state", gr_slice_of(node_states[event->node_state.state]));
     }
+    rc |= gr_view_terms(object, names, event);
     if (rc != 0) {
         json_decref(object);
         return NULL;

@@ -29,8 +29,25 @@ json_t *gr_view_node(struct gr_pool *pool, uint32_t node, const uint32_t *counts
 json_t *gr_view_devices(struct gr_pool *pool, uint32_t first, uint32_t limit, uint32_t *ret_next);
 // The pool as a whole.
 json_t *gr_view_pool(struct gr_pool *pool);
-// A fact, as streams show it. NULL: no memory.
-json_t *gr_view_event(const struct gr_event *event);
+// What organisations and variants, which facts name by number, are called; NULL: not known here.
+struct gr_view_names {
+    const void *context;                                         // handed to both
+    const char *(*org)(const void *context, uint32_t index);     // of an organisation
+    const char *(*variant)(const void *context, uint32_t index); // of a catalogue row
+};
+// The names that a core knows. Borrowed from it.
+struct gr_view_names gr_view_names_of(const struct gr_core *core);
+// A fact, as streams show it; what has no name is "#NUMBER". NULL: no memory.
+json_t *gr_view_event(const struct gr_view_names *names, const struct gr_event *event);
+// Adds to `object` what the facts about quotas, shares and the queue say, and nothing for others.
+// As the setters of base/json.h.
+int gr_view_terms(json_t *object, const struct gr_view_names *names, const struct gr_event *event);
+// Adds nominal, borrow and lend; as gr_view_terms.
+int gr_view_quota_terms(json_t *object, const struct gr_quota *quota);
+// Adds weight and limits; as gr_view_terms.
+int gr_view_org_terms(json_t *object, const struct gr_org_terms *terms);
+// Adds half-life, notice, caps and what may be taken back; as gr_view_terms.
+int gr_view_queue_terms(json_t *object, const struct gr_queue_terms *terms);
 // Name of a uid, or "uid-N"; borrowed until the next call.
 const char *gr_view_user(uint32_t uid);
 // The uid of a user's name, of "uid-N" or of a number. False: there is no such user.

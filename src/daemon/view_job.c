@@ -1,6 +1,8 @@
 // Jobs as the API shows them: see view.h.
 #include "base/json.h"
 #include "base/quantity.h"
+#include "core/show.h"
+#include "core/why.h"
 #include "daemon/shortage.h"
 #include "daemon/view.h"
 
@@ -148,6 +150,31 @@ static int set_after(json_t *object, struct gr_pool *pool, const struct gr_job *
     return rc | gr_json_set(object, "after", after);
 }
 
+// Whether nodes that are drained or broken would have room for it.
+static bool has_room_out_of_use(const struct gr_why *why)
+{
+    for (uint32_t i = 0; i < why->change_count; i++) {
+        if (why->changes[i].change == GR_CHANGE_STATE) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// The whole answer to why a job waits takes a few looks at each node.
+static void reason_in_full(struct gr_pool *pool, uint64_t job, const char **ret_code,
+                           const char **ret_text)
+{
+    static struct gr_why why; // large
+    gr_core_why(pool->core, gr_pool_now(pool), job, pool->pieces, &why);
+    *ret_code = gr_why_name((enum gr_why_reason)why.reason);
+    *ret_text =
+        has_room_out_of_use(&why)
+            ? "waits until devices, cpu or memory are free; there is room on nodes that are "
+              "drained or broken"
+            : gr_why_text((enum gr_why_reason)why.reason);
+}
+
 // Why a job waits, as far as the pool can say at once; in full: also what takes a look at each
 // node.
 static int set_reason(json_t *object, struct gr_pool *pool, const struct gr_job *job, bool is_full)
@@ -155,7 +182,7 @@ static int set_reason(json_t *object, struct gr_pool *pool, const struct gr_job 
     const char *code = NULL;
     const char *text = NULL;
     struct gr_shortage shortage = {.hint = ""};
-    char detail[320];
+    char detail[640];
     if (job->state == GR_JOB_HELD) {
         struct gr_job_more more;
         gr_core_job_more(pool->core, job->id, &more);
@@ -163,18 +190,25 @@ static int set_reason(json_t *object, struct gr_pool *pool, const struct gr_job 
         text = more.edge_count > 0 ? "waits for other jobs"
                                    : "waits for other elements of its array: as many as may run "
                                      "at a time are under way";
-    } else if (job->state == GR_JOB_WAITING) {
-        bool would_fit =
-            gr_place_room_tasks(gr_core_place(pool->core), &job->demand) >= job->demand.tasks;
-        code = would_fit ? "turn" : gr_refusal_name(GR_REFUSED_NO_ROOM);
-        text = would_fit ? "waits for its turn" : "waits until devices, cpu or memory are free";
-        if (!would_fit && is_full) {
+    } else if (job->state == GR_JOB_WAITING && is_full) {
+        reason_in_full(pool, job->id, &code, &text);
+        if (gr_place_room_tasks(gr_core_place(pool->core), &job->demand) < job->demand.tasks) {
             struct gr_spec spec;
             bool has_spec = gr_pool_spec(pool, job->id, &spec, NULL) == 0;
             gr_shortage_now(pool, &job->demand, has_spec ? spec.kind : "", &shortage);
             snprintf(detail, sizeof detail, "%s: %s", text, shortage.text);
             text = detail;
         }
+    } else if (job->state == GR_JOB_WAITING) {
+        bool would_fit =
+            gr_place_room_tasks(gr_core_place(pool->core), &job->demand) >= job->demand.tasks;
+        enum gr_refusal bar = gr_core_job_bar(pool->core, job->id);
+        code = bar != GR_REFUSED_NOTHING ? gr_refusal_name(bar)
+               : would_fit               ? "turn"
+                                         : gr_refusal_name(GR_REFUSED_NO_ROOM);
+        text = bar != GR_REFUSED_NOTHING ? gr_refusal_text(bar)
+               : would_fit               ? "waits for its turn"
+                                         : "waits until devices, cpu or memory are free";
     }
     if (code == NULL) {
         return gr_json_set_null(object, "reason");
@@ -230,6 +264,7 @@ json_t *gr_view_job(struct gr_pool *pool, const struct gr_job *job, bool is_full
     rc |= gr_json_set_int(object, "submitted_ms", job->submitted_ms);
     rc |= set_time(object, "placed_ms", job->state == GR_JOB_RUNNING ? job->started_ms : 0);
     rc |= set_time(object, "started_ms", job->began_ms);
+    rc |= set_time(object, "checkpoint_ms", job->safe_ms);
     for (unsigned i = 0; i < 5; i++) {
         static const char *const unknown[] = {"ended_ms", "exit_code", "signal", "cpu_ms",
                                               "peak_kib"};
@@ -321,6 +356,7 @@ json_t *gr_view_ended(struct gr_pool *pool, const struct gr_ended *ended, bool i
     rc |= gr_json_set_int(object, "attempts", ended->attempts);
     rc |= gr_json_set_int(object, "submitted_ms", ended->submitted_ms);
     rc |= set_time(object, "placed_ms", ended->placed_ms);
+    rc |= gr_json_set_null(object, "checkpoint_ms");
     rc |= gr_json_set_int(object, "ended_ms", ended->ended_ms);
     rc |= set_ending(object, ended);
     rc |= set_nodes(object, pool, ended);

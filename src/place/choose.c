@@ -58,7 +58,7 @@ enum gr_filter gr_choose_filter(const struct gr_place *place, const struct gr_no
     if (node->state != GR_NODE_UP) {
         return GR_FILTER_STATE;
     }
-    if (!gr_mask_has(gr_mask_at(place, shape->mask), node->site, node->variant)) {
+    if (!gr_mask_allows(place, shape->mask, node->site, node->variant)) {
         return GR_FILTER_MASK;
     }
     if (shape->level != 0 && node->domain[shape->level - 1] == GR_DOMAIN_NONE) {
@@ -78,10 +78,20 @@ enum gr_filter gr_choose_filter(const struct gr_place *place, const struct gr_no
     return node->memory_mib < shape->memory_mib ? GR_FILTER_MEMORY : GR_FILTER_NONE;
 }
 
+// True if no filter stands against it. What is free is within what there is, so that the hot row
+// alone says so; what fails most often comes first.
+static bool fits(const struct gr_place *place, const struct gr_node *node,
+                 const struct gr_shape *shape)
+{
+    return node->cpu_milli >= shape->cpu_milli && node->memory_mib >= shape->memory_mib &&
+           devices_fit(node, shape) && node->state == GR_NODE_UP &&
+           (shape->level == 0 || node->domain[shape->level - 1] != GR_DOMAIN_NONE) &&
+           gr_mask_allows(place, shape->mask, node->site, node->variant);
+}
+
 uint8_t gr_choose_score(const struct gr_place *place, uint32_t node, const struct gr_shape *shape)
 {
-    if (gr_choose_filter(place, gr_node_at(place, node), gr_cold_at(place, node), shape) !=
-        GR_FILTER_NONE) {
+    if (!fits(place, gr_node_at(place, node), shape)) {
         return 0;
     }
     uint8_t score = gr_place_policy(place)->score(place, node, shape);

@@ -33,6 +33,10 @@ struct gr_explanation {
     uint32_t nodes;            // nodes there are
     uint32_t lost[GR_FILTERS]; // for one task; [GR_FILTER_NONE]: nodes that would take one
     uint32_t tasks_fit;        // tasks that fit now, of those asked for
+    // Of nodes that are up and of a site and variant that the mask names, in milli of devices:
+    // free, and in all.
+    uint64_t free_milli, capacity_milli;
+    bool is_cut;               // visits ran out: a change may be missing, or larger than need be
     uint32_t suggestion_count; // sorted, smallest change first
     struct gr_suggestion suggestions[GR_CHANGES];
 };
@@ -41,6 +45,10 @@ struct gr_explanation {
 // few dozen times: for people, not for the hot path.
 void gr_place_explain(struct gr_place *place, const struct gr_demand *demand,
                       struct gr_explanation *ret_explanation);
+// The same within a bound: looks at nodes at most `visits` times beyond the one look at each of
+// them that counts them. One task without a domain is explained in whole by that one look.
+void gr_place_explain_within(struct gr_place *place, const struct gr_demand *demand,
+                             uint64_t visits, struct gr_explanation *ret_explanation);
 
 // The filter's stable name ("cpu") and what it means. Static text.
 const char *gr_filter_name(enum gr_filter filter);

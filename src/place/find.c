@@ -49,14 +49,15 @@ bool gr_place_find(struct gr_place *place, const struct gr_shape *shape, uint64_
     }
     gr_index_flush(place);
     int slot = gr_index_slot_find(place, shape);
+    uint32_t node;
     if (slot < 0) {
-        slot = gr_index_slot_learn(place, shape);
-    }
-    if (slot < 0) {
-        return gr_place_find_scan(place, shape, salt, ret_piece);
+        if (!gr_learn_best(place, shape, &node)) {
+            return false;
+        }
+        gr_choose_piece(place, node, shape, ret_piece);
+        return true;
     }
     gr_slot_at(place, (uint32_t)slot)->last_asked = place->asked;
-    uint32_t node;
     if (!gr_index_best(place, (unsigned)slot, shape, &node)) {
         return false;
     }
@@ -111,8 +112,9 @@ static void pieces_sort(struct gr_piece *pieces, uint32_t count)
 }
 
 // One task after the other, each where the policy puts it given those before; undone at the end.
+// *ret_placed: how many found room.
 static bool gang_spread(struct gr_place *place, const struct gr_demand *demand, uint64_t salt,
-                        struct gr_piece *ret_pieces)
+                        struct gr_piece *ret_pieces, uint32_t *ret_placed)
 {
     uint32_t placed = 0;
     while (placed < demand->tasks &&
@@ -123,6 +125,7 @@ static bool gang_spread(struct gr_place *place, const struct gr_demand *demand, 
     for (uint32_t i = placed; i-- > 0;) {
         gr_place_give(place, &ret_pieces[i]);
     }
+    *ret_placed = placed;
     if (placed < demand->tasks) {
         return false;
     }
@@ -303,11 +306,84 @@ uint32_t gr_place_up_tasks(const struct gr_place *place, const struct gr_demand 
     return tasks_count(place, demand, AS_UP);
 }
 
+uint32_t gr_place_node_tasks(const struct gr_place *place, uint32_t node,
+                             const struct gr_demand *demand)
+{
+    assert(place != NULL && node < place->node_count && demand != NULL);
+    struct gr_shape shape = demand->shape;
+    uint32_t block = demand->domain_tasks != 0 ? demand->domain_tasks : demand->tasks;
+    shape.level = demand->domain_level == 0 || block == 1 ? alone_level(demand) : shape.level;
+    return node_tasks(place, node, &shape, demand->tasks, AS_IT_IS);
+}
+
+bool gr_place_find_among(struct gr_place *place, const uint32_t *nodes, uint32_t count,
+                         const struct gr_demand *demand, struct gr_piece *ret_piece)
+{
+    assert(place != NULL && (nodes != NULL || count == 0) && ret_piece != NULL);
+    assert(demand != NULL && demand->tasks == 1 && !gr_place_draws(place));
+    struct gr_shape shape = demand->shape;
+    uint32_t best = UINT32_MAX;
+    uint8_t most = 0;
+    shape.level = alone_level(demand);
+    gr_index_flush(place); // the policy's tables must be there
+    for (uint32_t i = 0; i < count; i++) {
+        uint8_t score = gr_choose_score(place, nodes[i], &shape);
+        if (score > most || (score == most && score > 0 && nodes[i] < best)) {
+            most = score;
+            best = nodes[i];
+        }
+    }
+    if (most > 0) {
+        gr_choose_piece(place, best, &shape, ret_piece);
+    }
+    return most > 0;
+}
+
+enum gr_filter gr_place_task_filter(const struct gr_place *place, uint32_t node,
+                                    const struct gr_demand *demand)
+{
+    assert(place != NULL && node < place->node_count && demand != NULL);
+    struct gr_shape shape = demand->shape;
+    uint32_t block = demand->domain_tasks != 0 ? demand->domain_tasks : demand->tasks;
+    shape.level = demand->domain_level == 0 || block == 1 ? alone_level(demand) : shape.level;
+    return gr_choose_filter(place, gr_node_at(place, node), gr_cold_at(place, node), &shape);
+}
+
+uint32_t gr_place_row_tasks(const struct gr_place *place, uint32_t node, const struct gr_node *row,
+                            const struct gr_demand *demand, uint32_t most,
+                            struct gr_piece *ret_pieces)
+{
+    assert(place != NULL && node < place->node_count && row != NULL && demand != NULL);
+    struct gr_shape shape = demand->shape;
+    uint32_t block = demand->domain_tasks != 0 ? demand->domain_tasks : demand->tasks;
+    struct gr_node copy = *row;
+    const struct gr_node_cold *cold = gr_cold_at(place, node);
+    uint32_t count = 0;
+    shape.level = demand->domain_level == 0 || block == 1 ? alone_level(demand) : shape.level;
+    while (count < most && gr_choose_filter(place, &copy, cold, &shape) == GR_FILTER_NONE) {
+        struct gr_piece piece = piece_tightest(&copy, node, &shape);
+        gr_node_take(&copy, &piece);
+        if (ret_pieces != NULL) {
+            ret_pieces[count] = piece;
+        }
+        count++;
+    }
+    return count;
+}
+
 bool gr_place_find_gang(struct gr_place *place, const struct gr_demand *demand, uint64_t salt,
                         struct gr_piece *ret_pieces)
 {
-    assert(place != NULL && demand != NULL && ret_pieces != NULL);
+    uint32_t placed;
+    return gr_place_find_most(place, demand, salt, ret_pieces, &placed);
+}
+
+bool gr_place_find_most(struct gr_place *place, const struct gr_demand *demand, uint64_t salt,
+                        struct gr_piece *ret_pieces, uint32_t *ret_placed)
+{
+    assert(place != NULL && demand != NULL && ret_pieces != NULL && ret_placed != NULL);
     assert(gr_demand_wrong(demand) == NULL);
+    *ret_placed = 0;
     uint32_t block = demand->domain_tasks != 0 ? demand->domain_tasks : demand->tasks;
     if (demand->domain_level != 0 && block > 1) {
         place->asked++;
@@ -317,5 +393,5 @@ bool gr_place_find_gang(struct gr_place *place, const struct gr_demand *demand, 
     alone.shape.level = alone_level(demand);
     alone.domain_level = 0;
     alone.domain_tasks = 0;
-    return gang_spread(place, &alone, salt, ret_pieces);
+    return gang_spread(place, &alone, salt, ret_pieces, ret_placed);
 }

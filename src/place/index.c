@@ -16,7 +16,7 @@ uint32_t gr_slot_memory(uint32_t memory_mib)
     return memory_mib < GR_SLOT_MEMORY ? 0 : 1u << (31 - __builtin_clz(memory_mib));
 }
 
-static struct gr_shape slot_shape(const struct gr_shape *shape)
+struct gr_shape gr_index_slot_shape(const struct gr_shape *shape)
 {
     struct gr_shape rounded = *shape;
     rounded.memory_mib = gr_slot_memory(shape->memory_mib);
@@ -35,7 +35,7 @@ static uint32_t hash_size(const struct gr_place *place)
     return 4 * place->limits.slots;
 }
 
-static uint32_t shape_hash(const struct gr_shape *shape)
+uint32_t gr_index_shape_hash(const struct gr_shape *shape)
 {
     uint64_t words[2];
     memcpy(words, shape, sizeof words);
@@ -45,10 +45,10 @@ static uint32_t shape_hash(const struct gr_shape *shape)
 
 int gr_index_slot_find(const struct gr_place *place, const struct gr_shape *shape)
 {
-    struct gr_shape wanted = slot_shape(shape);
+    struct gr_shape wanted = gr_index_slot_shape(shape);
     const uint16_t *table = hash_table(place);
     uint32_t size = hash_size(place);
-    for (uint32_t i = shape_hash(&wanted) % size;; i = i + 1 == size ? 0 : i + 1) {
+    for (uint32_t i = gr_index_shape_hash(&wanted) % size;; i = i + 1 == size ? 0 : i + 1) {
         if (table[i] == 0) {
             return -1;
         }
@@ -64,31 +64,12 @@ static void hash_rebuild(struct gr_place *place)
     uint32_t size = hash_size(place);
     memset(table, 0, size * sizeof *table);
     for (uint32_t s = 0; s < place->slot_count; s++) {
-        uint32_t i = shape_hash(&gr_slot_at(place, s)->shape) % size;
+        uint32_t i = gr_index_shape_hash(&gr_slot_at(place, s)->shape) % size;
         while (table[i] != 0) {
             i = i + 1 == size ? 0 : i + 1;
         }
         table[i] = (uint16_t)(s + 1);
     }
-}
-
-// Inserts `value` into a sorted list without doubles; false if the list is full.
-static bool threshold_add(uint32_t *list, uint32_t *count, uint32_t value)
-{
-    uint32_t at = 0;
-    while (at < *count && list[at] < value) {
-        at++;
-    }
-    if (at < *count && list[at] == value) {
-        return true;
-    }
-    if (*count == GR_THRESHOLDS) {
-        return false;
-    }
-    memmove(list + at + 1, list + at, (*count - at) * sizeof *list);
-    list[at] = value;
-    (*count)++;
-    return true;
 }
 
 // Entries of the sorted list that are at most `value`.
@@ -103,8 +84,24 @@ static uint8_t rank_of(const uint32_t *list, uint32_t count, uint32_t value)
     return (uint8_t)low;
 }
 
+// Inserts `value` into a sorted list without doubles; false if the list is full.
+static bool threshold_add(uint32_t *list, uint32_t *count, uint32_t value)
+{
+    uint32_t at = value == 0 ? 0 : rank_of(list, *count, value - 1); // below it
+    if (at < *count && list[at] == value) {
+        return true;
+    }
+    if (*count == GR_THRESHOLDS) {
+        return false;
+    }
+    memmove(list + at + 1, list + at, (*count - at) * sizeof *list);
+    list[at] = value;
+    (*count)++;
+    return true;
+}
+
 // Lists the needs of all slots; false if there are too many different ones.
-static bool thresholds_collect(struct gr_place *place)
+bool gr_index_thresholds(struct gr_place *place)
 {
     place->cpu_count = place->memory_count = place->milli_count = 0;
     for (uint32_t s = 0; s < place->slot_count; s++) {
@@ -143,17 +140,17 @@ static void needs_build(struct gr_place *place)
 }
 
 // Adds a slot without touching rows; false if there is no room.
-static bool slot_add(struct gr_place *place, const struct gr_shape *shape)
+bool gr_index_slot_add(struct gr_place *place, const struct gr_shape *shape)
 {
     if (place->slot_count == place->limits.slots || gr_index_slot_find(place, shape) >= 0) {
         return false;
     }
     struct gr_slot *slot = gr_slot_at(place, place->slot_count);
-    *slot = (struct gr_slot){.shape = slot_shape(shape), .last_asked = place->asked};
+    *slot = (struct gr_slot){.shape = gr_index_slot_shape(shape), .last_asked = place->asked};
     place->slot_count++;
-    if (!thresholds_collect(place)) {
+    if (!gr_index_thresholds(place)) {
         place->slot_count--;
-        bool fits = thresholds_collect(place);
+        bool fits = gr_index_thresholds(place);
         assert(fits);
         (void)fits;
         return false;
@@ -168,7 +165,7 @@ void gr_index_slots_reset(struct gr_place *place)
     memset(place->misses, 0, sizeof place->misses);
     hash_rebuild(place);
     for (uint32_t i = 0; i < place->mix_count; i++) {
-        (void)slot_add(place, &gr_mix_at(place)[i].shape);
+        (void)gr_index_slot_add(place, &gr_mix_at(place)[i].shape);
     }
 }
 
@@ -186,8 +183,8 @@ static const uint8_t *allow_row(struct gr_place *place, const struct gr_node *no
         uint8_t *row = (uint8_t *)gr_at(place, place->allow_at) + (uint64_t)(*pair) * place->stride;
         memset(row, 0, place->stride);
         for (uint32_t s = 0; s < place->slot_count; s++) {
-            const struct gr_mask *mask = gr_mask_at(place, gr_slot_at(place, s)->shape.mask);
-            row[s] = gr_mask_has(mask, node->site, node->variant) ? 0xff : 0;
+            uint16_t mask = gr_slot_at(place, s)->shape.mask;
+            row[s] = gr_mask_allows(place, mask, node->site, node->variant) ? 0xff : 0;
         }
     }
     return (uint8_t *)gr_at(place, place->allow_at) + (uint64_t)(*pair) * place->stride;
@@ -387,7 +384,7 @@ static void rebuild(struct gr_place *place)
     const struct gr_policy *policy = gr_place_policy(place);
     memset(place->pair, 0, sizeof place->pair);
     place->pair_count = 0;
-    bool fits = thresholds_collect(place);
+    bool fits = gr_index_thresholds(place);
     assert(fits);
     (void)fits;
     needs_build(place);
@@ -437,23 +434,22 @@ void gr_index_flush(struct gr_place *place)
 // Makes the rows of what is allowed right for one slot.
 static void allow_column(struct gr_place *place, uint32_t slot)
 {
-    const struct gr_mask *mask = gr_mask_at(place, gr_slot_at(place, slot)->shape.mask);
+    uint16_t mask = gr_slot_at(place, slot)->shape.mask;
     uint8_t *rows = gr_at(place, place->allow_at);
     for (unsigned site = 0; site < GR_SITES_MAX; site++) {
         for (unsigned variant = 0; variant < GR_POOL_VARIANTS_MAX; variant++) {
             uint64_t pair = place->pair[site][variant];
             if (pair != 0) {
-                rows[pair * place->stride + slot] = gr_mask_has(mask, site, variant) ? 0xff : 0;
+                rows[pair * place->stride + slot] =
+                    gr_mask_allows(place, mask, site, variant) ? 0xff : 0;
             }
         }
     }
 }
 
-// Scores of one slot for all nodes, and what lies above them. All other rows are up to date.
-static void slot_column(struct gr_place *place, uint32_t slot)
+void gr_index_slot_prepare(struct gr_place *place, uint32_t slot)
 {
     const struct gr_policy *policy = gr_place_policy(place);
-    uint32_t chunk = slot / GR_LANES;
     hash_rebuild(place);
     needs_build(place);
     allow_column(place, slot);
@@ -462,78 +458,67 @@ static void slot_column(struct gr_place *place, uint32_t slot)
     } else if (policy->prepare != NULL) {
         policy->prepare(place);
     }
-    for (uint32_t n = 0; n < place->node_count; n++) {
-        gr_chunk_at(place, 0, n, chunk)[slot % GR_LANES] =
-            gr_choose_score(place, n, &gr_slot_at(place, slot)->shape);
+}
+
+uint32_t gr_index_next(const struct gr_place *place, uint32_t slot, uint32_t from, uint8_t least)
+{
+    unsigned level = 0, top = place->levels - 1;
+    uint32_t row = from;
+    for (;;) {
+        while (row % GR_FAN == 0 && level < top) { // the row above says whether to look below
+            row /= GR_FAN;
+            level++;
+        }
+        if (row >= place->row_count[level]) {
+            return UINT32_MAX;
+        }
+        if (gr_score_at(place, level, row, slot) < least) {
+            row++;
+            continue;
+        }
+        while (level > 0) {
+            level--;
+            row *= GR_FAN;
+            while (gr_score_at(place, level, row, slot) < least) {
+                row++;
+            }
+        }
+        return row;
     }
-    for (unsigned l = 1; l < place->levels; l++) {
-        for (uint32_t r = 0; r < place->row_count[l - 1] / GR_FAN; r++) {
-            chunk_maximum(gr_chunk_at(place, l - 1, r * GR_FAN, chunk),
-                          gr_chunk_at(place, l, r, chunk));
+}
+
+void gr_index_score_set(struct gr_place *place, uint32_t slot, uint32_t node, uint8_t score)
+{
+    uint32_t row = node;
+    for (unsigned level = 0; level < place->levels; level++, row /= GR_FAN) {
+        uint8_t *byte = &gr_chunk_at(place, level, row, slot / GR_LANES)[slot % GR_LANES];
+        if (level > 0 && *byte >= score) {
+            return;
+        }
+        *byte = score;
+    }
+}
+
+void gr_index_slot_clear(struct gr_place *place, uint32_t slot)
+{
+    for (uint32_t node = gr_index_next(place, slot, 0, 1); node != UINT32_MAX;
+         node = gr_index_next(place, slot, node + 1, 1)) { // never looks above a node it has passed
+        uint32_t row = node;
+        for (unsigned level = 0; level < place->levels; level++, row /= GR_FAN) {
+            uint8_t *byte = &gr_chunk_at(place, level, row, slot / GR_LANES)[slot % GR_LANES];
+            if (*byte == 0) {
+                break;
+            }
+            *byte = 0;
         }
     }
 }
 
-// Asked for this often without a slot: worth one.
-#define LEARN_ASKS 3
-
-// The slot that was not asked for the longest, if that is long ago: a slot costs a pass over all
-// nodes, and shapes that come in turn must not chase each other out. -1: none.
-static int slot_idle(const struct gr_place *place)
+void gr_index_chunk_clear(struct gr_place *place, uint32_t chunk)
 {
-    uint32_t oldest = 0;
-    for (uint32_t s = 1; s < place->slot_count; s++) {
-        if (gr_slot_at(place, s)->last_asked < gr_slot_at(place, oldest)->last_asked) {
-            oldest = s;
+    for (unsigned level = 0; level < place->levels; level++) {
+        for (uint32_t row = 0; row < place->row_count[level]; row += GR_FAN) {
+            memset(gr_chunk_at(place, level, row, chunk), 0, (size_t)GR_FAN * GR_LANES);
         }
     }
-    return place->slot_count > 0 &&
-                   place->asked - gr_slot_at(place, oldest)->last_asked >= 16u * place->limits.slots
-               ? (int)oldest
-               : -1;
-}
-
-// What is remembered of a shape; who was asked for least often makes room.
-static struct gr_miss *miss_get(struct gr_place *place, const struct gr_shape *wanted)
-{
-    uint32_t home = shape_hash(wanted) * 0x9e3779b1u >> 20;
-    struct gr_miss *rarest = NULL;
-    for (uint32_t i = 0; i < GR_MISS_PLACES; i++) {
-        struct gr_miss *miss = &place->misses[(home + i) % GR_MISSES];
-        if (memcmp(&miss->shape, wanted, sizeof *wanted) == 0) {
-            return miss;
-        }
-        rarest = rarest == NULL || miss->count < rarest->count ? miss : rarest;
-    }
-    *rarest = (struct gr_miss){.shape = *wanted};
-    return rarest;
-}
-
-int gr_index_slot_learn(struct gr_place *place, const struct gr_shape *shape)
-{
-    assert(place->dirty_count == 0 && !place->stale);
-    struct gr_shape wanted = slot_shape(shape);
-    if (++miss_get(place, &wanted)->count < LEARN_ASKS) {
-        return -1;
-    }
-    if (slot_add(place, &wanted)) {
-        slot_column(place, place->slot_count - 1);
-        return (int)place->slot_count - 1;
-    }
-    int idle = slot_idle(place);
-    if (idle < 0) {
-        return -1;
-    }
-    struct gr_slot was = *gr_slot_at(place, (uint32_t)idle);
-    *gr_slot_at(place, (uint32_t)idle) =
-        (struct gr_slot){.shape = wanted, .last_asked = place->asked};
-    if (!thresholds_collect(place)) {
-        *gr_slot_at(place, (uint32_t)idle) = was;
-        bool fits = thresholds_collect(place);
-        assert(fits);
-        (void)fits;
-        return -1;
-    }
-    slot_column(place, (uint32_t)idle);
-    return idle;
 }

@@ -181,7 +181,9 @@ static void sums_add(struct gr_place *place, const struct gr_node *node, int sig
     for (unsigned i = 0; i < node->devices; i++) {
         milli += node->free[i];
     }
-    place->totals.free_milli[node->state] += (uint64_t)((int64_t)milli * sign);
+    uint64_t more = (uint64_t)((int64_t)milli * sign);
+    place->totals.free_milli[node->state] += more;
+    place->variant_free[node->variant] += node->state == GR_NODE_UP ? more : 0;
     for (unsigned l = 0; l < GR_DOMAIN_LEVELS && node->state == GR_NODE_UP; l++) {
         if (outer(node, l)) {
             gr_domain_at(place, l, node->domain[l])->whole += (uint32_t)(sign * node->whole);
@@ -281,6 +283,20 @@ const struct gr_node *gr_place_domain_first(const struct gr_place *place, unsign
     assert(domain < place->limits.domains[level]);
     uint32_t first = gr_domain_at(place, level, domain)->first;
     return first == UINT32_MAX ? NULL : gr_node_at(place, first);
+}
+
+uint32_t gr_place_domain_head(const struct gr_place *place, unsigned level, uint32_t domain)
+{
+    assert(level < GR_DOMAIN_LEVELS);
+    assert(domain < place->limits.domains[level]);
+    return gr_domain_at(place, level, domain)->first;
+}
+
+uint32_t gr_place_domain_next(const struct gr_place *place, unsigned level, uint32_t node)
+{
+    assert(level < GR_DOMAIN_LEVELS);
+    assert(node < place->node_count);
+    return *gr_next_at(place, level, node);
 }
 
 // Masks are found by a hash of their words: four at a time, so that they do not wait for each
@@ -457,7 +473,9 @@ static void change(struct gr_place *place, const struct gr_piece *piece, bool ta
         gr_node_give(node, piece);
         cold->hosted[hosted] = (uint16_t)(cold->hosted[hosted] - (width != 0));
     }
-    place->totals.free_milli[node->state] += take ? -(uint64_t)milli : milli;
+    uint64_t more = take ? -(uint64_t)milli : milli;
+    place->totals.free_milli[node->state] += more;
+    place->variant_free[node->variant] += node->state == GR_NODE_UP ? more : 0;
     for (unsigned l = 0; l < GR_DOMAIN_LEVELS && node->state == GR_NODE_UP; l++) {
         if (node->whole != was_whole && outer(node, l)) {
             gr_domain_at(place, l, node->domain[l])->whole += node->whole - was_whole;
@@ -485,6 +503,12 @@ struct gr_place_totals gr_place_totals_get(const struct gr_place *place)
 {
     assert(place != NULL);
     return place->totals;
+}
+
+uint64_t gr_place_variant_free(const struct gr_place *place, uint32_t variant)
+{
+    assert(place != NULL && variant < GR_POOL_VARIANTS_MAX);
+    return place->variant_free[variant];
 }
 
 enum gr_filter gr_place_filter(const struct gr_place *place, uint32_t node,
@@ -579,6 +603,7 @@ const char *gr_place_audit(const struct gr_place *place)
 {
     assert(place != NULL);
     struct gr_place_totals totals = {0};
+    uint64_t variant_free[GR_POOL_VARIANTS_MAX] = {0};
     for (uint32_t n = 0; n < place->node_count; n++) {
         struct gr_node node = *gr_node_at(place, n);
         gr_node_summarise(&node);
@@ -588,6 +613,7 @@ const char *gr_place_audit(const struct gr_place *place)
         totals.all_milli += (uint64_t)node.devices * GR_DEVICE_MILLI;
         for (unsigned i = 0; i < node.devices; i++) {
             totals.free_milli[node.state] += node.free[i];
+            variant_free[node.variant] += node.state == GR_NODE_UP ? node.free[i] : 0u;
             bool out = (gr_cold_at(place, n)->out >> i & 1) != 0;
             totals.withheld_milli += out ? gr_withheld_at(place, n)[i] : 0;
             if (out && node.free[i] != 0) {
@@ -598,7 +624,8 @@ const char *gr_place_audit(const struct gr_place *place)
             return "a device that is not there is out of use";
         }
     }
-    if (memcmp(&totals, &place->totals, sizeof totals) != 0) {
+    if (memcmp(&totals, &place->totals, sizeof totals) != 0 ||
+        memcmp(variant_free, place->variant_free, sizeof variant_free) != 0) {
         return "the totals are behind the nodes";
     }
     for (unsigned l = 0; l < GR_DOMAIN_LEVELS; l++) {

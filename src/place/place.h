@@ -94,6 +94,12 @@ const struct gr_node_cold *gr_place_cold_get(const struct gr_place *place, uint3
 const struct gr_node *gr_place_domain_first(const struct gr_place *place, unsigned level,
                                             uint32_t domain);
 
+// The member of an outer domain after `node`, and the domain's first; UINT32_MAX at the end, or if it
+// has none.
+uint32_t gr_place_domain_next(const struct gr_place *place, unsigned level, uint32_t node);
+// See gr_place_domain_next.
+uint32_t gr_place_domain_head(const struct gr_place *place, unsigned level, uint32_t domain);
+
 // Finds or adds a mask; returns its index, or -ENOSPC when the pool holds no more masks.
 int gr_place_mask_add(struct gr_place *place, const struct gr_mask *mask);
 // Puts a mask where the next one would be added, so that questions can name it before it is part of
@@ -156,9 +162,34 @@ void gr_place_refresh(struct gr_place *place);
 bool gr_place_find_gang(struct gr_place *place, const struct gr_demand *demand, uint64_t salt,
                         struct gr_piece *ret_pieces);
 
+// gr_place_find_gang that says, when it fails, how many tasks found room one after the other; 0 for
+// a demand whose tasks share domains, where nobody counted.
+bool gr_place_find_most(struct gr_place *place, const struct gr_demand *demand, uint64_t salt,
+                        struct gr_piece *ret_pieces, uint32_t *ret_placed);
+
+// Where the only task of a demand goes if it must go to one of these nodes: true and the piece, or
+// false. Not for policies that draw lots.
+bool gr_place_find_among(struct gr_place *place, const uint32_t *nodes, uint32_t count,
+                         const struct gr_demand *demand, struct gr_piece *ret_piece);
+
+// How many tasks of a demand would find room on this node now.
+uint32_t gr_place_node_tasks(const struct gr_place *place, uint32_t node,
+                             const struct gr_demand *demand);
+
+// How many tasks of a demand, at most `most`, would find room on this node if `row` were its row
+// (what is free may differ). Their pieces, each with the tightest devices, go to `ret_pieces` (room
+// for `most`; NULL: not wanted).
+uint32_t gr_place_row_tasks(const struct gr_place *place, uint32_t node, const struct gr_node *row,
+                            const struct gr_demand *demand, uint32_t most,
+                            struct gr_piece *ret_pieces);
+
 // The first filter that `shape` does not pass on this node. Pure.
 enum gr_filter gr_place_filter(const struct gr_place *place, uint32_t node,
                                const struct gr_shape *shape);
+
+// The first filter that a task of the demand does not pass on this node. Pure.
+enum gr_filter gr_place_task_filter(const struct gr_place *place, uint32_t node,
+                                    const struct gr_demand *demand);
 
 // All device milli, and how much of it is free on nodes in each state.
 struct gr_place_totals {
@@ -168,6 +199,8 @@ struct gr_place_totals {
 };
 // See struct gr_place_totals. Constant time.
 struct gr_place_totals gr_place_totals_get(const struct gr_place *place);
+// Free device milli of a variant, on nodes that are up. Constant time.
+uint64_t gr_place_variant_free(const struct gr_place *place, uint32_t variant);
 
 // FGD's fragmentation measure summed over the nodes (milli), for the mix that was set; 0 without
 // one. "Beware of Fragmentation", USENIX ATC 2023, section 3. Visits every node. gr_place_refresh

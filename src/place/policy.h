@@ -24,6 +24,10 @@ struct gr_policy {
     // not. NULL: `score` is called slot by slot.
     void (*score_slots)(const struct gr_place *place, uint32_t node, const uint8_t *fits,
                         uint8_t *ret_scores);
+    // True if, of two shapes that differ in cpu, mask and level only, the one that asks for more
+    // cpu has on no node that fits both the higher score: then the scores of one say where it need
+    // not be looked for the other. Called after `prepare`. NULL: not so.
+    bool (*cpu_lowers)(const struct gr_place *place);
     // The device for a fraction (it fits). NULL: the tightest, lowest number on ties.
     unsigned (*device)(const struct gr_place *place, uint32_t node, const struct gr_shape *shape);
     // Replaces the whole choice (the random policy). NULL: highest score, lowest node.

@@ -24,8 +24,15 @@ static uint8_t score(const struct gr_place *place, uint32_t node, const struct g
     return gr_published_score(base + (others ? 0 : 25));
 }
 
+static bool cpu_lowers(const struct gr_place *place)
+{
+    (void)place;
+    return true; // it does not count
+}
+
 const struct gr_policy gr_policy_clustering = {
     .name = "clustering",
     .summary = "tasks of one width together (GpuClustering)",
     .score = score,
+    .cpu_lowers = cpu_lowers,
 };

@@ -27,9 +27,16 @@ static void score_slots(const struct gr_place *place, uint32_t node, const uint8
     }
 }
 
+static bool cpu_lowers(const struct gr_place *place)
+{
+    (void)place;
+    return true; // it does not count
+}
+
 const struct gr_policy gr_policy_firstfit = {
     .name = "firstfit",
     .summary = "the lowest node number that fits",
     .score = score,
+    .cpu_lowers = cpu_lowers,
     .score_slots = score_slots,
 };

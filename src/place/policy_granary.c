@@ -12,6 +12,7 @@ struct tables {
     uint8_t digest[GR_HASH_SIZE]; // of the market that `value` was made for
     uint32_t kept;                // `value` and `digest` were made
     uint32_t ready;               // `value` belongs to the present mix and fleet
+    uint32_t falling;             // more cpu never brings a higher score
     struct gr_value value;
     struct gr_sheet sheet; // of the index's slots
     struct gr_market market;
@@ -78,10 +79,36 @@ static void prepare_slots(struct gr_place *place)
     }
 }
 
+// True if all nodes are in a table, and what is left of one is worth no less the more cpu there is:
+// that follows from what the tables mean, and rounding is not trusted.
+static bool is_falling(const struct gr_place *place, const struct gr_value *value)
+{
+    for (uint32_t n = 0; n < place->node_count; n++) {
+        const struct gr_node *node = gr_node_at(place, n);
+        if (value->group_of[node->site][node->variant] >= value->group_count) {
+            return false;
+        }
+    }
+    for (uint32_t g = 0; g < value->group_count; g++) {
+        for (unsigned i = 0; i < GR_VALUE_STEPS; i++) {
+            if (value->groups[g].worth[i] < 0) {
+                return false;
+            }
+        }
+    }
+    for (uint32_t i = 1; i < value->usable_count; i++) {
+        if (i % GR_VALUE_COLUMNS != 0 && value->usable[i] < value->usable[i - 1]) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static void prepare(struct gr_place *place)
 {
     struct tables *t = gr_tables_at(place);
     t->ready = gr_market_read(place, &t->market);
+    t->falling = 0;
     if (!t->ready) {
         return;
     }
@@ -96,7 +123,14 @@ static void prepare(struct gr_place *place)
         memcpy(t->digest, digest, sizeof digest);
         t->kept = 1;
     }
+    t->falling = is_falling(place, &t->value);
     prepare_slots(place);
+}
+
+static bool cpu_lowers(const struct gr_place *place)
+{
+    const struct tables *t = gr_tables_at(place);
+    return t->ready && t->falling;
 }
 
 // Looks a node up; false if values are unknown: no mix, or none that asks for devices.
@@ -150,5 +184,6 @@ const struct gr_policy gr_policy_granary = {
     .prepare_slots = prepare_slots,
     .score = score,
     .score_slots = score_slots,
+    .cpu_lowers = cpu_lowers,
     .device = device,
 };

@@ -29,8 +29,15 @@ static uint8_t score(const struct gr_place *place, uint32_t node, const struct g
     return gr_published_score(most(100 - 100 * left / GR_DEVICE_MILLI / 10, 50));
 }
 
+static bool cpu_lowers(const struct gr_place *place)
+{
+    (void)place;
+    return true; // it does not count
+}
+
 const struct gr_policy gr_policy_packing = {
     .name = "packing",
     .summary = "used devices before free ones, used nodes before empty ones (GpuPacking)",
     .score = score,
+    .cpu_lowers = cpu_lowers,
 };

@@ -17,12 +17,16 @@
 #define GR_THRESHOLDS 254 // distinct cpu (or memory, or milli) needs among the slots
 #define GR_MASK_PLACES 4  // places in the hash table for each mask
 #define GR_PAIRS 256      // (site, variant) pairs that have a row of their own of what is allowed
+#define GR_MASK_ANY UINT16_MAX // mask of a slot that the index made for itself: allows everything
 
 // One slot. `shape.memory_mib` is rounded down (gr_slot_memory): exact memory is checked at the
 // leaf.
 struct gr_slot {
     struct gr_shape shape;
-    uint64_t last_asked; // value of gr_place.asked when last asked for
+    uint64_t last_asked; // value of gr_place.asked when it was last of use
+    uint64_t counted_at; // value of gr_place.asked when nodes were counted; 0: never
+    uint32_t counted;    // nodes it fitted then, at least
+    uint32_t reserved;   // zero
 };
 
 // An outer domain.
@@ -32,10 +36,12 @@ struct gr_domain {
     uint32_t first, last; // members are linked in order of number
 };
 
-// A shape that was asked for and has no slot; who comes back gets one.
+// A shape that was asked for and has no slot. One whose answers cost more than a slot does gets
+// one.
 struct gr_miss {
     struct gr_shape shape;
-    uint64_t count;
+    uint32_t count;  // how often it was asked for
+    uint32_t visits; // nodes that were looked at for it
 };
 #define GR_MISSES 4096   // a power of two
 #define GR_MISS_PLACES 4 // where one shape may be remembered, side by side
@@ -45,8 +51,9 @@ struct gr_place {
     struct gr_place_limits limits;
     uint64_t seed; // of the random policy
     struct gr_place_totals totals;
-    uint64_t asked;  // decisions so far; only ages the slots
-    uint32_t policy; // index into gr_policies
+    uint64_t variant_free[GR_POOL_VARIANTS_MAX]; // milli on nodes that are up
+    uint64_t asked;                              // decisions so far; only ages the slots
+    uint32_t policy;                             // index into gr_policies
     uint32_t node_count, mask_count, slot_count, mix_count;
     uint32_t stride;  // bytes a row, a multiple of 32
     uint32_t levels;  // levels with rows
@@ -160,6 +167,13 @@ static inline bool gr_shape_is_fraction(const struct gr_shape *shape)
     return shape->devices == 1 && shape->milli < GR_DEVICE_MILLI;
 }
 
+// True if a mask, by its index, lets work go to a variant at a site.
+static inline bool gr_mask_allows(const struct gr_place *place, uint16_t mask, unsigned site,
+                                  unsigned variant)
+{
+    return mask == GR_MASK_ANY || gr_mask_has(gr_mask_at(place, mask), site, variant);
+}
+
 // The policy a pool was made with.
 const struct gr_policy *gr_place_policy(const struct gr_place *place);
 
@@ -185,10 +199,36 @@ int gr_index_slot_find(const struct gr_place *place, const struct gr_shape *shap
 // The best node for a shape that has a slot; rows must be up to date. False: it fits nowhere.
 bool gr_index_best(const struct gr_place *place, unsigned slot, const struct gr_shape *shape,
                    uint32_t *ret_node);
-// Gives a shape without a slot one if it was asked for often enough. Returns the slot or -1.
-int gr_index_slot_learn(struct gr_place *place, const struct gr_shape *shape);
+// The shape that a slot for `shape` has: memory is rounded.
+struct gr_shape gr_index_slot_shape(const struct gr_shape *shape);
+// A hash of it.
+uint32_t gr_index_shape_hash(const struct gr_shape *shape);
+// Adds a slot without touching rows; false if there is no room, for it or for what it needs.
+bool gr_index_slot_add(struct gr_place *place, const struct gr_shape *shape);
+// Lists what the slots need; false if there are too many different needs, and then it is to be
+// called again with fewer.
+bool gr_index_thresholds(struct gr_place *place);
+// Makes everything right for a slot that changed, but its scores.
+void gr_index_slot_prepare(struct gr_place *place, uint32_t slot);
+// The first node from `from` on whose score is at least `least` (> 0), or UINT32_MAX. Rows above
+// are up to date.
+uint32_t gr_index_next(const struct gr_place *place, uint32_t slot, uint32_t from, uint8_t least);
+// Sets a score that was 0, in the rows above as well.
+void gr_index_score_set(struct gr_place *place, uint32_t slot, uint32_t node, uint8_t score);
+// Makes all scores of a slot 0.
+void gr_index_slot_clear(struct gr_place *place, uint32_t slot);
+// Makes all scores of the slots of a chunk 0, whatever stands there.
+void gr_index_chunk_clear(struct gr_place *place, uint32_t chunk);
 // Compares all rows that are not behind with what the policy says now. NULL or a phrase.
 const char *gr_index_audit(const struct gr_place *place);
+
+// --- learn.c
+
+// The best node for a shape that has no slot; rows must be up to date. False: it fits nowhere.
+bool gr_learn_best(struct gr_place *place, const struct gr_shape *shape, uint32_t *ret_node);
+// A slot that fits wherever `shape` does, on as few nodes more as possible, or -1: there is none.
+// Pure.
+int gr_learn_bound(const struct gr_place *place, const struct gr_shape *shape);
 
 // --- choose.c
 

@@ -111,7 +111,6 @@ static int submit(struct gr_run *run, size_t index, int64_t at_ms, uint64_t *ret
 {
     const struct gr_trace_job *job = &run->trace->jobs[run->trace->order[index]];
     struct gr_submission submission = {
-        .org = 0,
         .demand = {.shape = {.cpu_milli = job->cpu_milli,
                              .memory_mib = job->memory_mib,
                              .milli = (uint16_t)job->milli,
@@ -125,8 +124,8 @@ static int submit(struct gr_run *run, size_t index, int64_t at_ms, uint64_t *ret
                     : job->limit_ms > 0               ? job->limit_ms
                                                       : 1,
         .tag = index,
-        .user = UINT32_MAX,
     };
+    gr_run_owner_get(run, job, &submission.org, &submission.user);
     struct gr_event events[2];
     unsigned count = 0;
     enum gr_refusal refusal = gr_decide_submit(run->core, NULL, at_ms, &submission, events, &count);
@@ -329,6 +328,7 @@ int gr_run(const struct gr_trace *trace, const struct gr_run_config *config,
         gr_core_free(run.core);
     }
     free(run.masks);
+    free(run.owners);
     free(run.pieces);
     free(run.ends);
     free(run.facts);

@@ -16,6 +16,11 @@ struct gr_run_time {
     double used, frag; // milli x ms
 };
 
+// Who submits, where the order asks: indexes of the trace.
+struct gr_run_owner {
+    uint32_t queue, user;
+};
+
 // One replay in progress. All memory is its own.
 struct gr_run {
     const struct gr_trace *trace;       // borrowed
@@ -23,6 +28,9 @@ struct gr_run {
     struct gr_core *core;               // owned
     struct gr_result result;
     uint16_t *masks;        // [model_set_count] the core's mask of each set
+    // Who submits, in order, each once: the core's users. NULL if the order does not ask.
+    struct gr_run_owner *owners;
+    size_t owner_count;
     bool has_queue;         // the trace has departures
     uint64_t steps;         // arrivals and departures so far
     uint64_t arrived_milli; // device milli asked for so far
@@ -51,6 +59,14 @@ int gr_run_fact(struct gr_run *run, const struct gr_event *event, struct gr_err 
 
 // Makes the core and the facts of the pool: organisation, sites, variants, masks, nodes, mix.
 int gr_run_set_up(struct gr_run *run, struct gr_err *err);
+
+// Finds out who submits. 0, -ENOMEM, or -ENOSPC with a text: more than a core can hold.
+int gr_run_owners_find(struct gr_run *run, struct gr_err *err);
+// Makes the facts of organisations and users. 0, or what gr_run_fact returns.
+int gr_run_owners_add(struct gr_run *run, struct gr_err *err);
+// Organisation and user, as the core numbers them, of a job that arrives.
+void gr_run_owner_get(const struct gr_run *run, const struct gr_trace_job *job, uint32_t *ret_org,
+                      uint32_t *ret_user);
 
 // Begins measuring: the pool is complete and empty.
 int gr_run_measure_begin(struct gr_run *run, struct gr_err *err);

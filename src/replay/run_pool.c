@@ -18,6 +18,9 @@
 // Allocations of more than one piece hold at most this many pieces.
 #define PIECES_MAX 16777216
 
+// Users and different demands with live jobs, at most.
+#define ROWS_MAX 262144
+
 // The number of different shapes, as far as it matters for the slots.
 static size_t count_shapes(const struct gr_run *run)
 {
@@ -46,6 +49,11 @@ static uint32_t count_pieces(const struct gr_trace *trace)
     return pieces < PIECES_MAX ? (uint32_t)pieces : PIECES_MAX;
 }
 
+static uint32_t rows(size_t count)
+{
+    return count < ROWS_MAX ? (uint32_t)count + 1 : ROWS_MAX;
+}
+
 void gr_run_core_config(const struct gr_run *run, struct gr_core_config *ret_config)
 {
     const struct gr_trace *trace = run->trace;
@@ -59,7 +67,10 @@ void gr_run_core_config(const struct gr_run *run, struct gr_core_config *ret_con
                           .slots = (uint32_t)slots},
                 .jobs = (uint32_t)(trace->order_count > 0 ? trace->order_count : 1),
                 .pieces = count_pieces(trace),
-                .orgs = 1,
+                .orgs = run->owners == NULL ? 1 : (uint32_t)trace->queue_count,
+                .users = (uint32_t)run->owner_count,
+                .queues = rows(run->owner_count),
+                .needs = rows(trace->order_count),
                 .sites = (uint32_t)trace->site_count,
                 .variants = (uint32_t)trace->model_count,
             },
@@ -152,8 +163,12 @@ static int set_mix(struct gr_run *run, struct gr_err *err)
 int gr_run_set_up(struct gr_run *run, struct gr_err *err)
 {
     struct gr_core_config config;
+    int code = gr_run_owners_find(run, err);
+    if (code < 0) {
+        return code;
+    }
     gr_run_core_config(run, &config);
-    int code = gr_core_new(&config, &run->core, err);
+    code = gr_core_new(&config, &run->core, err);
     if (code < 0) {
         return code;
     }
@@ -163,6 +178,9 @@ int gr_run_set_up(struct gr_run *run, struct gr_err *err)
         return gr_fail(err, -ENOMEM, "no memory for the replay");
     }
     code = add_names(run, err);
+    if (code == 0) {
+        code = gr_run_owners_add(run, err);
+    }
     if (code == 0) {
         code = add_masks(run, err);
     }

@@ -124,6 +124,24 @@ static void backfill_starts_only_what_does_not_delay_the_first(void **state)
     gr_result_done(&result);
 }
 
+static void a_fair_queue_serves_who_holds_least(void **state)
+{
+    (void)state;
+    // One has all devices and asks for more; the other's job comes last and starts before them.
+    static const char jobs[] = "submit,duration,devices,cpu,memory,queue,user\n"
+                               "0,10,1,1,1,a,x\n0,10,1,1,1,a,x\n1,10,1,1,1,a,x\n1,10,1,1,1,a,x\n"
+                               "2,10,1,1,1,b,y\n3,10,1,1,1,a,z\n";
+    struct gr_result fifo = replay("1x2xa", jobs, (struct gr_run_config){0});
+    struct gr_result fair = replay("1x2xa", jobs, (struct gr_run_config){.order = GR_ORDER_FAIR});
+    assert_int_equal(fifo.finished, 6);
+    assert_int_equal(fair.finished, 6);
+    assert_int_equal(fifo.delay_mean_ms, (0 + 0 + 9000 + 9000 + 18000 + 17000) / 6);
+    // At 10: b's (y), then of a's the user who holds nothing (z); x's two at 20.
+    assert_int_equal(fair.delay_mean_ms, (0 + 0 + 8000 + 7000 + 19000 + 19000) / 6);
+    gr_result_done(&fifo);
+    gr_result_done(&fair);
+}
+
 static void a_gang_starts_whole_or_not_at_all(void **state)
 {
     (void)state;
@@ -288,6 +306,7 @@ int main(void)
         cmocka_unit_test(what_would_not_fit_the_empty_pool_is_dropped_from_a_queue),
         cmocka_unit_test(a_blocked_first_job_blocks_a_fifo_queue),
         cmocka_unit_test(backfill_starts_only_what_does_not_delay_the_first),
+        cmocka_unit_test(a_fair_queue_serves_who_holds_least),
         cmocka_unit_test(a_gang_starts_whole_or_not_at_all),
         cmocka_unit_test(jobs_of_no_length_come_and_go),
         cmocka_unit_test(a_job_without_end_keeps_its_place_in_a_queue),

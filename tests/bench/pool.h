@@ -13,6 +13,9 @@ struct gr_crowd_config {
     uint32_t jobs;      // most live jobs
     uint32_t pieces;    // most further pieces of gangs
     uint32_t rack;      // nodes of one; 0: 16
+    enum gr_order order;
+    uint32_t orgs;  // organisations, and users, at most; 0: 128
+    uint32_t slots; // shapes the index keeps scores for; 0: 160
 };
 
 // A pool and its live jobs.

@@ -358,7 +358,8 @@ def documented_requests_are_taken_and_others_refused():
             body = None
             if "requestBody" in operation:
                 body = operation["requestBody"]["content"]["application/json"]["example"]
-            if template in ("/v1/shutdown", "/v1/events", "/v1/jobs/{id}/stop"):
+            if template in ("/v1/shutdown", "/v1/events", "/v1/jobs/{id}/stop",
+                            "/v1/jobs/{id}/checkpoint"):
                 continue  # these have cases of their own
             queries = [one for one in parameters if one["in"] == "query"]
             dry = "?dry_run=true" if any(one["name"] == "dry_run" for one in queries) else ""
@@ -377,6 +378,21 @@ def documented_requests_are_taken_and_others_refused():
                 wrong = {**body, "nonsense": 1}
                 status, _, data = pool.ask(method, path + dry, wrong)
                 assert status in (400, 422), (template, status, data)
+
+
+def a_checkpoint_is_as_described():
+    with Pool() as pool:
+        job = pool.fits("POST", "/v1/jobs", "/v1/jobs", {"command": ["sleep", "1000"]},
+                        want=[201])["id"]
+        wait_for(pool, job, ["running"])
+        template = "/v1/jobs/{id}/checkpoint"
+        for body in ({"attempt": 1}, {}):
+            pool.fits("POST", f"/v1/jobs/{job}/checkpoint", template, body, want=[200])
+        pool.fits("POST", f"/v1/jobs/{job}/checkpoint", template, {"attempt": 2}, want=[409])
+        status, _, data = pool.ask("POST", f"/v1/jobs/{job}/checkpoint", {"nonsense": 1})
+        assert status == 400, data
+        pool.fits("POST", f"/v1/jobs/{job}/stop", "/v1/jobs/{id}/stop", {"signal": "KILL"},
+                  want=[202])
 
 
 def events_are_as_described():

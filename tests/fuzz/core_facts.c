@@ -38,9 +38,14 @@ static struct gr_core *core_make(uint8_t choice)
                    .arrays = 2,
                    .edges = 5,
                    .keys = 3,
-                   .keys_per_org = 2},
+                   .keys_per_org = 2,
+                   .queues = 4,
+                   .needs = 5,
+                   .quotas = 3},
         .policy = gr_policies[choice / 4 % policies]->name,
-        .order = (choice & 1) != 0 ? GR_ORDER_BACKFILL : GR_ORDER_FIFO,
+        .order = (choice & 0x80) != 0 ? GR_ORDER_FAIR
+                 : (choice & 1) != 0  ? GR_ORDER_BACKFILL
+                                      : GR_ORDER_FIFO,
         .learn_mix = (choice & 2) != 0,
     };
     struct gr_core *core = NULL;

@@ -37,7 +37,8 @@ def every_route_answers():
             path = route.replace("{id}", str(job)).replace("{name}", node)
             path = path.replace("{token}", "nothing")
             reply = pool.ask(method, path, {} if method == "POST" else None)
-            expected = {"/v1/jobs": (400,), "/v1/jobs/{id}/stop": (409,), "/v1/tokens": (400,),
+            expected = {"/v1/jobs": (400,), "/v1/jobs/{id}/stop": (409,),
+                        "/v1/jobs/{id}/checkpoint": (409,), "/v1/tokens": (400,),
                         "/v1/tokens/{token}/remove": (404,)}.get(route, (200,))
             assert reply.status in ((200,) if method == "GET" else expected), (method, path, reply)
             assert pool.ask("DELETE", path).status == 405, path

@@ -108,7 +108,7 @@ def a_declaration_for_which_there_is_no_room_changes_nothing():
                  for number in range(70000)]
         for declared, field in (({"organisations": many}, "organisations"),
                                 ({"organisations": few, "users": users}, "users"),
-                                ({"organisations": [*few, few[0]]}, "name"),
+                                ({"organisations": [*few, few[0]]}, "organisations[2].name"),
                                 ({"organisations": few, "users": [users[0], users[0]]}, "users")):
             for query in ("?dry_run=true", ""):
                 reply = pool.ask("POST", "/v1/apply" + query, declared)

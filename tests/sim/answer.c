@@ -58,13 +58,16 @@ static bool sites_and_variants(const struct world *world, const struct gr_mask *
 
 // What the books say of the parts of a submission that become part of the fact as they are.
 static world_set fact_objections(struct drive *drive, const struct gr_submission *submission,
-                                 bool known)
+                                 uint32_t mask)
 {
+    bool known = mask < drive->world.masks;
     struct gr_event event = drive_fact(drive, GR_JOB_SUBMITTED);
     event.sequence += !known;
     event.submitted.org = submission->org;
     event.submitted.user = submission->user;
     event.submitted.limit_ms = submission->limit_ms;
+    event.submitted.demand = submission->demand;
+    event.submitted.demand.shape.mask = (uint16_t)mask;
     event.submitted.attempts = submission->attempts == 0 ? 1 : submission->attempts;
     event.submitted.requeue_on = submission->requeue_on;
     event.submitted.array = submission->array;
@@ -85,19 +88,20 @@ static world_set submission_objections(struct drive *drive, const struct gr_subm
     if (set != 0) {
         return set;
     }
-    bool known = false;
+    uint32_t number = 0; // of the mask, maybe a new one
     if (drive->rules.no_site >= 0) {
         memset(mask.bits[drive->rules.no_site], 0, sizeof mask.bits[0]);
     }
-    for (uint32_t m = 0; m < world->masks; m++) {
-        known |= memcmp(&world->mask[m], &mask, sizeof mask) == 0;
+    while (number < world->masks && memcmp(&world->mask[number], &mask, sizeof mask) != 0) {
+        number++;
     }
+    bool known = number < world->masks;
     world_view_empty(world, &empty);
     uint32_t jobs = 0;
     for (uint32_t j = 0; j < world->jobs; j++) {
         jobs += world->job[j].org == submission->org;
     }
-    set |= fact_objections(drive, submission, known);
+    set |= fact_objections(drive, submission, number);
     set |= jobs >= drive->rules.jobs_per_org ? WORLD_NO(GR_REFUSED_LIMIT_ORG) : 0;
     set |= !sites_and_variants(world, &mask) ? WORLD_NO(GR_REFUSED_NOWHERE) : 0;
     set |=
@@ -169,8 +173,8 @@ void answer_submit(struct drive *drive)
         gr_decide_submit(drive->core, &hooks, drive->at, &submission, events, &count);
     goal_reach("submission answered", (uint32_t)answer);
     if (answer == GR_REFUSED_NOTHING ? objections != 0 : (objections & WORLD_NO(answer)) == 0) {
-        story_wrong("a submission is answered '%s', the books object with %x",
-                    gr_refusal_name(answer), objections);
+        story_wrong("a submission is answered '%s', the books object with %llx",
+                    gr_refusal_name(answer), (unsigned long long)objections);
     }
     if (answer != GR_REFUSED_NOTHING && count != 99) {
         story_wrong("a refusal wrote its outputs");
@@ -190,7 +194,7 @@ static uint32_t more_held(const struct world *world)
 }
 
 // Everything but room that stands against a start.
-static world_set start_objections(struct drive *drive, const struct world_job *job)
+world_set answer_start_objections(struct drive *drive, const struct world_job *job)
 {
     const struct world *world = &drive->world;
     return (more_held(world) + job->demand.tasks - 1 > world->limits.pieces
@@ -205,7 +209,7 @@ static bool fits_in(struct drive *drive, const struct world_view *view, const st
                       &drive->world.mask[job->demand.shape.mask]);
 }
 
-static void pieces_verify(struct drive *drive, const struct world_view *view,
+void answer_pieces_verify(struct drive *drive, const struct world_view *view,
                           const struct gr_event *event, const struct world_job *job)
 {
     const char *phrase =
@@ -232,7 +236,7 @@ void answer_start_job(struct drive *drive)
     world_view_now(&drive->world, &view);
     world_set objections = job == NULL                 ? WORLD_NO(GR_REFUSED_JOB)
                            : job->running || job->held ? WORLD_NO(GR_REFUSED_STATE)
-                                                       : start_objections(drive, job);
+                                                       : answer_start_objections(drive, job);
     if (job != NULL && !job->running && !job->held && !fits_in(drive, &view, job)) {
         objections |= WORLD_NO(GR_REFUSED_NO_ROOM);
     }
@@ -240,11 +244,12 @@ void answer_start_job(struct drive *drive)
         gr_decide_start_job(drive->core, &hooks, drive->at, id, drive->pieces, &event);
     goal_reach("start of one job answered", (uint32_t)answer);
     if (answer == GR_REFUSED_NOTHING ? objections != 0 : (objections & WORLD_NO(answer)) == 0) {
-        story_wrong("the start of job %llu is answered '%s', the books object with %x",
-                    (unsigned long long)id, gr_refusal_name(answer), objections);
+        story_wrong("the start of job %llu is answered '%s', the books object with %llx",
+                    (unsigned long long)id, gr_refusal_name(answer),
+                    (unsigned long long)objections);
     }
     if (answer == GR_REFUSED_NOTHING) {
-        pieces_verify(drive, &view, &event, job);
+        answer_pieces_verify(drive, &view, &event, job);
         drive_apply(drive, &event);
         drive->world.promise = false; // it may take the room that was kept
     } else if (answer == GR_REFUSED_NO_ROOM && chance(drive, 20)) {
@@ -257,9 +262,14 @@ void answer_start_job(struct drive *drive)
 static int64_t start_at_the_latest(struct drive *drive, const struct world_job *job)
 {
     int64_t best = INT64_MAX;
+    struct world_view now;
+    world_view_now(&drive->world, &now);
+    if (drive->world.order == GR_ORDER_FAIR && fits_in(drive, &now, job)) {
+        return drive->at; // there is room: something else stands against it
+    }
     for (uint32_t j = 0; j < drive->world.jobs; j++) {
         const struct world_job *other = &drive->world.job[j];
-        int64_t end = other->running ? world_end(other, drive->at) : INT64_MAX;
+        int64_t end = other->running ? world_end(&drive->world, other, drive->at) : INT64_MAX;
         struct world_view view;
         if (end < best) {
             world_view_later(&drive->world, drive->at, end, &view);
@@ -269,7 +279,7 @@ static int64_t start_at_the_latest(struct drive *drive, const struct world_job *
     return best;
 }
 
-static void reservation_verify(struct drive *drive, const struct gr_event *event,
+void answer_reservation_verify(struct drive *drive, const struct gr_event *event,
                                const struct world_job *first)
 {
     int64_t start = start_at_the_latest(drive, first);
@@ -283,7 +293,7 @@ static void reservation_verify(struct drive *drive, const struct gr_event *event
     if (start != INT64_MAX) {
         struct world_view view;
         world_view_later(&drive->world, drive->at, start, &view);
-        pieces_verify(drive, &view, event, first);
+        answer_pieces_verify(drive, &view, event, first);
     }
 }
 
@@ -304,7 +314,7 @@ static const struct world_job *backfill_expect(struct drive *drive, const struct
             anything_kept |= world->kept[n];
         }
         *ret_beside &= anything_kept;
-        if (fits_in(drive, ret_view, job) && start_objections(drive, job) == 0) {
+        if (fits_in(drive, ret_view, job) && answer_start_objections(drive, job) == 0) {
             return job;
         }
     }
@@ -312,7 +322,7 @@ static const struct world_job *backfill_expect(struct drive *drive, const struct
 }
 
 // Could the first job still start when it was promised?
-static void promise_verify(struct drive *drive)
+void answer_promise_verify(struct drive *drive)
 {
     struct world *world = &drive->world;
     const struct world_job *first = world_job(world, world->kept_job);
@@ -347,7 +357,8 @@ static bool decide(struct drive *drive, struct gr_event *ret_event)
 
 static void copy_decides_the_same(struct drive *drive, bool answer, const struct gr_event *event)
 {
-    if (drive->copy == NULL) {
+    // A copy that was made since does not know who was refused meanwhile, and rules change.
+    if (drive->copy == NULL || drive->refused_at == drive->world.sequence) {
         return;
     }
     struct gr_hooks hooks = hooks_of(drive);
@@ -357,13 +368,19 @@ static void copy_decides_the_same(struct drive *drive, bool answer, const struct
     if (pieces == NULL) {
         story_wrong("no memory");
     }
-    bool same = gr_decide_start(drive->copy, &hooks, drive->at, pieces, &other) == answer;
+    bool answered = gr_decide_start(drive->copy, &hooks, drive->at, pieces, &other);
+    bool same = answered == answer;
     if (same && answer) {
         same = event->type == other.type && event->placed.job == other.placed.job &&
                event->piece_count == other.piece_count &&
                memcmp(pieces, drive->pieces, event->piece_count * sizeof *pieces) == 0;
     }
-    if (!same) {
+    // Who sleeps is no part of the state: where shares count a copy may ask in another way, and
+    // then its answer must be as good.
+    if (!same && drive->world.order == GR_ORDER_FAIR) {
+        other.pieces = pieces;
+        answer_fair_verify(drive, answered, &other);
+    } else if (!same) {
         story_wrong("a copy decides another way");
     }
     free(pieces);
@@ -385,16 +402,19 @@ bool answer_start(struct drive *drive)
         }
         return false;
     }
+    if (world->order == GR_ORDER_FAIR) {
+        return answer_start_fair(drive, answer, &event);
+    }
     world_view_now(world, &view);
     const struct world_job *job = queue[0];
     bool beside = false;
-    if (fits_in(drive, &view, job) && start_objections(drive, job) == 0) {
-        goal_reach("first in the queue started", world->backfill);
+    if (fits_in(drive, &view, job) && answer_start_objections(drive, job) == 0) {
+        goal_reach("first in the queue started", world->order);
         world->promise = false; // somebody of a higher priority may be first now
-    } else if (!world->backfill || count == 1) {
+    } else if (world->order == GR_ORDER_FIFO || count == 1) {
         job = NULL;
     } else if (world->kept_job != job->id || world->kept_start <= drive->at) {
-        reservation_verify(drive, &event, job);
+        answer_reservation_verify(drive, &event, job);
         drive_apply(drive, &event);
         return true;
     } else {
@@ -410,11 +430,11 @@ bool answer_start(struct drive *drive)
                     (unsigned long long)(job == NULL ? 0 : job->id));
     }
     if (job == NULL) {
-        goal_reach("queue blocked", world->backfill);
+        goal_reach("queue blocked", world->order);
         return false;
     }
-    pieces_verify(drive, &view, &event, job);
+    answer_pieces_verify(drive, &view, &event, job);
     drive_apply(drive, &event);
-    promise_verify(drive);
+    answer_promise_verify(drive);
     return true;
 }

@@ -66,6 +66,7 @@ static uint64_t subject(const struct gr_event *event)
     case GR_JOB_STARTED:
     case GR_JOB_REQUEUED:
     case GR_STOP_ASKED:
+    case GR_CHECKPOINTED:
         return event->placed.job; // all begin with the job
     default:
         return 0;
@@ -94,6 +95,26 @@ static void placed_count(struct drive *drive, const struct gr_event *event)
     }
 }
 
+static void terms_count(struct drive *drive, const struct gr_event *event)
+{
+    const struct world *world = &drive->world;
+    if (event->type == GR_QUOTA_SET) {
+        bool is_there = false;
+        for (uint32_t q = 0; q < world->quotas; q++) {
+            is_there |= world->quota[q].org == event->quota.org &&
+                        world->quota[q].variant == event->quota.variant;
+        }
+        bool is_none = event->quota.nominal_milli == 0 &&
+                       event->quota.borrow_milli == GR_ANY_MILLI &&
+                       event->quota.lend_milli == GR_ANY_MILLI;
+        goal_reach("quota set", is_none ? 0 : is_there ? 2 : 1);
+    } else if (event->type == GR_QUEUE_TERMS_SET) {
+        goal_reach("terms of the queue set", event->queue_terms.half_life_ms > 0);
+    } else if (event->type == GR_CHECKPOINTED) {
+        goal_reach("checkpoint", world_job(world, event->checkpointed.job)->safe > 0);
+    }
+}
+
 static void applied_count(struct drive *drive, const struct gr_event *event)
 {
     goal_reach("applied", event->type);
@@ -116,6 +137,8 @@ static void applied_count(struct drive *drive, const struct gr_event *event)
         goal_reach("stop asked", event->stop_asked.why);
     } else if (event->type == GR_DEVICES_SET) {
         goal_reach("devices set", event->devices_set.is_out);
+    } else {
+        terms_count(drive, event);
     }
 }
 
@@ -170,12 +193,15 @@ bool drive_agreed(struct drive *drive, const struct gr_event *event)
     world_set objections = world_objections(&drive->world, event);
     enum gr_refusal answer = gr_core_check(drive->core, event);
     if (answer == GR_REFUSED_NOTHING ? objections != 0 : (objections & WORLD_NO(answer)) == 0) {
-        story_wrong("check says '%s' to %s, the books object with %x", gr_refusal_name(answer),
+        story_wrong("check says '%s' to %s, the books object with %llx", gr_refusal_name(answer),
                     gr_event_type_name(event->type) == NULL ? "an unknown fact"
                                                             : gr_event_type_name(event->type),
-                    objections);
+                    (unsigned long long)objections);
     }
     goal_reach("check says", (uint32_t)answer);
+    if (event->type == GR_QUOTA_SET && answer == GR_REFUSED_LIMIT_OTHER) {
+        goal_reach("quota set", 3);
+    }
     return answer == GR_REFUSED_NOTHING;
 }
 
@@ -251,6 +277,40 @@ static void try_key(struct drive *drive)
     event.key_used.request[3] = (uint8_t)draw(drive);
     event.key_used.first = event.key_used.last = world->sequence;
     event.key_used.org = below(drive, world->orgs);
+    if (drive_agreed(drive, &event)) {
+        drive_apply(drive, &event);
+    }
+}
+
+// What operators say of quotas and shares, and what jobs say of their work.
+static void try_terms(struct drive *drive)
+{
+    const struct world *world = &drive->world;
+    const struct world_job *job = world->jobs == 0 ? NULL : &world->job[below(drive, world->jobs)];
+    struct gr_event event;
+    switch (below(drive, 8)) {
+    case 0:
+    case 1:
+    case 2:
+        event = make_quota(drive);
+        break;
+    case 3:
+    case 4:
+        event = make_org_terms(drive);
+        break;
+    case 5:
+        if (!chance(drive, 20)) { // seldom, so that averages have time to become old
+            return;
+        }
+        event = make_queue_terms(drive);
+        break;
+    default:
+        if (job == NULL || !job->running) {
+            return;
+        }
+        event = make_checkpoint(drive, job->id);
+        break;
+    }
     if (drive_agreed(drive, &event)) {
         drive_apply(drive, &event);
     }
@@ -385,7 +445,9 @@ static void step(struct drive *drive)
         try_key(drive);
     } else if (what < 84) {
         try_started(drive);
-    } else if (what < 93) {
+    } else if (what < 87) {
+        try_terms(drive);
+    } else if (what < 94) {
         try_bad(drive);
     } else if (what < 98) {
         drive_index_compare(drive);
@@ -442,27 +504,35 @@ void drive_run(uint64_t seed, uint64_t steps)
     story_begin(seed);
     drive->random = seed * 0x9e3779b97f4a7c15u;
     drive->at = below(drive, 3) * 1000;
-    drive->config =
-        (struct gr_core_config){.limits = {.place = {.nodes = WORLD_NODES,
-                                                     .masks = WORLD_MASKS,
-                                                     .slots = 32,
-                                                     .domains = {3, 8, 0, 0}},
-                                           .jobs = 6 + below(drive, WORLD_JOBS - 5),
-                                           .pieces = below(drive, WORLD_PIECES),
-                                           .orgs = WORLD_ORGS,
-                                           .sites = WORLD_SITES,
-                                           .variants = WORLD_VARIANTS,
-                                           .users = WORLD_USERS,
-                                           .arrays = WORLD_ARRAYS,
-                                           .edges = WORLD_EDGES,
-                                           .keys = WORLD_KEYS,
-                                           .keys_per_org = 1 + below(drive, WORLD_KEYS)},
-                                .policy = policy_of(seed),
-                                .seed = seed,
-                                .order = chance(drive, 65) ? GR_ORDER_BACKFILL : GR_ORDER_FIFO,
-                                .learn_mix = chance(drive, 30)};
+    drive->config = (struct gr_core_config){.limits = {.place = {.nodes = WORLD_NODES,
+                                                                 .masks = WORLD_MASKS,
+                                                                 .slots = 32,
+                                                                 .domains = {3, 8, 0, 0}},
+                                                       .jobs = 6 + below(drive, WORLD_JOBS - 5),
+                                                       .pieces = below(drive, WORLD_PIECES),
+                                                       .orgs = WORLD_ORGS,
+                                                       .sites = WORLD_SITES,
+                                                       .variants = WORLD_VARIANTS,
+                                                       .users = WORLD_USERS,
+                                                       .arrays = WORLD_ARRAYS,
+                                                       .edges = WORLD_EDGES,
+                                                       .keys = WORLD_KEYS,
+                                                       .keys_per_org = 1 + below(drive, WORLD_KEYS),
+                                                       .queues = 2 + below(drive, 8),
+                                                       .needs = 4 + below(drive, WORLD_JOBS),
+                                                       .quotas = 1 + below(drive, WORLD_QUOTAS)},
+                                            .policy = policy_of(seed),
+                                            .seed = seed,
+                                            .order = chance(drive, 45)   ? GR_ORDER_FAIR
+                                                     : chance(drive, 65) ? GR_ORDER_BACKFILL
+                                                                         : GR_ORDER_FIFO,
+                                            .learn_mix = chance(drive, 30)};
     drive->world.limits = drive->config.limits;
-    drive->world.backfill = drive->config.order == GR_ORDER_BACKFILL;
+    drive->world.order = drive->config.order;
+    drive->world.queue_terms = (struct gr_queue_terms){.half_life_ms = INT64_C(604800000),
+                                                       .notice_ms = 30000,
+                                                       .lost_per_hour = GR_ANY_MILLI,
+                                                       .reclaim = GR_RECLAIM_BORROWED};
     drive->pieces = calloc(GR_TASKS_MAX, sizeof *drive->pieces);
     if (drive->pieces == NULL || gr_core_new(&drive->config, &drive->core, &err) != 0) {
         story_wrong("no memory");

@@ -7,16 +7,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DETAILS 32
+#define DETAILS 64
 
 // Each goal with the details that can be reached, as bits.
 static struct {
     const char *name;
-    uint32_t details;
+    uint64_t details;
     uint64_t counts[DETAILS];
 } goals[] = {
-    {.name = "applied", .details = 0xffffe}, // by event type
-    {.name = "check says",                   // up to GR_REFUSED_LIMIT_OTHER, and the later ones
+    {.name = "applied", .details = 0xfffffe}, // by event type
+    {.name = "check says",                    // up to GR_REFUSED_LIMIT_OTHER, and the later ones
      .details = ((1u << 19) - 1) | 1u << GR_REFUSED_USER | 1u << GR_REFUSED_AFTER |
                 1u << GR_REFUSED_KEY | 1u << GR_REFUSED_LIMIT_KEYS | 1u << GR_REFUSED_DEVICE},
     {.name = "submission answered", //
@@ -34,12 +34,16 @@ static struct {
     {.name = "job requeued", .details = 0x1fe}, // by outcome; what is done is done
     {.name = "stop asked", .details = 0x3e},    // by why
     {.name = "devices set", .details = 0x3},    // 0: in use again, 1: out
+    {.name = "quota set", .details = 0xf}, // 0: none any more, 1: new, 2: another, 3: a full table
+    {.name = "terms of the queue set", .details = 0x3}, // 0: what was held is forgotten at once
+    {.name = "checkpoint", .details = 0x3},             // 0: the first of an attempt, 1: another
     {.name = "state loaded", .details = 0x1},
     // 4 * from + to: 1 waiting, 2 running, 3 held, 0 not there. A job is held only at first.
     {.name = "job went",
      .details = 1u << 1 | 1u << 3 | 1u << 4 | 1u << 6 | 1u << 8 | 1u << 9 | 1u << 12 | 1u << 13},
     {.name = "first in the queue started", .details = 0x3}, // by order
     {.name = "queue blocked", .details = 0x3},              // by order
+    {.name = "fair", .details = 0x3ff},                     // enum fair in answer_fair.c
     {.name = "room reserved", .details = 0x3},              // 0: no end makes room, 1: kept
     {.name = "job backfilled", .details = 0x3},             // 0: before the start, 1: beside
     {.name = "promise of a start held", .details = 0x1},

@@ -119,6 +119,116 @@ struct gr_demand make_demand(struct drive *drive)
     return demand;
 }
 
+// --- quotas, shares and checkpoints
+
+struct gr_event make_quota(struct drive *drive)
+{
+    static const uint64_t amounts[] = {0, 1, 500, 1000, 2000, 4000, 8000, 16000, 64000};
+    const struct world *world = &drive->world;
+    struct gr_event event = drive_fact(drive, GR_QUOTA_SET);
+    struct gr_quota *quota = &event.quota;
+    *quota = (struct gr_quota){.org = below(drive, world->orgs),
+                               .variant = below(drive, world->variants),
+                               .borrow_milli = GR_ANY_MILLI,
+                               .lend_milli = GR_ANY_MILLI};
+    if (world->quotas > 0 && chance(drive, 30)) {
+        const struct gr_quota *old = &world->quota[below(drive, world->quotas)];
+        quota->org = old->org;
+        quota->variant = old->variant;
+    }
+    if (chance(drive, 25)) {
+        return event; // none any more
+    }
+    quota->nominal_milli = chance(drive, 2) ? GR_QUOTA_MILLI_MAX : PICK(drive, amounts);
+    quota->borrow_milli = chance(drive, 40) ? GR_ANY_MILLI : PICK(drive, amounts);
+    quota->lend_milli = chance(drive, 40) ? GR_ANY_MILLI : draw(drive) % (quota->nominal_milli + 1);
+    return event;
+}
+
+struct gr_event make_org_terms(struct drive *drive)
+{
+    static const uint32_t weights[] = {1, 2, 500, GR_WEIGHT_DEFAULT, 3000, GR_WEIGHT_MAX};
+    static const uint64_t amounts[] = {1, 1000, 3000, 8000, 16000, GR_ANY_MILLI};
+    struct gr_event event = drive_fact(drive, GR_ORG_TERMS_SET);
+    struct gr_org_terms *terms = &event.org_terms;
+    *terms = (struct gr_org_terms){.org = below(drive, drive->world.orgs),
+                                   .weight = PICK(drive, weights),
+                                   .priority_max = chance(drive, 70) ? 255 : 200};
+    terms->running_max = chance(drive, 80) ? 0 : 1 + below(drive, 4);
+    terms->user_running_max = chance(drive, 80) ? 0 : 1 + below(drive, 3);
+    terms->held_milli_max = chance(drive, 80) ? 0 : PICK(drive, amounts);
+    terms->user_held_milli_max = chance(drive, 80) ? 0 : PICK(drive, amounts);
+    return event;
+}
+
+struct gr_event make_queue_terms(struct drive *drive)
+{
+    static const int64_t half_lives[] = {0, 1, 50, 700, 5000, 60000, 604800000, GR_QUEUE_MS_MAX};
+    static const int64_t times[] = {0, 1, 100, 30000, GR_QUEUE_MS_MAX};
+    struct gr_event event = drive_fact(drive, GR_QUEUE_TERMS_SET);
+    event.queue_terms = (struct gr_queue_terms){
+        .half_life_ms = PICK(drive, half_lives),
+        .notice_ms = PICK(drive, times),
+        .min_run_ms = PICK(drive, times),
+        .lost_per_hour = chance(drive, 50) ? GR_ANY_MILLI : draw(drive) >> 8,
+        .reclaim = below(drive, 4)};
+    return event;
+}
+
+struct gr_event make_checkpoint(struct drive *drive, uint64_t id)
+{
+    const struct world_job *job = world_job(&drive->world, id);
+    struct gr_event event = drive_fact(drive, GR_CHECKPOINTED);
+    event.checkpointed.job = id;
+    event.checkpointed.attempt = job == NULL ? 1 : job->attempt;
+    if (chance(drive, 40)) { // it may be too long ago
+        event.since_ms -= event.since_ms == 0 ? 0 : below(drive, 300) % event.since_ms;
+    }
+    return event;
+}
+
+// One of these facts with something in it that should not be there.
+static struct gr_event terms_fact(struct drive *drive, unsigned type, uint64_t id)
+{
+    static const uint64_t amounts[] = {
+        0, 1, 4000, GR_QUOTA_MILLI_MAX, GR_QUOTA_MILLI_MAX + 1, GR_ANY_MILLI - 1, GR_ANY_MILLI};
+    static const int64_t times[] = {INT64_MIN,           -1,       0, GR_QUEUE_MS_MAX,
+                                    GR_QUEUE_MS_MAX + 1, INT64_MAX};
+    struct gr_event event;
+    if (type == GR_QUOTA_SET) {
+        event = make_quota(drive);
+        event.quota.org = below(drive, drive->world.orgs + 1);
+        event.quota.variant = below(drive, drive->world.variants + 1);
+        event.quota.nominal_milli = PICK(drive, amounts);
+        event.quota.borrow_milli = PICK(drive, amounts);
+        event.quota.lend_milli = PICK(drive, amounts);
+        return event;
+    }
+    if (type == GR_ORG_TERMS_SET) {
+        event = make_org_terms(drive);
+        event.org_terms.org = below(drive, drive->world.orgs + 1);
+        event.org_terms.weight = chance(drive, 30)   ? 0
+                                 : chance(drive, 30) ? GR_WEIGHT_MAX + below(drive, 2)
+                                                     : 5;
+        event.org_terms.held_milli_max = PICK(drive, amounts);
+        event.org_terms.reserved[below(drive, 7)] = (uint8_t)chance(drive, 20);
+        return event;
+    }
+    if (type == GR_QUEUE_TERMS_SET) {
+        event = make_queue_terms(drive);
+        *(chance(drive, 30)   ? &event.queue_terms.half_life_ms
+          : chance(drive, 50) ? &event.queue_terms.notice_ms
+                              : &event.queue_terms.min_run_ms) = PICK(drive, times);
+        event.queue_terms.reclaim = below(drive, 6);
+        event.queue_terms.reserved = chance(drive, 10);
+        return event;
+    }
+    event = make_checkpoint(drive, id);
+    event.checkpointed.attempt += chance(drive, 20);
+    event.checkpointed.reserved = chance(drive, 10);
+    return event;
+}
+
 // --- facts as nobody should make them
 
 static struct gr_event placed_fact(struct drive *drive, struct gr_piece *pieces)
@@ -245,7 +355,8 @@ struct gr_event make_any(struct drive *drive, struct make_room *room)
     struct gr_mask *mask = &room->mask;
     uint64_t id = world->jobs == 0 ? 1 : world->job[below(drive, world->jobs)].id;
     struct gr_event event;
-    switch (1 + below(drive, GR_EVENT_TYPES - 1)) {
+    unsigned type = 1 + below(drive, GR_EVENT_TYPES - 1);
+    switch (type) {
     case GR_ORG_ADDED:
         return make_org(drive);
     case GR_SITE_ADDED:
@@ -307,6 +418,11 @@ struct gr_event make_any(struct drive *drive, struct make_room *room)
         return event;
     case GR_KEY_USED:
         return key_fact(drive);
+    case GR_QUOTA_SET:
+    case GR_ORG_TERMS_SET:
+    case GR_QUEUE_TERMS_SET:
+    case GR_CHECKPOINTED:
+        return terms_fact(drive, type, id);
     default:
         return placed_fact(drive, room->pieces);
     }

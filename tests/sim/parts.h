@@ -22,6 +22,7 @@ struct drive {
     size_t fact_count, fact_room;
     int64_t at;
     struct gr_piece *pieces; // GR_TASKS_MAX
+    uint64_t refused_at;     // sequence at which some starts may have been refused by rules
 };
 
 // The next random number (SplitMix64).
@@ -85,6 +86,14 @@ struct gr_event make_site(struct drive *drive);
 struct gr_event make_variant(struct drive *drive);
 // See make_org.
 struct gr_event make_node(struct drive *drive);
+// What an operator may say: a quota (maybe none any more), terms of an organisation, of the queue.
+struct gr_event make_quota(struct drive *drive);
+// See make_quota.
+struct gr_event make_org_terms(struct drive *drive);
+// See make_quota.
+struct gr_event make_queue_terms(struct drive *drive);
+// What a running job may say: that its work is safe up to now, or up to a while ago.
+struct gr_event make_checkpoint(struct drive *drive, uint64_t job);
 // Some sites and variants.
 struct gr_mask make_mask(struct drive *drive);
 // What a task, and a gang, may ask for.
@@ -108,6 +117,23 @@ void answer_submit(struct drive *drive);
 void answer_start_job(struct drive *drive);
 // One decision about the queue. True if it made a fact.
 bool answer_start(struct drive *drive);
+// Everything but room, quotas and limits that stands against a start.
+world_set answer_start_objections(struct drive *drive, const struct world_job *job);
+// A fact's pieces are a proper answer to a job's demand, in the view.
+void answer_pieces_verify(struct drive *drive, const struct world_view *view,
+                          const struct gr_event *event, const struct world_job *job);
+// Room is kept for this job, from the first moment on at which ends make some.
+void answer_reservation_verify(struct drive *drive, const struct gr_event *event,
+                               const struct world_job *job);
+// The job that room is kept for can still start when it was promised.
+void answer_promise_verify(struct drive *drive);
+
+// --- answer_fair.c
+
+// A decision where shares count is one that the books explain.
+void answer_fair_verify(struct drive *drive, bool answer, const struct gr_event *event);
+// What came of a decision where shares count. True if it made a fact.
+bool answer_start_fair(struct drive *drive, bool answer, const struct gr_event *event);
 
 // --- answer_end.c
 

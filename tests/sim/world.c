@@ -335,6 +335,15 @@ static world_set body_objections(const struct world *world, const struct gr_even
                when(event->user_added.reserved != 0, GR_REFUSED_FIELD);
     case GR_DEVICES_SET:
         return devices_objections(world, event);
+    case GR_QUOTA_SET:
+    case GR_ORG_TERMS_SET:
+    case GR_QUEUE_TERMS_SET:
+        return world_terms_objections(world, event);
+    case GR_CHECKPOINTED:
+        job = world_job(world, event->checkpointed.job);
+        return attempt_objections(
+            job, event->checkpointed.attempt, event->checkpointed.reserved,
+            job != NULL && (event->since_ms < job->started || event->since_ms < job->safe));
     case GR_KEY_USED:
         return key_objections(world, event);
     default:
@@ -364,6 +373,7 @@ static void time_pass(struct world *world, int64_t at)
     if (passed == 0) {
         return;
     }
+    world_pasts_pass(world, passed);
     world_view_now(world, &view);
     for (uint32_t n = 0; n < world->nodes; n++) {
         for (uint32_t i = 0; i < world->node[n].devices; i++) {
@@ -541,6 +551,14 @@ void world_apply(struct world *world, const struct gr_event *event)
         break;
     case GR_DEVICES_SET:
         devices_set(world, event);
+        break;
+    case GR_QUOTA_SET:
+    case GR_ORG_TERMS_SET:
+    case GR_QUEUE_TERMS_SET:
+        world_terms_apply(world, event);
+        break;
+    case GR_CHECKPOINTED:
+        world_job(world, event->checkpointed.job)->safe = event->since_ms;
         break;
     case GR_KEY_USED:
         world->key[world->keys] = event->key_used;

@@ -18,6 +18,7 @@
 #define WORLD_EDGES 12
 #define WORLD_JOB_EDGES 3
 #define WORLD_KEYS 8
+#define WORLD_QUOTAS 10
 
 // A node as it was added, and its state.
 struct world_node {
@@ -49,7 +50,7 @@ struct world_job {
     uint32_t org, user, attempt, attempts, requeue_on;
     bool running, held;
     int64_t order; // place in its priority's queue, the lowest first
-    int64_t began, stop, grace;
+    int64_t began, stop, grace, safe;
     uint32_t stop_why, stop_signal;
     uint64_t array; // 0: none
     uint32_t array_index;
@@ -69,10 +70,15 @@ struct world_view {
     bool usable[WORLD_NODES];                       // up, and not out of bounds
 };
 
+// An average of milli as of now, and its bounds since before the last whole second.
+struct world_past {
+    long double now, low, high;
+};
+
 // The books.
 struct world {
     struct gr_core_limits limits;
-    bool backfill;
+    enum gr_order order;
     uint64_t sequence;
     uint32_t epoch;
     int64_t now;
@@ -90,6 +96,12 @@ struct world {
     struct gr_key key[WORLD_KEYS];          // the oldest first
     int64_t order_last, order_first;        // places in the queue given so far, at both ends
     uint64_t doomed_last;
+    // What was said of quotas and shares, and what was held.
+    uint32_t quotas;
+    struct gr_quota quota[WORLD_QUOTAS];   // in no order
+    struct gr_org_terms terms[WORLD_ORGS]; // weight 0: nothing was said
+    struct gr_queue_terms queue_terms;
+    struct world_past org_past[WORLD_ORGS], user_past[WORLD_USERS];
     // What was submitted, for the learned mix.
     uint64_t submitted, tasks, mix_due;
     // Room that is kept.
@@ -100,7 +112,7 @@ struct world {
 };
 
 // A set of refusals: bit r for enum gr_refusal r.
-typedef uint32_t world_set;
+typedef uint64_t world_set;
 #define WORLD_NO(refusal) ((world_set)1 << (refusal))
 
 // Everything that stands against a fact; 0 if it may be applied.
@@ -130,8 +142,49 @@ void world_leave(struct world *world, uint64_t id, bool done);
 void world_requeue(struct world *world, struct world_job *job);
 // Another writer: arrays that are not complete stay so.
 void world_epoch(struct world *world);
-// When a running job ends at the latest, seen at `at`; INT64_MAX if nobody knows.
-int64_t world_end(const struct world_job *job, int64_t at);
+
+// --- world_terms.c: quotas, shares and checkpoints
+
+// Everything that stands against the facts GR_QUOTA_SET, GR_ORG_TERMS_SET and GR_QUEUE_TERMS_SET.
+world_set world_terms_objections(const struct world *world, const struct gr_event *event);
+// Makes one of these part of the books.
+void world_terms_apply(struct world *world, const struct gr_event *event);
+// Averages go on for so many milliseconds.
+void world_pasts_pass(struct world *world, int64_t passed);
+// What is held now by an organisation and those below it, or by a user.
+struct world_use {
+    uint64_t held, share; // milli of devices; as it counts for shares
+    uint32_t running;
+};
+// See struct world_use.
+struct world_use world_org_use(const struct world *world, uint32_t org);
+// See struct world_use.
+struct world_use world_user_use(const struct world *world, uint32_t user);
+// Is an organisation the other one, or below it?
+bool world_is_below(const struct world *world, uint32_t org, uint32_t above);
+// Milli of devices of a variant that a running job holds.
+uint64_t world_job_held(const struct world *world, const struct world_job *job, uint32_t variant);
+// The same of an organisation and those below it.
+uint64_t world_org_held(const struct world *world, uint32_t org, uint32_t variant);
+// How much more of a variant an organisation may hold, as gr_quota_left.
+uint64_t world_quota_left(const struct world *world, uint32_t org, uint32_t variant, bool own);
+// Do the limits of its organisation, of those above it and of its user allow a job to run now?
+bool world_terms_allow(const struct world *world, const struct world_job *job);
+// Shares: what an organisation or a user (of organisation `org`; UINT32_MAX: nobody in particular)
+// holds and held for its weight, between two bounds: averages count as of some moment of late.
+struct world_key {
+    long double low, high;
+};
+// See struct world_key.
+struct world_key world_org_key(const struct world *world, uint32_t org);
+// See struct world_key.
+struct world_key world_user_key(const struct world *world, uint32_t org, uint32_t user);
+// Compares what the core shows of quotas, terms, use and averages. NULL or a phrase.
+const char *world_terms_compare(const struct world *world, const struct gr_core *core);
+
+// When a running job ends at the latest, seen at `at`; INT64_MAX if nobody knows. Where shares
+// count a job without a limit is guessed to last a day, and then an hour at a time.
+int64_t world_end(const struct world *world, const struct world_job *job, int64_t at);
 
 // What is free now.
 void world_view_now(const struct world *world, struct world_view *ret_view);

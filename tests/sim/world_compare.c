@@ -103,8 +103,8 @@ static const char *jobs_compare(const struct world *world, const struct gr_core 
             (row->state == GR_JOB_HELD) != job->held || row->user != job->user ||
             row->attempts != job->attempts || row->requeue_on != job->requeue_on ||
             row->began_ms != job->began || row->stop_ms != job->stop ||
-            row->grace_ms != job->grace || row->stop_why != job->stop_why ||
-            row->stop_signal != job->stop_signal ||
+            row->grace_ms != job->grace || row->safe_ms != job->safe ||
+            row->stop_why != job->stop_why || row->stop_signal != job->stop_signal ||
             memcmp(&row->demand, &job->demand, sizeof job->demand) != 0) {
             return "a job looks different";
         }
@@ -208,5 +208,6 @@ const char *world_compare(const struct world *world, const struct gr_core *core)
     const char *wrong = nodes_compare(world, core);
     wrong = wrong != NULL ? wrong : jobs_compare(world, core);
     wrong = wrong != NULL ? wrong : sums_compare(world, core);
-    return wrong != NULL ? wrong : lists_compare(world, core);
+    wrong = wrong != NULL ? wrong : lists_compare(world, core);
+    return wrong != NULL ? wrong : world_terms_compare(world, core);
 }

@@ -76,6 +76,39 @@ static world_set edges_objections(const struct world *world, const struct gr_eve
     return set | when(edges > world->limits.edges, GR_REFUSED_LIMIT_OTHER);
 }
 
+// Time limits in classes: an eighth of a power of two each, 0 of its own.
+static int64_t class_of(int64_t limit)
+{
+    int64_t power = 0;
+    while (limit >> power > 1) {
+        power++;
+    }
+    return limit <= 0 ? -1 : power * 8 + (power >= 3 ? limit >> (power - 3) : limit << (3 - power));
+}
+
+// Rows for what live jobs ask for, and for whom they are: is there one for this?
+static bool rows_left(const struct world *world, const struct gr_event *event)
+{
+    uint32_t needs = 0, queues = 0;
+    for (uint32_t j = 0; j <= world->jobs; j++) {
+        const struct gr_demand *demand =
+            j < world->jobs ? &world->job[j].demand : &event->submitted.demand;
+        int64_t limit = j < world->jobs ? world->job[j].limit : event->submitted.limit_ms;
+        uint32_t org = j < world->jobs ? world->job[j].org : event->submitted.org;
+        uint32_t user = j < world->jobs ? world->job[j].user : event->submitted.user;
+        bool is_need = true, is_queue = true;
+        for (uint32_t k = 0; k < j; k++) {
+            const struct world_job *other = &world->job[k];
+            is_need &= class_of(other->limit) != class_of(limit) ||
+                       memcmp(&other->demand, demand, sizeof *demand) != 0;
+            is_queue &= other->org != org || other->user != user;
+        }
+        needs += is_need;
+        queues += is_queue;
+    }
+    return needs <= world->limits.needs && queues <= world->limits.queues;
+}
+
 world_set world_submitted_objections(const struct world *world, const struct gr_event *event)
 {
     uint32_t user = event->submitted.user;
@@ -84,6 +117,7 @@ world_set world_submitted_objections(const struct world *world, const struct gr_
     return when(world->jobs >= world->limits.jobs, GR_REFUSED_LIMIT_JOBS) |
            when(event->submitted.org >= world->orgs, GR_REFUSED_ORG) |
            when(user_wrong, GR_REFUSED_USER) |
+           when(!rows_left(world, event), GR_REFUSED_LIMIT_OTHER) |
            when(event->submitted.limit_ms < 0 || event->submitted.attempts < 1 ||
                     event->submitted.attempts > 1000 || event->submitted.requeue_on > 7,
                 GR_REFUSED_FIELD) |
@@ -234,7 +268,7 @@ void world_requeue(struct world *world, struct world_job *job)
     job->running = false;
     job->order = --world->order_first;
     job->piece_count = 0;
-    job->started = job->began = job->stop = job->grace = 0;
+    job->started = job->began = job->stop = job->grace = job->safe = 0;
     job->stop_why = job->stop_signal = 0;
 }
 

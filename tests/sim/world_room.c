@@ -33,12 +33,14 @@ void world_view_empty(const struct world *world, struct world_view *ret_view)
     view_fill(world, ret_view, true);
 }
 
-int64_t world_end(const struct world_job *job, int64_t at)
+int64_t world_end(const struct world *world, const struct world_job *job, int64_t at)
 {
-    if (job->limit == 0 || job->limit > INT64_MAX - job->started) {
+    bool guesses = world->order == GR_ORDER_FAIR && job->limit == 0;
+    int64_t limit = guesses ? 86400000 : job->limit;
+    if (limit == 0 || limit > INT64_MAX - job->started) {
         return INT64_MAX;
     }
-    return job->started + job->limit <= at ? at + 1 : job->started + job->limit;
+    return job->started + limit > at ? job->started + limit : at + (guesses ? 3600000 : 1);
 }
 
 void world_view_later(const struct world *world, int64_t at, int64_t until,
@@ -47,7 +49,7 @@ void world_view_later(const struct world *world, int64_t at, int64_t until,
     view_fill(world, ret_view, false);
     for (uint32_t j = 0; j < world->jobs; j++) {
         const struct world_job *job = &world->job[j];
-        bool gone = until > at && world_end(job, at) <= until;
+        bool gone = until > at && world_end(world, job, at) <= until;
         for (uint32_t p = 0; job->running && !gone && p < job->piece_count; p++) {
             view_take(ret_view, &job->pieces[p]);
         }

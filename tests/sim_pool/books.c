@@ -326,6 +326,12 @@ static void apply(const struct gr_event *event)
     case GR_ROOM_RESERVED:
     case GR_USER_ADDED:
     case GR_KEY_USED:
+    case GR_QUOTA_SET:
+    case GR_ORG_TERMS_SET:
+    case GR_QUEUE_TERMS_SET:
+    case GR_CHECKPOINTED:
+    case GR_ROOM_HELD:
+    case GR_ROOM_FREED:
         break;
     }
 }

@@ -1,0 +1,224 @@
+// A long queue on a big pool: one job ends, who is next. docs/benchmarks.md says more.
+#include "bench.h"
+#include "pool.h"
+
+#include "place/policy.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NODES 125000
+#define JOBS 2000000
+#define PIECES 400000
+#define RACK_NODES 500
+#define QUEUES 500
+#define GROUPS 20
+#define WAITING 200000
+#define FULL 95.0
+#define ENDS 20000
+#define KIND_MASKS 8
+
+struct line {
+    struct gr_crowd crowd;
+    uint64_t *ns; // ENDS of them
+    uint32_t placed, reserved;
+    double pass_s;
+};
+
+static void fact(struct line *line, const struct gr_event *event)
+{
+    if (gr_core_step(line->crowd.core, event, NULL, NULL) != GR_REFUSED_NOTHING) {
+        fprintf(stderr, "a decided fact is refused\n");
+        abort();
+    }
+}
+
+// Organisations in a tree of three levels, of different weights, with one user each.
+static void orgs_make(struct line *line)
+{
+    struct gr_core *core = line->crowd.core;
+    for (uint32_t i = 1; i <= GROUPS + QUEUES; i++) {
+        struct gr_event event = gr_decide_fact(core, line->crowd.now_ms, GR_ORG_ADDED);
+        event.org.parent = i <= GROUPS ? 0 : 1 + i % GROUPS;
+        (void)snprintf(event.org.name, sizeof event.org.name, "org-%u", i);
+        fact(line, &event);
+        event = gr_decide_fact(core, line->crowd.now_ms, GR_ORG_TERMS_SET);
+        event.org_terms =
+            (struct gr_org_terms){.org = i,
+                                  .weight = 500 + (uint32_t)gr_crowd_draw(&line->crowd, 4000),
+                                  .priority_max = 255};
+        fact(line, &event);
+        event = gr_decide_fact(core, line->crowd.now_ms, GR_USER_ADDED);
+        event.user_added.org = i;
+        fact(line, &event);
+    }
+}
+
+// What a waiting job asks for: some thousand different things.
+static void submission_draw(struct line *line, struct gr_submission *ret)
+{
+    static const uint8_t devices[] = {1, 1, 1, 1, 2, 2, 4, 4, 8, 8, 8, 0};
+    static const uint8_t hours[] = {1, 2, 4, 8, 12, 24, 48, 72, 168, 0};
+    struct gr_crowd *crowd = &line->crowd;
+    struct gr_demand *demand = &ret->demand;
+    uint32_t who = GROUPS + 1 + (uint32_t)gr_crowd_draw(crowd, QUEUES);
+    unsigned count = devices[gr_crowd_draw(crowd, sizeof devices)];
+    uint32_t cpus = 1 + (uint32_t)gr_crowd_draw(crowd, 12);
+    memset(demand, 0, sizeof *demand);
+    demand->shape.devices = (uint8_t)count;
+    demand->shape.milli = count == 0 ? 0 : GR_DEVICE_MILLI;
+    demand->shape.cpu_milli = cpus * 1000 * (count == 0 ? 1 : count);
+    demand->shape.memory_mib = 8192u * (1 + (uint32_t)gr_crowd_draw(crowd, 2));
+    demand->tasks = count == 8 ? 1u << gr_crowd_draw(crowd, 7) : 1;
+    demand->priority = (uint8_t)(50 + 50 * gr_crowd_draw(crowd, 3));
+    ret->limit_ms = hours[gr_crowd_draw(crowd, sizeof hours)] * INT64_C(3600000);
+    ret->org = who;
+    ret->user = who - 1; // users were added in the order of organisations 1, 2, ...
+    ret->attempts = 1;
+    gr_mask_fill(&ret->mask);
+    if (gr_crowd_draw(crowd, 2) == 0) {
+        uint64_t kind[GR_POOL_VARIANTS_MAX / 64] = {UINT64_C(1)
+                                                    << gr_crowd_draw(crowd, KIND_MASKS)};
+        gr_mask_keep_variants(&ret->mask, kind);
+    }
+}
+
+static void waiting_make(struct line *line)
+{
+    static struct gr_submission submission;
+    for (uint32_t i = 0; i < WAITING; i++) {
+        struct gr_event events[2];
+        unsigned count = 0;
+        submission_draw(line, &submission);
+        enum gr_refusal refusal = gr_decide_submit(line->crowd.core, NULL, line->crowd.now_ms,
+                                                   &submission, events, &count);
+        if (refusal != GR_REFUSED_NOTHING) {
+            fprintf(stderr, "a submission is refused: %s\n", gr_refusal_text(refusal));
+            abort();
+        }
+        for (unsigned e = 0; e < count; e++) {
+            fact(line, &events[e]);
+        }
+    }
+}
+
+// Applies a decision.
+static void decided(struct line *line, const struct gr_event *event)
+{
+    struct gr_crowd *crowd = &line->crowd;
+    fact(line, event);
+    if (event->type == GR_JOB_PLACED) {
+        crowd->live[crowd->live_count++] = event->placed.job;
+        line->placed++;
+    } else {
+        line->reserved++;
+    }
+}
+
+// Everything that can start starts.
+static void pass(struct line *line)
+{
+    struct gr_event event;
+    while (
+        gr_decide_start(line->crowd.core, NULL, line->crowd.now_ms, line->crowd.pieces, &event)) {
+        decided(line, &event);
+    }
+}
+
+static int line_begin(void *context, struct gr_err *err)
+{
+    struct line *line = context;
+    struct gr_crowd_config config = {.nodes = NODES,
+                                     .policy = gr_policies[0]->name,
+                                     .jobs = JOBS,
+                                     .pieces = PIECES,
+                                     .rack = RACK_NODES,
+                                     .order = GR_ORDER_FAIR,
+                                     .orgs = 1 + GROUPS + QUEUES,
+                                     .slots = 512};
+    line->ns = calloc(ENDS, sizeof *line->ns);
+    if (line->ns == NULL) {
+        return gr_fail(err, -ENOMEM, "no memory for times");
+    }
+    int rc = gr_crowd_begin(&config, &line->crowd, err);
+    if (rc != 0) {
+        return rc;
+    }
+    gr_crowd_fill(&line->crowd, FULL);
+    orgs_make(line);
+    waiting_make(line);
+    double begin = gr_bench_now_s();
+    pass(line);
+    fprintf(stderr, "# %u waiting, %u started at once in %.1f s\n",
+            gr_core_waiting(line->crowd.core), line->placed, gr_bench_now_s() - begin);
+    return 0;
+}
+
+static int line_run(void *context, double *ret_values, struct gr_err *err)
+{
+    struct line *line = context;
+    struct gr_crowd *crowd = &line->crowd;
+    struct gr_event event;
+    double all = 0;
+    (void)err;
+    line->placed = line->reserved = 0;
+    for (uint32_t i = 0; i < ENDS; i++) {
+        size_t leaving = gr_crowd_draw(crowd, crowd->live_count);
+        crowd->now_ms += 20;
+        uint64_t begin = gr_bench_now_ns();
+        gr_crowd_release(crowd, leaving);
+        bool more = gr_decide_start(crowd->core, NULL, crowd->now_ms, crowd->pieces, &event);
+        line->ns[i] = gr_bench_now_ns() - begin;
+        if (more) {
+            decided(line, &event);
+            pass(line);
+        }
+        all += (double)(gr_bench_now_ns() - begin);
+    }
+    ret_values[0] = (double)gr_bench_percentile(line->ns, ENDS, 99, 100) * 1e-6;
+    event = gr_decide_fact(crowd->core, crowd->now_ms, GR_QUEUE_TERMS_SET);
+    event.queue_terms = (struct gr_queue_terms){.half_life_ms = 86400000 + crowd->now_ms,
+                                                .lost_per_hour = GR_ANY_MILLI};
+    double begin = gr_bench_now_s();
+    fact(line, &event);
+    pass(line);
+    ret_values[1] = gr_bench_now_s() - begin;
+    fprintf(stderr,
+            "# run: %.2f %% held, %zu running, %u waiting, %u placed, %u reserved; median %.3f ms, "
+            "p99.9 %.3f, most %.1f; %.3f ms an end in all\n",
+            gr_crowd_used_percent(crowd), crowd->live_count, gr_core_waiting(crowd->core),
+            line->placed, line->reserved,
+            (double)gr_bench_percentile(line->ns, ENDS, 50, 100) * 1e-6,
+            (double)gr_bench_percentile(line->ns, ENDS, 999, 1000) * 1e-6,
+            (double)gr_bench_percentile(line->ns, ENDS, 1, 1) * 1e-6, all / ENDS * 1e-6);
+    return 0;
+}
+
+static int line_audit(void *context, struct gr_err *err)
+{
+    const char *wrong = gr_core_audit(((struct line *)context)->crowd.core);
+    return wrong == NULL ? 0 : gr_fail(err, -EIO, "%s", wrong);
+}
+
+static void line_end(void *context)
+{
+    struct line *line = context;
+    gr_crowd_end(&line->crowd);
+    free(line->ns);
+    *line = (struct line){0};
+}
+
+static struct line line;
+static const struct gr_bench_figure figures[] = {
+    {"wake_ms", "ms", "limit", 1},
+    {"pass_s", "s", "limit", 1},
+};
+static const struct gr_bench benches[] = {
+    {figures, 2, 5, &line, line_begin, line_run, line_audit, line_end},
+};
+
+int main(int argc, char **argv)
+{
+    return gr_bench_main(argc, argv, benches, sizeof benches / sizeof *benches);
+}

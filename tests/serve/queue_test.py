@@ -1,0 +1,251 @@
+"""Quotas, shares and the queue of a live pool: declared, shown, kept over a restart; and checkpoints.
+Run by meson with the program; by hand also with the names of cases."""
+
+import json
+import os
+import sys
+
+from pool import NOBODY, Pool, cases_of, main, need_root, until
+
+LAB = """\
+organisations:
+  - {name: lab, weight: 2000, limits: {running: 50, user-devices: 3},
+     quotas: [{kind: h20, nominal: 4, borrow: 2, lend: 1}, {kind: h200, nominal: 2}]}
+  - name: vision
+    parent: lab
+    quotas:
+      - {kind: h20, nominal: 3, borrow: any, lend: all}
+queue: {half-life: 1d, notice: 45s, min-run: 10m, lost-work-per-hour: 100 device-hours,
+        reclaim: [borrowed, priority]}
+"""
+
+
+def _file(pool, text):
+    path = os.path.join(pool.folder, "declared.yaml")
+    with open(path, "w") as file:
+        file.write(text)
+    return path
+
+
+def _apply(pool, text, *words, code=0):
+    got, out, err = pool("apply", "-f", _file(pool, text), *words)
+    assert got == code, (got, out, err)
+    return out if code == 0 else err
+
+
+def _quotas(pool):
+    return {(row["organisation"], row["variant"]): row for row in pool.get("/v1/quotas")["quotas"]}
+
+
+def quotas_and_shares_are_declared_and_shown():
+    with Pool() as pool:
+        planned = _apply(pool, LAB, "--dry-run")
+        assert "would be: organisation lab: weight 1000 -> 2000" in planned, planned
+        assert "quota of nv-h20-96: none -> nominal 4, borrow 2, lend 1" in planned, planned
+        assert "queue: half-life 7d -> 1d" in planned and "notice 30s -> 45s" in planned, planned
+        assert "lost-work-per-hour any -> 100 device-hours" in planned, planned
+        assert _quotas(pool) == {} and "doubtful" not in planned, planned
+        done = _apply(pool, LAB)
+        assert done.replace("would be: ", "") == planned.replace("would be: ", "").replace(
+            "would change", "changed"), (done, planned)
+        assert "0 changed, 7 unchanged" in _apply(pool, LAB)
+        rows = _quotas(pool)
+        lab = rows["lab", "nv-h20-96"]
+        assert (lab["nominal"], lab["borrow"], lab["lend"], lab["used"]) == (4, 2, 1, 0), lab
+        assert rows["vision", "nv-h20-96"]["borrow"] is None
+        shares = pool.get("/v1/shares")
+        rows = {row["organisation"]: row for row in shares["shares"] if row["user"] is None}
+        assert rows["lab"]["weight"] == 2000 and rows["vision"]["parent"] == "lab", rows
+        assert rows["lab"]["limits"]["user_devices"] == 3 and rows["lab"]["limits"]["running"] == 50
+        assert shares["queue"] == {"half_life_ms": 86400000, "notice_ms": 45000,
+                                   "min_run_ms": 600000, "lost_work_per_hour": 100,
+                                   "reclaim": ["borrowed", "priority"]}, shares["queue"]
+        pool.restart()
+        assert _quotas(pool)["lab", "nv-h20-96"]["nominal"] == 4
+        assert pool.get("/v1/shares")["queue"] == shares["queue"]
+        out = _apply(pool, "organisations: [{name: lab, quotas: [{kind: h200, nominal: 9}]}]")
+        assert "doubtful: nominal of nv-h200 adds up to 9, and the pool has 4" in out, out
+        _apply(pool, "organisations: [{name: lab, quotas: [{kind: h200, nominal: 0}]}]")
+        assert ("lab", "nv-h200") not in _quotas(pool)
+
+
+def the_facts_are_shown_with_names():
+    with Pool() as pool:
+        _apply(pool, LAB)
+        with pool.events(1) as events:
+            seen = {}
+            while "queue-terms-set" not in seen:
+                event = next(events)
+                seen[event["type"]] = event
+        assert seen["quota-set"]["organisation"] == "vision", seen["quota-set"]
+        assert seen["quota-set"]["variant"] == "nv-h20-96" and seen["quota-set"]["nominal"] == 3
+        assert seen["org-terms-set"]["organisation"] == "lab"
+        assert seen["org-terms-set"]["limits"]["user_devices"] == 3
+        at = seen["quota-set"]["sequence"]
+        for start, name in (("1", "vision"), (str(at), "#2")):
+            code, out, err = pool("journal", "show", "--state", pool.state, "-o", "jsonl",
+                                  "--from", start, "--to", str(at))
+            assert code == 0, err
+            assert json.loads(out.splitlines()[-1])["organisation"] == name, out
+
+
+def a_wrong_declaration_says_where_and_what_would_be_right():
+    quota = "organisations: [{name: lab, quotas: [%s]}]\n"
+    wrong = (
+        ("organisations:\n  - {name: a, parent: b}\n  - {name: b, parent: a}\n",
+         ":2:23: ", "a -> b -> a is a loop"),
+        ("organisations:\n  - {name: a, parent: a}\n", ":2:23: ", "a -> a is a loop"),
+        ("organisations:\n  - {name: lab}\n  - {name: a, parent: lap}\n",
+         ":3:23: ", "there is no organisation 'lap', perhaps lab"),
+        ("organisations: [{name: lab}, {name: lab}]\n", ":1:37: ", "stands here twice"),
+        (quota % "{kind: h20, nominal: 4, lend: 5}", "quotas[0].lend", "at most 4, or all"),
+        (quota % "{kind: h20, nominal: 4, lent: 5}", ":1:62: ", "perhaps lend"),
+        (quota % "{kind: h200x, nominal: 4}", "quotas[0].kind", "h200"),
+        (quota % "{kind: b200, nominal: 4}", "quotas[0].kind", "no site has"),
+        (quota % "{kind: h20, nominal: 4}, {kind: nv-h20-96, nominal: 3}", "quotas[1].kind",
+         "stands here twice"),
+        (quota % "{kind: h20}", "quotas[0]", "lacks its nominal"),
+        (quota % "{kind: h20, nominal: -1}", "quotas[0].nominal", "found '-1'"),
+        (quota % "{kind: h20, nominal: any}", "quotas[0].nominal", "found 'any'"),
+        (quota % "{kind: h20, nominal: 1.0001}", "quotas[0].nominal", "three digits"),
+        ("organisations: [{name: lab, weight: 0}]\n", ":1:37: ", "from 1 to 1000000"),
+        ("organisations: [{name: lab, limits: {running: 0}}]\n", "limits.running", "or none"),
+        ("organisations: [{name: lab, limits: {runing: 1}}]\n", ":1:38: ", "perhaps running"),
+        ("organisations:\n  - {name: lab, limits: {devices: 4}}\n"
+         "  - {name: vision, parent: lab, limits: {devices: 5}}\n",
+         "organisations[1].limits.devices", "lab above it 4"),
+        ("organisations:\n  - {name: lab, quotas: [{kind: h20, nominal: 2, borrow: 1}]}\n"
+         "  - {name: vision, parent: lab, quotas: [{kind: h20, nominal: 4}]}\n",
+         ":2:26: ", "nominal 2 and borrow 1 let it hold 3"),
+        ("queue: {half-life: 7}\n", ":1:20: ", "such as 7d"),
+        ("queue: {reclaim: [borowed]}\n", "queue.reclaim", "borrowed"),
+        ("queue: {lost-work-per-hour: 5}\n", ":1:29: ", "device-hours"),
+        ("queue: {halflife: 7d}\n", ":1:9: ", "perhaps half-life"),
+    )
+    with Pool() as pool:
+        before = pool.sequence()
+        for text, where, what in wrong:
+            for more in ((), ("--dry-run",)):
+                err = _apply(pool, text, *more, code=2)
+                assert where in err and what in err and "declared.yaml:" in err, (text, err)
+        assert pool.sequence() == before  # nothing was done, not even half
+
+
+def a_declaration_says_whom_it_hits():
+    with Pool(pretend="8xh20") as pool:
+        org = pool.get("/v1/whoami")["organisation"]
+        jobs = [pool.submit("sleep 1000", kind="h20", devices=2) for _ in range(3)]
+        pool.wait(jobs, "running")
+        less = f"organisations: [{{name: {org}, quotas: [{{kind: h20, nominal: 2, borrow: 1}}]}}]\n"
+        out = _apply(pool, less, "--dry-run")
+        assert f"hits {org}: it has 6 nv-h20-96, quota allows 3: jobs {jobs[2]} {jobs[1]}" in out, out
+        reply = pool.ask("POST", "/v1/apply", {"organisations": [
+            {"name": org, "limits": {"running": 2}}]}).json()
+        assert reply["hits"] == [{"organisation": org, "variant": None, "what": "limits.running",
+                                  "has": 3, "allowed": 2, "jobs": [jobs[2]],
+                                  "jobs_beyond": 1}], reply
+        waits = pool.submit("true", cpu=0.01)
+        assert pool.state_of(waits) == "waiting"
+        for job in jobs:
+            pool.stop(job)
+        assert pool.wait(waits)["state"] == "done"
+
+
+def a_quota_keeps_a_job_waiting_and_lets_others_by():
+    with Pool(pretend="8xh20") as pool:
+        org = pool.get("/v1/whoami")["organisation"]
+        _apply(pool, f"organisations: [{{name: {org}, quotas: "
+                     "[{kind: h20, nominal: 2, borrow: 0}]}]\n")
+        first = pool.submit("sleep 1000", kind="h20", devices=2)
+        pool.wait(first, "running")
+        second = pool.submit("sleep 1000", kind="h20", devices=1)
+        assert pool.run("true", cpu=0.01)["state"] == "done"  # it does not block
+        assert pool.state_of(second) == "waiting"
+        row = _quotas(pool)[org, "nv-h20-96"]
+        assert (row["used"], row["left"], row["left_own"]) == (2, 0, 0), row
+        queue = pool.get("/v1/queue")
+        assert [(row["position"], row["id"]) for row in queue["jobs"]] == [(1, second)], queue
+        code, out, err = pool("queue", "-o", "csv")
+        assert code == 0 and f"1,{second}," in out, (out, err)
+        _apply(pool, f"organisations: [{{name: {org}, quotas: [{{kind: h20, nominal: 3}}]}}]\n")
+        pool.wait(second, "running")
+
+
+def the_queue_is_in_order_of_priority_then_shares_then_age():
+    with Pool(pretend="8xh20") as pool:
+        blocker = pool.submit("sleep 1000", kind="h20", devices=8)
+        pool.wait(blocker, "running")
+        low = pool.submit("true", kind="h20", devices=1)
+        mid = [pool.submit("true", kind="h20", devices=1, priority=50) for _ in range(2)]
+        high = pool.submit("true", kind="h20", devices=1, priority=200)
+        rows = pool.get("/v1/queue")["jobs"]
+        assert [row["id"] for row in rows] == [high, *mid, low], rows
+        assert [row["position"] for row in rows] == [1, 2, 3, 4]
+        assert pool.get("/v1/queue?limit=2")["jobs"] == rows[:2]
+        assert pool.get("/v1/queue?limit=2")["waiting"] == 4
+        code, out, err = pool("queue", "-o", "json")
+        assert code == 0 and [row["id"] for row in json.loads(out)] == [high, *mid, low], (out, err)
+
+
+def the_tables_name_what_there_is():
+    with Pool() as pool:
+        _apply(pool, LAB)
+        for command, words in (("quota", ("ORGANISATION", "lab", "h20")),
+                               ("share", ("ORGANISATION", "lab", "vision"))):
+            for form in ("table", "wide", "json", "jsonl", "csv"):
+                code, out, err = pool(command, "-o", form)
+                assert code == 0 and "lab" in out, (command, form, out, err)
+                if form == "table":
+                    assert all(word.lower() in out.lower() for word in words), out
+        code, out, err = pool("queue")
+        assert code == 0 and out == "", (out, err)
+
+
+def a_job_says_that_its_work_is_safe():
+    with Pool() as pool:
+        job = pool.submit("sleep 1000", cpu=0.01)
+        pool.wait(job, "running")
+        assert pool.job(job)["checkpoint_ms"] is None
+        code, _, err = pool("checkpoint", str(job))
+        assert code == 0, err
+        safe = pool.job(job)["checkpoint_ms"]
+        assert safe >= pool.job(job)["started_ms"], pool.job(job)
+        reply = pool.ask("POST", f"/v1/jobs/{job}/checkpoint")
+        assert reply.status == 200 and reply.json()["checkpoint_ms"] >= safe, reply
+        safe = reply.json()["checkpoint_ms"]
+        own = pool.submit(f"GRANARY_SERVER=unix:{pool.socket} {pool.program} checkpoint && sleep 1000",
+                          cpu=0.01)
+        until(lambda: pool.job(own)["checkpoint_ms"] is not None)
+        pool.stop(own)
+        assert pool.job(job)["checkpoint_ms"] == safe
+        code, _, err = pool("checkpoint")
+        assert code == 2 and "GRANARY_JOB_ID" in err, err
+        waits = pool.submit("true", after={str(job): "any"})
+        reply = pool.ask("POST", f"/v1/jobs/{waits}/checkpoint")
+        assert reply.status == 409, reply
+        assert pool.ask("POST", "/v1/jobs/999999/checkpoint").status == 404
+        pool.stop(job)
+
+
+def nobody_speaks_for_the_job_of_another():
+    need_root()
+    with Pool() as pool:
+        job = pool.submit("sleep 1000", cpu=0.01)
+        pool.wait(job, "running")
+        reply = pool.ask_as(NOBODY, "POST", f"/v1/jobs/{job}/checkpoint")
+        assert reply.status == 403, reply
+        pool.stop(job)
+
+
+def others_see_only_what_is_of_their_organisation():
+    need_root()
+    with Pool() as pool:
+        _apply(pool, LAB)
+        seen = pool.ask_as(NOBODY, "GET", "/v1/quotas").json()["quotas"]
+        assert seen == [], seen
+        seen = pool.ask_as(NOBODY, "GET", "/v1/shares").json()["shares"]
+        assert len({row["organisation"] for row in seen}) == 1, seen
+
+
+if __name__ == "__main__":
+    sys.exit(main(cases_of(globals()), sys.argv[1:]))
