@@ -102,6 +102,10 @@ static world_set submission_objections(struct drive *drive, const struct gr_subm
         jobs += world->job[j].org == submission->org;
     }
     set |= fact_objections(drive, submission, number);
+    set |= submission->org < world->orgs &&
+                   !world_priority_allowed(world, submission->org, submission->demand.priority)
+               ? WORLD_NO(GR_REFUSED_PRIORITY)
+               : 0;
     set |= jobs >= drive->rules.jobs_per_org ? WORLD_NO(GR_REFUSED_LIMIT_ORG) : 0;
     set |= !sites_and_variants(world, &mask) ? WORLD_NO(GR_REFUSED_NOWHERE) : 0;
     set |=
@@ -234,6 +238,7 @@ void answer_start_job(struct drive *drive)
                       : draw(drive);
     const struct world_job *job = world_job(&drive->world, id);
     world_view_now(&drive->world, &view);
+    answer_held_hide(drive, &view, 0);
     world_set objections = job == NULL                 ? WORLD_NO(GR_REFUSED_JOB)
                            : job->running || job->held ? WORLD_NO(GR_REFUSED_STATE)
                                                        : answer_start_objections(drive, job);
@@ -258,12 +263,20 @@ void answer_start_job(struct drive *drive)
     }
 }
 
+void answer_held_hide(const struct drive *drive, struct world_view *view, uint64_t job)
+{
+    for (uint32_t n = 0; n < drive->world.nodes && drive->world.order == GR_ORDER_FAIR; n++) {
+        view->usable[n] &= drive->world.held[n] == 0 || drive->world.held[n] == job;
+    }
+}
+
 // The first moment at which ends make room for a job; INT64_MAX if none does.
 static int64_t start_at_the_latest(struct drive *drive, const struct world_job *job)
 {
     int64_t best = INT64_MAX;
     struct world_view now;
     world_view_now(&drive->world, &now);
+    answer_held_hide(drive, &now, job->id);
     if (drive->world.order == GR_ORDER_FAIR && fits_in(drive, &now, job)) {
         return drive->at; // there is room: something else stands against it
     }
@@ -273,6 +286,7 @@ static int64_t start_at_the_latest(struct drive *drive, const struct world_job *
         struct world_view view;
         if (end < best) {
             world_view_later(&drive->world, drive->at, end, &view);
+            answer_held_hide(drive, &view, job->id);
             best = fits_in(drive, &view, job) ? end : best;
         }
     }
@@ -293,6 +307,7 @@ void answer_reservation_verify(struct drive *drive, const struct gr_event *event
     if (start != INT64_MAX) {
         struct world_view view;
         world_view_later(&drive->world, drive->at, start, &view);
+        answer_held_hide(drive, &view, first->id);
         answer_pieces_verify(drive, &view, event, first);
     }
 }
@@ -397,10 +412,10 @@ bool answer_start(struct drive *drive)
     bool answer = decide(drive, &event);
     copy_decides_the_same(drive, answer, &event);
     if (count == 0) {
-        if (answer) {
+        if (answer && event.type != GR_ROOM_FREED) {
             story_wrong("a start out of an empty queue");
         }
-        return false;
+        return answer && answer_start_fair(drive, answer, &event);
     }
     if (world->order == GR_ORDER_FAIR) {
         return answer_start_fair(drive, answer, &event);

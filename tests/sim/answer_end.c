@@ -33,7 +33,8 @@ static bool again(const struct world_job *job, uint32_t outcome)
     } else if (job->stop_why != GR_STOP_NOT) {
         reason = 0;
     }
-    return (job->requeue_on & reason) != 0 && job->attempt < job->attempts;
+    return (job->requeue_on & reason) != 0 &&
+           (job->attempt < job->attempts || job->stop_why == GR_STOP_RECLAIM);
 }
 
 void answer_end(struct drive *drive)

@@ -75,6 +75,7 @@ static void room_for(const struct drive *drive, const struct world_job *job,
 {
     const struct world *world = &drive->world;
     world_view_now(world, ret_view);
+    answer_held_hide(drive, ret_view, 0);
     if (world->kept_job == 0 || world->kept_job == job->id || surely_in_time(drive, job)) {
         return;
     }
@@ -236,6 +237,7 @@ static void start_verify(struct drive *drive, const struct gr_event *event)
         story_wrong("job %llu starts, which does not wait", (unsigned long long)event->placed.job);
     }
     world_view_now(world, &view);
+    answer_held_hide(drive, &view, job->id);
     answer_pieces_verify(drive, &view, event, job);
     bool own = quota_allows(world, job, event, true);
     if (!own && !quota_allows(world, job, event, false)) {
@@ -244,8 +246,12 @@ static void start_verify(struct drive *drive, const struct gr_event *event)
     if (!world_terms_allow(world, job) || answer_start_objections(drive, job) != 0) {
         story_wrong("job %llu starts beyond its limits", (unsigned long long)job->id);
     }
-    reserved_verify(drive, event, job);
-    order_verify(drive, job, own || world->quotas == 0);
+    if (world->held[event->pieces[0].node] == job->id) { // its turn was when room was held for it
+        goal_reach("hold ended", GR_FREED_WHYS);
+    } else {
+        reserved_verify(drive, event, job);
+        order_verify(drive, job, own || world->quotas == 0);
+    }
     if (world->quotas > 0) {
         goal_reach("fair", own ? FAIR_OWN : FAIR_BORROWED);
     }
@@ -313,6 +319,9 @@ void answer_fair_verify(struct drive *drive, bool answer, const struct gr_event 
         reservation_verify(drive, event);
     } else if (event->type == GR_JOB_PLACED) {
         start_verify(drive, event);
+    } else if (event->type == GR_ROOM_HELD || event->type == GR_ROOM_FREED ||
+               event->type == GR_STOP_ASKED) {
+        answer_hold_verify(drive, event);
     } else {
         story_wrong("a decision about the queue is none");
     }

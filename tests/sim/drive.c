@@ -67,6 +67,8 @@ static uint64_t subject(const struct gr_event *event)
     case GR_JOB_REQUEUED:
     case GR_STOP_ASKED:
     case GR_CHECKPOINTED:
+    case GR_ROOM_HELD:
+    case GR_ROOM_FREED:
         return event->placed.job; // all begin with the job
     default:
         return 0;
@@ -213,7 +215,8 @@ void drive_apply(struct drive *drive, const struct gr_event *event)
               (long long)event->at_ms, gr_event_type_name(event->type),
               (unsigned long long)subject(event), event->piece_count);
     if (!drive_agreed(drive, event)) {
-        story_wrong("a decided fact is refused");
+        story_wrong("a decided fact is refused: %s",
+                    gr_refusal_name(gr_core_check(drive->core, event)));
     }
     applied_count(drive, event);
     fact_keep(drive, event);
@@ -478,7 +481,7 @@ static void begin(struct drive *drive)
     event.mask = &every;
     drive_apply(drive, &event);
     uint32_t nodes = 1 + below(drive, 12);
-    for (uint32_t i = 0; i < nodes; i++) {
+    for (uint32_t i = 0; i < nodes && i < drive->config.limits.place.nodes; i++) {
         event = make_node(drive);
         drive_apply(drive, &event);
     }
@@ -504,7 +507,9 @@ void drive_run(uint64_t seed, uint64_t steps)
     story_begin(seed);
     drive->random = seed * 0x9e3779b97f4a7c15u;
     drive->at = below(drive, 3) * 1000;
-    drive->config = (struct gr_core_config){.limits = {.place = {.nodes = WORLD_NODES,
+    // Some pools stay small, so that they are full and room is taken back.
+    uint32_t nodes = chance(drive, 25) ? 1 + below(drive, 4) : WORLD_NODES;
+    drive->config = (struct gr_core_config){.limits = {.place = {.nodes = nodes,
                                                                  .masks = WORLD_MASKS,
                                                                  .slots = 32,
                                                                  .domains = {3, 8, 0, 0}},

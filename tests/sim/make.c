@@ -139,6 +139,15 @@ struct gr_event make_quota(struct drive *drive)
     if (chance(drive, 25)) {
         return event; // none any more
     }
+    if (world->jobs > 0 && chance(drive, 30)) { // for one who may be without what is its own
+        const struct world_job *job = &world->job[below(drive, world->jobs)];
+        *quota = (struct gr_quota){.org = job->org,
+                                   .variant = quota->variant,
+                                   .nominal_milli = 64000,
+                                   .borrow_milli = GR_ANY_MILLI,
+                                   .lend_milli = GR_ANY_MILLI};
+        return event;
+    }
     quota->nominal_milli = chance(drive, 2) ? GR_QUOTA_MILLI_MAX : PICK(drive, amounts);
     quota->borrow_milli = chance(drive, 40) ? GR_ANY_MILLI : PICK(drive, amounts);
     quota->lend_milli = chance(drive, 40) ? GR_ANY_MILLI : draw(drive) % (quota->nominal_milli + 1);
@@ -233,12 +242,23 @@ static struct gr_event terms_fact(struct drive *drive, unsigned type, uint64_t i
 
 static struct gr_event placed_fact(struct drive *drive, struct gr_piece *pieces)
 {
-    struct gr_event event = drive_fact(drive, chance(drive, 70) ? GR_JOB_PLACED : GR_ROOM_RESERVED);
+    static const enum gr_event_type types[] = {GR_JOB_PLACED, GR_JOB_PLACED, GR_ROOM_RESERVED,
+                                               GR_ROOM_HELD, GR_ROOM_FREED};
+    struct gr_event event = drive_fact(drive, PICK(drive, types));
     struct world *world = &drive->world;
     const struct world_job *job = world->jobs == 0 ? NULL : &world->job[below(drive, world->jobs)];
     event.placed.job = job == NULL ? 1 : job->id;
     event.pieces = pieces;
     event.piece_count = job == NULL ? 1 : job->demand.tasks;
+    if (event.type == GR_ROOM_FREED) {
+        event.freed.why = below(drive, GR_FREED_WHYS + 1);
+        event.pieces = NULL;
+        event.piece_count = 0;
+        return event;
+    }
+    if (event.type == GR_ROOM_HELD) {
+        event.held.until_ms = event.at_ms + below(drive, 9) - 1;
+    }
     if (event.type == GR_JOB_PLACED) {
         event.placed.attempt = job == NULL ? 1 : job->attempt + 1;
     }
@@ -268,7 +288,7 @@ uint32_t make_edges(struct drive *drive, struct gr_edge *ret_edges)
             job = world->array[below(drive, world->arrays)].id;
         }
         ret_edges[e] =
-            (struct gr_edge){.job = chance(drive, 98) ? job : 1, .how = below(drive, GR_AFTERS)};
+            (struct gr_edge){.job = chance(drive, 92) ? job : 1, .how = below(drive, GR_AFTERS)};
     }
     return count;
 }

@@ -132,6 +132,10 @@ void answer_promise_verify(struct drive *drive);
 
 // A decision where shares count is one that the books explain.
 void answer_fair_verify(struct drive *drive, bool answer, const struct gr_event *event);
+// Takes nodes out of a view that are held for others than the job, where that counts.
+void answer_held_hide(const struct drive *drive, struct world_view *view, uint64_t job);
+// The same of a decision that takes room back: room held, a stop, the end of a hold.
+void answer_hold_verify(struct drive *drive, const struct gr_event *event);
 // What came of a decision where shares count. True if it made a fact.
 bool answer_start_fair(struct drive *drive, bool answer, const struct gr_event *event);
 

@@ -302,15 +302,24 @@ static world_set body_objections(const struct world *world, const struct gr_even
         return set != 0 || event->piece_count == 0
                    ? set
                    : pieces_objections(world, event, &job->demand, false);
+    case GR_ROOM_HELD:
+        job = world_job(world, event->held.job);
+        set = job_objections(job, false);
+        return set != 0 ? set
+                        : pieces_objections(world, event, &job->demand, false) |
+                              world_holds_objections(world, event);
+    case GR_ROOM_FREED:
+        return world_holds_objections(world, event);
     case GR_JOB_FINISHED:
         job = world_job(world, event->finished.job);
         return attempt_objections(job, event->finished.attempt, event->finished.reserved,
                                   ending_wrong(job, &event->finished.ending));
     case GR_JOB_REQUEUED:
         job = world_job(world, event->requeued.job);
-        return attempt_objections(job, event->requeued.attempt, event->requeued.reserved,
-                                  ending_wrong(job, &event->requeued.ending) ||
-                                      (job != NULL && job->attempt >= job->attempts));
+        return attempt_objections(
+            job, event->requeued.attempt, event->requeued.reserved,
+            ending_wrong(job, &event->requeued.ending) ||
+                (job != NULL && job->stop_why != GR_STOP_RECLAIM && job->attempt >= job->attempts));
     case GR_JOB_STARTED:
         job = world_job(world, event->started.job);
         return attempt_objections(job, event->started.attempt, event->started.reserved, false) |
@@ -439,10 +448,14 @@ static void job_placed(struct world *world, const struct gr_event *event)
     if (world->kept_job == job->id) {
         keep_nothing(world);
     }
+    world_hold_end(world, job->id);
 }
 
-static void stop_asked(struct world_job *job, const struct gr_event *event)
+static void stop_asked(struct world *world, struct world_job *job, const struct gr_event *event)
 {
+    if (event->stop_asked.why == GR_STOP_RECLAIM && job->stop_why != GR_STOP_RECLAIM) {
+        world_lost_add(world, job);
+    }
     job->stop = event->since_ms;
     job->grace = event->stop_asked.grace_ms;
     job->stop_why = event->stop_asked.why;
@@ -530,6 +543,10 @@ void world_apply(struct world *world, const struct gr_event *event)
             world->kept[event->pieces[p].node] = true;
         }
         break;
+    case GR_ROOM_HELD:
+    case GR_ROOM_FREED:
+        world_holds_apply(world, event);
+        break;
     case GR_MIX_SET:
         world->mix_due = world->submitted + world->submitted / 4 + 16;
         break;
@@ -547,7 +564,7 @@ void world_apply(struct world *world, const struct gr_event *event)
         room_grew(world);
         break;
     case GR_STOP_ASKED:
-        stop_asked(world_job(world, event->stop_asked.job), event);
+        stop_asked(world, world_job(world, event->stop_asked.job), event);
         break;
     case GR_DEVICES_SET:
         devices_set(world, event);

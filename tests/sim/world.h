@@ -108,6 +108,10 @@ struct world {
     uint64_t kept_job; // 0: none
     int64_t kept_start;
     bool kept[WORLD_NODES];
+    // Room that is held while it is taken back, and what is lost by that.
+    uint64_t held[WORLD_NODES]; // for this job; 0: for nobody
+    int64_t held_until[WORLD_NODES];
+    uint64_t lost, lost_jobs;
     bool promise; // nothing but limits can delay the start of kept_job
 };
 
@@ -142,6 +146,22 @@ void world_leave(struct world *world, uint64_t id, bool done);
 void world_requeue(struct world *world, struct world_job *job);
 // Another writer: arrays that are not complete stay so.
 void world_epoch(struct world *world);
+
+// --- world_holds.c: room that is held
+
+// Is room held for the job?
+bool world_has_hold(const struct world *world, uint64_t job);
+// Nothing is held for the job any more.
+void world_hold_end(struct world *world, uint64_t job);
+// Everything that stands against GR_ROOM_HELD, but its job and its pieces, and against
+// GR_ROOM_FREED.
+world_set world_holds_objections(const struct world *world, const struct gr_event *event);
+// Makes one of these part of the books.
+void world_holds_apply(struct world *world, const struct gr_event *event);
+// A job is asked to stop for its room now.
+void world_lost_add(struct world *world, const struct world_job *job);
+// Compares what the core shows of holds and losses. NULL or a phrase.
+const char *world_holds_compare(const struct world *world, const struct gr_core *core);
 
 // --- world_terms.c: quotas, shares and checkpoints
 
@@ -179,6 +199,9 @@ struct world_key {
 struct world_key world_org_key(const struct world *world, uint32_t org);
 // See struct world_key.
 struct world_key world_user_key(const struct world *world, uint32_t org, uint32_t user);
+// May work of an organisation ask for this priority?
+bool world_priority_allowed(const struct world *world, uint32_t org, unsigned priority);
+
 // Compares what the core shows of quotas, terms, use and averages. NULL or a phrase.
 const char *world_terms_compare(const struct world *world, const struct gr_core *core);
 

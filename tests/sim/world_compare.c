@@ -209,5 +209,6 @@ const char *world_compare(const struct world *world, const struct gr_core *core)
     wrong = wrong != NULL ? wrong : jobs_compare(world, core);
     wrong = wrong != NULL ? wrong : sums_compare(world, core);
     wrong = wrong != NULL ? wrong : lists_compare(world, core);
+    wrong = wrong != NULL ? wrong : world_holds_compare(world, core);
     return wrong != NULL ? wrong : world_terms_compare(world, core);
 }
