@@ -31,7 +31,7 @@ static_assert(sizeof(struct gr_past) == 16, "no padding");
 struct gr_use_now {
     uint64_t held_milli;  // of devices
     uint64_t share_milli; // held as it counts for shares: gr_share_milli
-    uint32_t running;
+    uint32_t running;     // jobs
     uint32_t reserved;
 };
 
@@ -50,7 +50,7 @@ struct gr_share {
 struct gr_queue {
     uint32_t org, user; // user GR_NONE: of nobody in particular
     uint32_t jobs;      // live; 0: a free row
-    uint32_t next_free;
+    uint32_t next_free; // of the free rows
 };
 
 // What one or more live jobs ask for.
@@ -60,7 +60,7 @@ struct gr_need {
     uint32_t waiting;    // of these
     uint32_t lane_first; // its lanes, linked by next_same
     uint32_t missing;    // while it sleeps: so many more of its tasks must find room; 0: unknown
-    uint32_t next_free;
+    uint32_t next_free;  // of the free rows
     // When it last found no room anywhere: how many nodes had been freed until then (see
     // gr_queue_freed); 0: not known, or everything may have changed since.
     uint64_t slept_at;
@@ -70,7 +70,7 @@ struct gr_need {
 
 // The waiting jobs of a queue with the same need, in order of their ids.
 struct gr_lane {
-    uint32_t queue, need;
+    uint32_t queue, need;          // rows
     uint32_t first, last;          // slots
     uint32_t next_same, prev_same; // of the same need, or of the free ones
     uint32_t jobs, reserved;
@@ -83,7 +83,7 @@ struct gr_lane {
 
 // Where a live job belongs; its lane only while it waits.
 struct gr_waits {
-    uint32_t queue, need, lane;
+    uint32_t queue, need, lane;            // rows; lane GR_NONE: none
     uint32_t next, prev;                   // slots: of the lane; of a running job: see tenants.c
     uint32_t stopping_next, stopping_prev; // of a job that was asked to stop; slots plus 1
 };

@@ -42,10 +42,10 @@ void gr_lost_pass(struct gr_core *core);
 
 // For whom room is taken, and where.
 struct gr_taker {
-    struct gr_core *core;
-    const struct gr_job *job;
-    int64_t at_ms;
-    uint32_t variant;
+    struct gr_core *core;     // borrowed
+    const struct gr_job *job; // borrowed
+    int64_t at_ms;            // of the decision
+    uint32_t variant;         // index
     uint64_t hold; // the job's id: only nodes that are held for it; 0: only nodes held for nobody
 };
 

@@ -95,8 +95,8 @@ struct gr_reserved_room {
 
 // Room that is held for a job while it is being freed (reclaim).
 struct gr_hold {
-    uint64_t job; // 0: a free row
-    int64_t until_ms;
+    uint64_t job;        // 0: a free row
+    int64_t until_ms;    // `at` from which it is given up
     int64_t made_ms;     // `at` of the fact
     uint32_t node_count; // nodes marked with it
     uint32_t first;      // of these

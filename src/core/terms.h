@@ -31,7 +31,7 @@ struct gr_org_terms {
     uint32_t running_max;      // jobs that run at a time
     uint32_t user_running_max; // of each user of this organisation itself
     uint64_t held_milli_max;   // of devices of any variant, that its jobs hold at a time
-    uint64_t user_held_milli_max;
+    uint64_t user_held_milli_max; // of each user of this organisation itself
     uint8_t priority_max; // of its jobs; what asks for more is refused
     uint8_t reserved[7];  // zero
 };

@@ -147,6 +147,23 @@ static uint32_t kept_up(const struct gr_core *core)
     return up;
 }
 
+// Would a demand, of which so many tasks find room elsewhere, fit if nothing were kept?
+static bool fits_kept(const struct gr_why_ask *ask, const struct gr_demand *demand, uint32_t tasks)
+{
+    const struct gr_core *core = ask->core;
+    uint32_t left = core->room_kept.node_count;
+    if (demand->domain_level != 0) {
+        return gr_place_room_tasks(gr_pool(core), demand) == demand->tasks;
+    }
+    for (uint32_t n = 0; left > 0 && tasks < demand->tasks; n++) {
+        if (gr_kept_at(core)[n] != 0) {
+            left--;
+            tasks += gr_place_node_tasks(gr_pool(core), n, demand);
+        }
+    }
+    return tasks >= demand->tasks;
+}
+
 // Takes nodes of pieces out of bounds that are up, or those back.
 static void pieces_hide(const struct gr_why_ask *ask, uint32_t count, bool hidden)
 {
@@ -358,8 +375,7 @@ static void room_judge(const struct gr_why_ask *ask, const struct gr_why_line *l
         gr_reserve_hide(core, false);
     }
     bool fits = why->room.fits;
-    bool beyond = !fits && hides &&
-                  gr_place_room_tasks(gr_pool(core), &demand) == demand.tasks; // where it is kept
+    bool beyond = !fits && hides && fits_kept(ask, &demand, why->room.tasks_fit);
     why->reason =
         !terms_good   ? GR_WHY_TERMS
         : !quota_good ? GR_WHY_QUOTA

@@ -60,9 +60,9 @@ const char *gr_why_before_name(enum gr_why_before before);
 
 // A job that comes before.
 struct gr_why_ahead {
-    uint64_t job; // id
-    uint32_t before;
-    uint32_t priority;
+    uint64_t job;      // id
+    uint32_t before;   // enum gr_why_before
+    uint32_t priority; // its own
     uint64_t milli; // of devices, that it asks for
     // GR_BEFORE_SHARE: the siblings whose shares decide, theirs and this job's, each an
     // organisation or (org UINT32_MAX) a user, UINT32_MAX for nobody in particular; and the shares,

@@ -6,11 +6,11 @@
 
 // A question.
 struct gr_why_ask {
-    struct gr_core *core;
-    const struct gr_job *job;
-    const struct gr_need *need;
-    uint32_t slot;
-    int64_t at_ms;
+    struct gr_core *core;       // borrowed, as all of it
+    const struct gr_job *job;   // that is asked about
+    const struct gr_need *need; // its need
+    uint32_t slot;              // its slot
+    int64_t at_ms;              // of the question
     struct gr_piece *pieces; // GR_TASKS_MAX
     struct gr_why *why;      // zero at first
 };

@@ -18,7 +18,7 @@ struct gr_run_time {
 
 // Who submits, where the order asks: indexes of the trace.
 struct gr_run_owner {
-    uint32_t queue, user;
+    uint32_t queue, user; // of gr_trace
 };
 
 // One replay in progress. All memory is its own.
