@@ -323,9 +323,10 @@ static size_t add_ways(struct gr_cli_replay_request *request, struct gr_option *
          .words = queues,
          .store = &request->queue,
          .given = &request->has_queue,
-         .help = "fifo (the default): the first job that does not fit blocks the rest; backfill: "
-                 "later ones may start if they do not delay it; fair: by priority, then by what each "
-                 "queue and user of the trace holds and held; backfill, too."},
+         .help =
+             "fifo (the default): the first job that does not fit blocks the rest; backfill: "
+             "later ones may start if they do not delay it; fair: by priority, then by what each "
+             "queue and user of the trace holds and held; backfill, too."},
         {.name = "mix",
          .type = GR_OPTION_WORD,
          .value = "WORD",

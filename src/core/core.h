@@ -111,17 +111,17 @@ const char *gr_core_audit(const struct gr_core *core);
 
 // What was lost by taking room back, in milli x milliseconds of devices.
 struct gr_core_lost {
-    uint64_t total;
-    uint64_t hour; // of the last hour, as the cap sees it: it leaks evenly; 0 without a cap
-    uint64_t jobs; // that were asked to stop for their room
+    uint64_t total; // since the first fact
+    uint64_t hour;  // of the last hour, as the cap sees it: it leaks evenly; 0 without a cap
+    uint64_t jobs;  // that were asked to stop for their room
 };
 // See struct gr_core_lost.
 struct gr_core_lost gr_core_lost(const struct gr_core *core, int64_t at_ms);
 // Room that is held for a job.
 struct gr_core_hold {
-    uint64_t job; // id
-    int64_t made_ms, until_ms;
-    uint32_t nodes;
+    uint64_t job;              // id
+    int64_t made_ms, until_ms; // `at` of its fact, and from which it is given up
+    uint32_t nodes;            // that are kept
     uint32_t reserved;
 };
 // Holds one after the other: *cursor 0 to begin. False at the end.

@@ -26,14 +26,14 @@ static_assert(sizeof(struct gr_quota) == 32, "no padding");
 
 // The share and the limits of an organisation and those below it. 0: no limit.
 struct gr_org_terms {
-    uint32_t org;              // index
-    uint32_t weight;           // against its siblings, 1..GR_WEIGHT_MAX
-    uint32_t running_max;      // jobs that run at a time
-    uint32_t user_running_max; // of each user of this organisation itself
-    uint64_t held_milli_max;   // of devices of any variant, that its jobs hold at a time
+    uint32_t org;                 // index
+    uint32_t weight;              // against its siblings, 1..GR_WEIGHT_MAX
+    uint32_t running_max;         // jobs that run at a time
+    uint32_t user_running_max;    // of each user of this organisation itself
+    uint64_t held_milli_max;      // of devices of any variant, that its jobs hold at a time
     uint64_t user_held_milli_max; // of each user of this organisation itself
-    uint8_t priority_max; // of its jobs; what asks for more is refused
-    uint8_t reserved[7];  // zero
+    uint8_t priority_max;         // of its jobs; what asks for more is refused
+    uint8_t reserved[7];          // zero
 };
 static_assert(sizeof(struct gr_org_terms) == 40, "no padding");
 #define GR_WEIGHT_MAX 1000000u

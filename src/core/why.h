@@ -63,7 +63,7 @@ struct gr_why_ahead {
     uint64_t job;      // id
     uint32_t before;   // enum gr_why_before
     uint32_t priority; // its own
-    uint64_t milli; // of devices, that it asks for
+    uint64_t milli;    // of devices, that it asks for
     // GR_BEFORE_SHARE: the siblings whose shares decide, theirs and this job's, each an
     // organisation or (org UINT32_MAX) a user, UINT32_MAX for nobody in particular; and the shares,
     // in milli of devices for a weight of 1000. Smaller comes first.

@@ -11,8 +11,8 @@ struct gr_why_ask {
     const struct gr_need *need; // its need
     uint32_t slot;              // its slot
     int64_t at_ms;              // of the question
-    struct gr_piece *pieces; // GR_TASKS_MAX
-    struct gr_why *why;      // zero at first
+    struct gr_piece *pieces;    // GR_TASKS_MAX
+    struct gr_why *why;         // zero at first
 };
 
 // What came of counting who is before.

@@ -421,8 +421,7 @@ static bool read_all(struct apply *apply, const json_t *body)
     apply->changed = json_array();
     return read_queue(apply, body) && apply_list(apply, body, "organisations", apply_org) &&
            apply_list(apply, body, "users", apply_user) &&
-           apply_list(apply, body, "nodes", apply_node) && are_distinct(apply) &&
-           has_room(apply);
+           apply_list(apply, body, "nodes", apply_node) && are_distinct(apply) && has_room(apply);
 }
 
 static void take_step(struct gr_pool *pool, const struct step *step)

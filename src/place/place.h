@@ -94,8 +94,8 @@ const struct gr_node_cold *gr_place_cold_get(const struct gr_place *place, uint3
 const struct gr_node *gr_place_domain_first(const struct gr_place *place, unsigned level,
                                             uint32_t domain);
 
-// The member of an outer domain after `node`, and the domain's first; UINT32_MAX at the end, or if it
-// has none.
+// The member of an outer domain after `node`, and the domain's first; UINT32_MAX at the end, or if
+// it has none.
 uint32_t gr_place_domain_next(const struct gr_place *place, unsigned level, uint32_t node);
 // See gr_place_domain_next.
 uint32_t gr_place_domain_head(const struct gr_place *place, unsigned level, uint32_t domain);

@@ -27,7 +27,7 @@ struct gr_run {
     const struct gr_run_config *config; // borrowed
     struct gr_core *core;               // owned
     struct gr_result result;
-    uint16_t *masks;        // [model_set_count] the core's mask of each set
+    uint16_t *masks; // [model_set_count] the core's mask of each set
     // Who submits, in order, each once: the core's users. NULL if the order does not ask.
     struct gr_run_owner *owners;
     size_t owner_count;
