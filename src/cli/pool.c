@@ -96,8 +96,11 @@ static void show_page(void *context, const json_t *pool, int64_t now_ms,
                      count(pool, "jobs", "running"), count(pool, "jobs", "waiting"),
                      count(pool, "jobs", "held"));
     put_time(&page, pool);
-    gr_cli_page_putf(&page, "engine", "%s, %s", gr_cli_get_text_in(pool, "engine", "name", "?"),
-                     is_up ? "up" : "cannot be reached; it tries again by itself");
+    const char *engine = gr_cli_get_text_in(pool, "engine", "name", "?");
+    gr_cli_page_putf(&page, "engine", "%s, %s", engine,
+                     is_up                         ? "up"
+                     : strcmp(engine, "none") == 0 ? "nothing is started here (--no-engine)"
+                                                   : "cannot be reached; it tries again by itself");
     gr_cli_page_putf(&page, "journal",
                      "%" PRId64 " fact%s durable, snapshot at %" PRId64 ", epoch %" PRId64 "%s",
                      count(pool, "journal", "durable"),

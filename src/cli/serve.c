@@ -6,11 +6,14 @@
 #include "daemon/serve.h"
 #include "place/policy.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -52,6 +55,34 @@ static int fail(const struct gr_err *err)
     return gr_cli_fail("serve", err);
 }
 
+// Whether jobs may go on in a state directory that no daemon serves: the engine's launcher holds
+// its lock, and attempts are written down of which no daemon has heard the end.
+static bool jobs_may_go_on(const char *state)
+{
+    char path[GR_STATE_PATH_SIZE];
+    if (gr_state_path(state, "engine/launcher.lock", path, NULL) != 0) {
+        return false;
+    }
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    bool is_held = fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    if (fd >= 0) {
+        close(fd);
+    }
+    if (!is_held || gr_state_path(state, "engine/live", path, NULL) != 0) {
+        return false;
+    }
+    DIR *live = opendir(path);
+    const struct dirent *entry;
+    bool is_any = false;
+    while (live != NULL && (entry = readdir(live)) != NULL) {
+        is_any |= entry->d_name[0] != '.';
+    }
+    if (live != NULL) {
+        closedir(live);
+    }
+    return is_any;
+}
+
 // Asks the daemon of a state directory to end, and waits until it did.
 static int end_daemon(const struct serve_options *options)
 {
@@ -67,6 +98,13 @@ static int end_daemon(const struct serve_options *options)
         return fail(&err);
     }
     pid_t pid = gr_state_dir_owner(path);
+    if (pid <= 0 && options->stops_jobs && jobs_may_go_on(path)) {
+        fprintf(stderr,
+                "granary serve: no daemon serves %s, so none stops its jobs, and some may go on\n"
+                "  next: serve it again (granary serve --background --state %s), then end it so\n",
+                path, path);
+        return GR_EXIT_FAILED;
+    }
     if (pid <= 0) {
         printf("no pool is served from %s\n", path);
         return gr_cli_finish("serve");

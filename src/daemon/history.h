@@ -47,6 +47,9 @@ struct gr_history_query {
     uint32_t user;  // UINT32_MAX: any
     uint32_t org;   // UINT32_MAX: any
     uint32_t most;  // rows
+    uint32_t looks; // rows that are looked at, whosever they are, before it ends; some more at the
+                    // most. 0: all
+    uint64_t *ret_below; // ids below this were left for want of looks; 0: none were. Or NULL
 };
 // Calls `each` for ended jobs, greatest ids first; it returns false to stop. Returns 0 or -errno.
 int gr_history_list(struct gr_history *history, const struct gr_history_query *query,

@@ -76,6 +76,7 @@ struct chunk {
     uint64_t number;
     struct gr_ended *ended;
     uint32_t count, room;
+    uint64_t looked; // rows in all
     bool has_no_memory;
 };
 
@@ -86,6 +87,7 @@ static bool take(void *context, const struct gr_ended *ended)
     if (ended->id >= query->below) {
         return false;
     }
+    chunk->looked++;
     if ((query->user != UINT32_MAX && query->user != ended->user) ||
         (query->org != UINT32_MAX && query->org != ended->org)) {
         return true;
@@ -131,6 +133,19 @@ static bool tell(struct chunk *chunk, uint32_t *left,
     return goes_on;
 }
 
+// Whether enough was looked at: then the chunk is the last, and it is whole.
+static bool is_enough(const struct chunk *chunk)
+{
+    const struct gr_history_query *query = chunk->query;
+    if (query->looks == 0 || chunk->looked < query->looks) {
+        return false;
+    }
+    if (query->ret_below != NULL) {
+        *query->ret_below = chunk->number * GR_HISTORY_CHUNK;
+    }
+    return true;
+}
+
 static int list_runs(sqlite3_stmt *stmt, struct chunk *chunk,
                      bool (*each)(void *context, const struct gr_ended *ended), void *context,
                      struct gr_err *err)
@@ -142,7 +157,7 @@ static int list_runs(sqlite3_stmt *stmt, struct chunk *chunk,
     while (rc == 0 && goes_on && (found = sqlite3_step(stmt)) == SQLITE_ROW) {
         uint64_t number = (uint64_t)sqlite3_column_int64(stmt, 0) / GR_HISTORY_CHUNK;
         if (number != chunk->number) {
-            goes_on = tell(chunk, &left, each, context);
+            goes_on = tell(chunk, &left, each, context) && !is_enough(chunk);
         }
         chunk->number = number;
         rc = !goes_on
@@ -181,6 +196,9 @@ int gr_history_table_list(struct gr_history_table *table, const struct gr_histor
         sqlite3_bind_int64(stmt, 2, query->user);
     }
     struct chunk chunk = {.query = query};
+    if (query->ret_below != NULL) {
+        *query->ret_below = 0;
+    }
     rc = list_runs(stmt, &chunk, each, context, err);
     sqlite3_finalize(stmt);
     free(chunk.ended);

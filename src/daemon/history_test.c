@@ -364,6 +364,36 @@ static void lists_are_in_order_whatever_the_order_of_ends(void **state)
     gr_history_close(history);
 }
 
+static void a_list_ends_when_it_has_looked_at_enough_and_goes_on_from_there(void **state)
+{
+    (void)state;
+    struct gr_history *history = open_history(0);
+    for (uint64_t id = 1; id <= 20000; id++) {
+        struct gr_ended ended = ended_of(id);
+        ended.org = id % 9000 == 1 ? 1 : 0; // 1, 9001, 18001
+        assert_true(gr_history_add(history, ended.sequence, &ended));
+    }
+    gr_history_told(history, 21000);
+    await(history, 21000);
+    uint64_t left = 20001;
+    struct gr_history_query query = {
+        .user = UINT32_MAX, .org = 1, .most = 60, .looks = 5000, .ret_below = &left};
+    uint64_t found[4] = {0};
+    unsigned count = 0;
+    unsigned pages = 0;
+    for (; left > 0; pages++) {
+        query.below = left;
+        struct listed listed = list(history, query, 60);
+        for (unsigned i = 0; i < listed.count; i++) {
+            found[count++ % 4] = listed.ids[i];
+        }
+    }
+    assert_int_equal(count, 3);
+    assert_true(found[0] == 18001 && found[1] == 9001 && found[2] == 1);
+    assert_in_range(pages, 3, 4);
+    gr_history_close(history);
+}
+
 static void run_sql(const char *sql)
 {
     sqlite3 *db;
@@ -468,6 +498,7 @@ int main(void)
         fixture_test(who_is_told_again_takes_no_others_away),
         fixture_test(what_is_not_durable_is_not_written),
         fixture_test(lists_are_in_order_whatever_the_order_of_ends),
+        fixture_test(a_list_ends_when_it_has_looked_at_enough_and_goes_on_from_there),
         fixture_test(the_table_of_a_release_before_is_taken_over),
         fixture_test(damaged_rows_are_an_error),
         fixture_test(lists_go_down_from_an_id_and_keep_to_user_and_organisation),

@@ -23,6 +23,7 @@ struct list {
     uint32_t count;
     int64_t until_ns; // names are looked up until then; 0: none was yet
     bool is_cut;      // there were more
+    uint64_t left;    // jobs that ended were not looked at below this id; 0: all were
 };
 
 // How long a list may look up names: each is in a spec, which may have to be read from the disk.
@@ -100,7 +101,7 @@ static bool list_wants(struct gr_pool *pool, struct list *list, uint64_t id, uin
            (!list->has_name || has_name(pool, list, id));
 }
 
-// Rows of the history that a list looks at, at most: a filter that fits few of them ends earlier.
+// After how many rows of the history a page ends: a filter that fits few of them has short pages.
 #define HISTORY_ROWS_MAX 20000u
 
 struct list_pool {
@@ -143,8 +144,12 @@ static void list_fill(struct gr_pool *pool, struct list *list)
         }
     }
     struct list_pool both = {.pool = pool, .list = list};
-    struct gr_history_query query = {
-        .below = list->below, .user = list->user, .org = list->org, .most = HISTORY_ROWS_MAX};
+    struct gr_history_query query = {.below = list->below,
+                                     .user = list->user,
+                                     .org = list->org,
+                                     .most = UINT32_MAX,
+                                     .looks = HISTORY_ROWS_MAX,
+                                     .ret_below = &list->left};
     (void)gr_history_list(pool->history, &query, list_old, &both, NULL);
 }
 
@@ -248,6 +253,9 @@ void gr_route_jobs(void *context, struct gr_http_request *request)
         return;
     }
     qsort(list.ids, list.count, sizeof *list.ids, compare_ids);
+    while (list.count > 0 && list.ids[list.count - 1] < list.left) {
+        list.count--; // live ones further down: they belong to later pages
+    }
     json_t *jobs = json_array();
     int rc = jobs == NULL;
     uint32_t shown = list.count > list.most ? list.most : list.count;
@@ -262,8 +270,9 @@ void gr_route_jobs(void *context, struct gr_http_request *request)
     }
     json_t *object = json_object();
     rc |= gr_json_set(object, "jobs", jobs);
-    rc |= shown < list.count ? gr_json_set_int(object, "next", (int64_t)list.ids[shown - 1])
-                             : gr_json_set_null(object, "next");
+    uint64_t next = shown < list.count ? list.ids[shown - 1] : list.left;
+    rc |= next > 0 ? gr_json_set_int(object, "next", (int64_t)next)
+                   : gr_json_set_null(object, "next");
     if (rc != 0) {
         json_decref(object);
         object = NULL;

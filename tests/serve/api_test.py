@@ -695,6 +695,32 @@ def who_will_not_wait_is_refused_where_there_is_no_room_and_leaves_nothing():
         assert pool.ask("POST", "/v1/jobs?now=true", {"command": ["true"]}).status == 201
 
 
+def a_long_history_is_looked_through_in_pages_whatever_is_asked_for():
+    with Pool() as pool:
+        mine = [pool.run("exit 3")["id"], pool.run("exit 3")["id"]]
+        pool.end()
+        # Behind them many of others, as a release before kept them.
+        columns = ("array, array_index, org, user, submitted_ms, placed_ms, ended_ms, limit_ms, cpu_milli,"
+                   " memory_mib, milli, devices, tasks, priority, use, attempt, attempts, dropped,"
+                   " outcome, began_ms, cpu_ms, peak_kib, exit_code, signal, task")
+        table = sqlite3.connect(pool.state + "/history/ended.db")
+        table.executescript(
+            f"CREATE TABLE ended(id INTEGER PRIMARY KEY, {columns}, text);"
+            f"WITH RECURSIVE n(i) AS (SELECT 1000 UNION ALL SELECT i + 1 FROM n WHERE i < 70000)"
+            f" INSERT INTO ended(id, {columns}, text)"
+            f" SELECT i, {', '.join(['1'] * 25)}, '' FROM n;")
+        table.close()
+        pool.start()
+        for query in ("state=failed", "all=true&organisation=owner"):
+            seen, pages, after = [], 0, ""
+            while after is not None:
+                page = pool.get(f"/v1/jobs?{query}{after}")
+                seen += [view["id"] for view in page["jobs"]]
+                after = None if page["next"] is None else f"&after={page['next']}"
+                pages += 1
+            assert sorted(seen) == sorted(mine) and 3 <= pages <= 5, (query, seen, pages)
+
+
 def a_table_of_ended_jobs_that_fails_is_told_and_jobs_go_on():
     with Pool() as pool:
         pool.run()

@@ -180,6 +180,7 @@ def a_backup_during_submissions_is_whole_and_can_be_served():
             assert not list(copy.engine_processes())
             job = copy.submit("true")
             assert copy.state_of(job) in ("waiting", "starting")
+            assert "nothing is started here" in copy("pool")[1]
         code, _, err = pool("restore", folder + "/backup", "--state", folder + "/state")
         assert code != 0, "a restore over a state directory that is there"
 

@@ -158,6 +158,28 @@ def a_dry_run_of_the_end_says_what_would_become_of_the_jobs():
         assert done.returncode == 2 and "--end" in done.stderr, done
 
 
+def jobs_that_nobody_can_stop_are_not_passed_over():
+    with Pool() as pool:
+        def end():
+            return subprocess.run([Pool.program, "serve", "--end", "--stop-jobs", "--state",
+                                   pool.state], capture_output=True, text=True, timeout=60,
+                                  check=False)
+
+        assert pool.run()["state"] == "done"
+        pool.end()
+        assert end().returncode == 0  # the launcher is there, but no job
+        pool.start()
+        pool.wait(pool.submit("sleep 1000"), "running")
+        pool.kill()
+        done = end()
+        assert done.returncode == 1 and "some may go on" in done.stderr, done
+        pool.start()
+        assert end().returncode == 0
+        assert end().returncode == 0
+        pool.process.wait()
+        pool.process = None
+
+
 def a_dry_run_without_a_daemon_writes_nothing():
     with Pool() as pool:
         assert pool.run()["state"] == "done"
