@@ -28,7 +28,8 @@ struct gr_commit_watcher {
 // Begins at the journal's end. The journal is borrowed until close.
 int gr_commit_open(struct gr_journal *journal, const struct gr_commit_watcher *watcher,
                    struct gr_commit **ret_commit, struct gr_err *err);
-// What was not handed over is lost; thens do not run. NULL is allowed.
+// What was not handed over is lost; thens do not run. No group may be on its way, for the journal
+// reads its bytes: flush first, or close the journal first. NULL is allowed.
 void gr_commit_close(struct gr_commit *commit);
 
 // Adds a fact that the core has applied. Lack of memory is kept and told by gr_commit_run: the

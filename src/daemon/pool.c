@@ -306,10 +306,10 @@ void gr_pool_free(struct gr_pool *pool)
     }
     gr_care_close(pool->care);
     gr_pool_held_free(pool);
-    gr_commit_close(pool->commit);
     gr_history_close(pool->history);
     gr_specs_close(pool->specs);
-    gr_journal_close(pool->journal);
+    gr_journal_close(pool->journal); // waits for the group on its way, whose bytes are the commit's
+    gr_commit_close(pool->commit);
     gr_core_free(pool->core);
     gr_ended_ring_free(pool->ended);
     gr_timers_done(&pool->timers);
