@@ -369,6 +369,8 @@ int gr_pool_run(struct gr_pool *pool, int *ret_wait_ms, struct gr_err *err)
         }
         gr_pool_care_run(pool);
         gr_pool_tick(pool);
+        // Held room is given up, and taking back is tried again, though nothing has happened.
+        pool->wants_schedule |= gr_core_wake_ms(pool->core) <= gr_pool_now(pool);
         gr_pool_schedule(pool);
     }
     rc = gr_commit_run(pool->commit, err);

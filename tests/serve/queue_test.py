@@ -171,6 +171,33 @@ def a_quota_keeps_a_job_waiting_and_lets_others_by():
         pool.wait(second, "running")
 
 
+def borrowed_devices_are_taken_back_for_who_has_a_right_to_them():
+    need_root()
+    with Pool(pretend="8xh20") as pool:
+        _apply(pool, "organisations: [{name: lab, quotas: [{kind: h20, nominal: 4}]}]\n"
+                     f"users: [{{name: uid-{NOBODY}, organisation: lab}}]\n"
+                     "queue: {notice: 20s}\n")
+        seen = pool.folder + "/seen"
+        borrows = pool.submit(f"trap 'echo told >> {seen}; exit 7' TERM; "
+                              f"echo begun >> {seen}; sleep 1000 & wait", kind="h20", devices=8,
+                              requeue={"attempts": 2, "on": ["reclaim"]})
+        pool.wait(borrows, "running")
+        until(lambda: os.path.exists(seen))
+        reply = pool.ask_as(NOBODY, "POST", "/v1/jobs",
+                            {"kind": "h20", "devices": 4, "command": ["sleep", "1000"]})
+        assert reply.status == 201, reply
+        owns = reply.json()["id"]
+        pool.wait(owns, "running")
+        assert pool.state_of(borrows) == "waiting", pool.job(borrows)
+        with open(seen) as file:
+            assert file.read().split() == ["begun", "told"]
+        pool.restart()  # what was taken back is not forgotten, and not taken again
+        assert pool.state_of(owns) == "running" and pool.state_of(borrows) == "waiting"
+        pool.stop(owns)
+        pool.wait(borrows, "running")
+        assert pool.job(borrows)["attempt"] == 2, pool.job(borrows)
+
+
 def the_queue_is_in_order_of_priority_then_shares_then_age():
     with Pool(pretend="8xh20") as pool:
         blocker = pool.submit("sleep 1000", kind="h20", devices=8)
