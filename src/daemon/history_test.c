@@ -381,8 +381,9 @@ static void a_list_ends_when_it_has_looked_at_enough_and_goes_on_from_there(void
     uint64_t found[4] = {0};
     unsigned count = 0;
     unsigned pages = 0;
-    for (; left > 0; pages++) {
-        query.below = left;
+    while (*query.ret_below > 0) {
+        query.below = *query.ret_below;
+        pages++;
         struct listed listed = list(history, query, 60);
         for (unsigned i = 0; i < listed.count; i++) {
             found[count++ % 4] = listed.ids[i];

@@ -253,8 +253,7 @@ static void work(void)
     static const char *const specs[] = {
         "{\"command\": [\"a\"], \"devices\": 4, \"kind\": \"h20\"}",
         "{\"command\": [\"b\"], \"devices\": 4, \"kind\": \"h20\", \"array\": \"0-2\"}",
-        "{\"script\": \"c\", \"cpu\": 0.5, \"env\": {\"A\": \"b\"}, \"name\": \"named\", "
-        "\"limit\": \"1h\"}",
+        "{\"script\": \"c\", \"cpu\": 0.5, \"env\": {\"A\": \"b\"}, \"name\": \"named\"}",
     };
     for (unsigned i = 0; i < sizeof specs / sizeof specs[0] && !told.is_over; i++) {
         (void)submit(specs[i]);
