@@ -151,9 +151,6 @@ static bool priority_has(const struct gr_core *core, const struct search *search
 {
     const uint64_t *of_priority = gr_priority_bits(core, priority);
     const uint64_t *awake = gr_bits_at(core, core->awake_at);
-    if ((core->needs_filled[priority / 64] >> priority % 64 & 1) == 0) {
-        return false;
-    }
     for (uint32_t w = 0; w < core->need_words; w++) {
         if ((of_priority[w] & (search->asleep ? UINT64_MAX : awake[w])) != 0) {
             return true;
@@ -162,14 +159,25 @@ static bool priority_has(const struct gr_core *core, const struct search *search
     return false;
 }
 
+static bool priority_turn(struct gr_core *core, const struct search *search, unsigned priority,
+                          struct turn *ret_turn)
+{
+    for (uint32_t q = gr_shares_first(core); q != NONE; q = gr_shares_next(core, q)) {
+        if (queue_turn(core, search, priority, q, ret_turn)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool search_run(struct gr_core *core, const struct search *search, struct turn *ret_turn)
 {
-    for (unsigned p = 256; p-- > 0;) {
-        if (!priority_has(core, search, p)) {
-            continue;
-        }
-        for (uint32_t q = gr_shares_first(core); q != NONE; q = gr_shares_next(core, q)) {
-            if (queue_turn(core, search, p, q, ret_turn)) {
+    for (unsigned w = 4; w-- > 0;) {
+        for (uint64_t bits = core->needs_filled[w], high; bits != 0; bits &= ~high) {
+            unsigned bit = 63u - (unsigned)__builtin_clzll(bits);
+            high = UINT64_C(1) << bit;
+            if (priority_has(core, search, w * 64 + bit) &&
+                priority_turn(core, search, w * 64 + bit, ret_turn)) {
                 return true;
             }
         }

@@ -392,35 +392,38 @@ static void need_wake(struct gr_core *core, uint32_t row, uint32_t node)
     bit_set(gr_bits_at(core, core->beside_at), row);
 }
 
+// Needs of a priority that could use what a node has now wake.
+static void priority_wake(struct gr_core *core, unsigned priority, uint32_t node)
+{
+    const uint64_t *filled = gr_priority_bits(core, priority);
+    const uint64_t *awake = gr_bits_at(core, core->awake_at);
+    uint64_t *beside = gr_bits_at(core, core->beside_at);
+    for (uint32_t w = 0; w < core->need_words; w++) {
+        // What is beside is awake, too.
+        for (uint64_t bits = filled[w] & ~beside[w]; bits != 0; bits &= bits - 1) {
+            uint32_t row = w * 64 + (uint32_t)__builtin_ctzll(bits);
+            const struct gr_need *need = gr_need_at(core, row);
+            if (gr_place_task_filter(gr_pool(core), node, &need->demand) != GR_FILTER_NONE) {
+                continue;
+            }
+            if (bit_get(awake, row)) {
+                bit_set(beside, row);
+            } else {
+                need_wake(core, row, node);
+            }
+        }
+    }
+}
+
 void gr_queue_wake_node(struct gr_core *core, uint32_t node)
 {
     if (core->order != GR_ORDER_FAIR) {
         return;
     }
-    const uint64_t *awake = gr_bits_at(core, core->awake_at);
-    uint64_t *beside = gr_bits_at(core, core->beside_at);
     core->freed[core->freed_count++ % GR_QUEUE_FREED] = node;
-    for (unsigned p = 0; p < 256; p++) {
-        if (p % 64 == 0 && core->needs_filled[p / 64] == 0) {
-            p += 63;
-            continue;
-        }
-        const uint64_t *filled = gr_priority_bits(core, p);
-        for (uint32_t w = 0;
-             (core->needs_filled[p / 64] >> p % 64 & 1) != 0 && w < core->need_words; w++) {
-            for (uint64_t bits = filled[w]; bits != 0; bits &= bits - 1) {
-                uint32_t row = w * 64 + (uint32_t)__builtin_ctzll(bits);
-                struct gr_need *need = gr_need_at(core, row);
-                if (bit_get(beside, row) || // awake, too
-                    gr_place_task_filter(gr_pool(core), node, &need->demand) != GR_FILTER_NONE) {
-                    continue;
-                }
-                if (bit_get(awake, row)) {
-                    bit_set(beside, row);
-                } else {
-                    need_wake(core, row, node);
-                }
-            }
+    for (unsigned w = 0; w < 4; w++) {
+        for (uint64_t bits = core->needs_filled[w]; bits != 0; bits &= bits - 1) {
+            priority_wake(core, w * 64 + (unsigned)__builtin_ctzll(bits), node);
         }
     }
 }
