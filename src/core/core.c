@@ -301,6 +301,10 @@ static unsigned apply_body(struct gr_core *core, const struct gr_event *event,
         return 0;
     case GR_ROOM_FREED:
         gr_hold_end(core, event->freed.job);
+        // What made it look possible may still do: not again and again in one moment.
+        core->reclaim_not_before_ms = event->at_ms < INT64_MAX - GR_RECLAIM_AGAIN_MS
+                                          ? event->at_ms + GR_RECLAIM_AGAIN_MS
+                                          : INT64_MAX;
         return 0;
     case GR_EPOCH_BEGUN:
         gr_links_close(core);

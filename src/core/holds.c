@@ -179,7 +179,7 @@ int64_t gr_core_wake_ms(const struct gr_core *core)
         const struct gr_hold *hold = &core->holds[h];
         wake = hold->job != 0 && hold->until_ms < wake ? hold->until_ms : wake;
     }
-    return core->reclaim_at_ms != 0 && core->waiting > 0 && core->reclaim_at_ms < wake
-               ? core->reclaim_at_ms
-               : wake;
+    int64_t again = core->reclaim_at_ms > core->reclaim_not_before_ms ? core->reclaim_at_ms
+                                                                      : core->reclaim_not_before_ms;
+    return again != 0 && core->waiting > 0 && again < wake ? again : wake;
 }

@@ -123,6 +123,9 @@ struct gr_fleet_fit {
 // Nodes that are remembered of those where room grew.
 #define GR_QUEUE_FREED 64
 
+// Taking room back that came to nothing is tried again after so long.
+#define GR_RECLAIM_AGAIN_MS 1000
+
 // What the core's block begins with; the tables follow.
 struct gr_core {
     // --- the state
@@ -183,6 +186,8 @@ struct gr_core {
     // Taking room back was tried in vain, and is not tried again before then unless somebody new
     // waits.
     int64_t reclaim_at_ms;
+    // Held room came to nothing: no room is held for anybody before then, whoever waits.
+    int64_t reclaim_not_before_ms;
     uint32_t reclaim_new;    // 1: somebody has begun to wait since
     uint32_t stopping_first; // running jobs that were asked to stop, by slot plus 1
     struct gr_mask narrowed; // of the last decision: a mask without what quotas do not leave
