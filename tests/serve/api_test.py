@@ -394,7 +394,7 @@ def as_many_jobs_of_an_organisation_as_may_be_and_not_one_more():
         pool.stop(jobs[-1])
         pool.wait(jobs[-1])
         _refused(pool.try_submit(array="0-1"), 429)
-        assert pool.try_submit(array="0-0").status == 201
+        assert pool.try_submit(array="0-0", kind="h20", devices=1).status == 201  # it waits
         _refused(pool.try_submit(), 429)
 
 
