@@ -314,8 +314,7 @@ def damage_before_the_newest_snapshot_is_found_after_the_start_and_told_loudly()
         health = pool.get("/v1/health")
         assert health["ok"] and health["degraded"] and "damaged" in health["why"], health
         assert "\ngranary_journal_damaged 1\n" in pool.ask("GET", "/metrics").body.decode()
-        with open(pool.log_path) as file:
-            assert "DAMAGE: " + verified["problem"] in file.read()
+        until(lambda: "DAMAGE: " + verified["problem"] in _bytes(pool.log_path).decode())
         code, out, _ = pool("pool")
         assert code == 0 and "damaged at sequence" in " ".join(out.split()), out
         assert pool.run()["state"] == "done"  # it goes on
