@@ -179,7 +179,7 @@ struct gr_core {
     uint32_t share_first, share_last; // roots that have work waiting
     uint32_t need_words;              // of 64 needs each, that were ever used
     uint32_t need_top, need_free, queue_top, queue_free, lane_top, lane_free;
-    uint32_t need_index_size, queue_index_size, lane_index_size, quota_index_size;
+    uint32_t need_index_size, queue_index_size, lane_index_size;
     uint64_t needs_filled[4];       // bit p: needs of priority p have jobs
     uint32_t freed[GR_QUEUE_FREED]; // nodes where room grew last: a ring, its end at
     uint64_t freed_count;           // how many in all, plus 1
@@ -197,7 +197,7 @@ struct gr_core {
     uint64_t quotas_at;                                // state: see quota.c
     uint64_t org_now_at, user_now_at;                  // struct gr_use_now
     uint64_t shares_at, queues_at, needs_at, lanes_at; // see queue.h
-    uint64_t need_index_at, queue_index_at, lane_index_at, quota_index_at;
+    uint64_t need_index_at, queue_index_at, lane_index_at;
     uint64_t waits_at;       // struct gr_waits a job
     uint64_t awake_at;       // a bit a need: it may find room
     uint64_t beside_at;      // a bit a need: it may find room beside what is reserved
