@@ -36,28 +36,6 @@ struct search {
 
 // --- who may
 
-// The variants, of those a need names, of which its organisation may hold as much more as all its
-// tasks take. False if there are none.
-static bool variants_left(const struct gr_core *core, const struct gr_need *need, uint32_t org,
-                          bool own, uint64_t ret_variants[GR_VARIANT_WORDS])
-{
-    uint64_t milli = gr_demand_milli(&need->demand);
-    bool any = false;
-    memcpy(ret_variants, need->variants, sizeof need->variants);
-    if (milli == 0 || core->quota_count == 0) {
-        return true;
-    }
-    for (unsigned v = 0; v < core->variant_count; v++) {
-        uint64_t bit = UINT64_C(1) << v % 64;
-        if ((ret_variants[v / 64] & bit) != 0) {
-            bool left = gr_quota_left(core, org, v, own) >= milli;
-            ret_variants[v / 64] &= left ? UINT64_MAX : ~bit;
-            any = any || left;
-        }
-    }
-    return any;
-}
-
 // Time until the reserved room is needed.
 static int64_t until_reserved(const struct gr_core *core, int64_t at_ms)
 {
@@ -111,7 +89,8 @@ static bool queue_may(const struct gr_core *core, const struct search *search, u
     const struct gr_queue *of = gr_queue_at(core, queue);
     return gr_terms_allow(core, of->org, of->user, gr_demand_milli(&need->demand)) ==
                GR_REFUSED_NOTHING &&
-           variants_left(core, need, of->org, search->own, ret_variants);
+           gr_quota_variants(core, need, of->org, gr_demand_milli(&need->demand), search->own,
+                             ret_variants);
 }
 
 // The oldest job of a queue, of this priority, that may have its turn.
@@ -415,7 +394,9 @@ static bool queue_takes(struct gr_core *core, struct taking *taking, unsigned pr
             memcpy(variants, need->variants, sizeof variants);
             if (slot == NONE || (taking->own && milli == 0) ||
                 gr_terms_allow(core, of->org, of->user, milli) != GR_REFUSED_NOTHING ||
-                (taking->own && !variants_left(core, need, of->org, true, variants))) {
+                (taking->own &&
+                 !gr_quota_variants(core, need, of->org, gr_demand_milli(&need->demand), true,
+                                    variants))) {
                 continue;
             }
             taking->tries--;

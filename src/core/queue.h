@@ -218,6 +218,10 @@ uint64_t gr_quota_left(const struct gr_core *core, uint32_t org, uint32_t varian
 // organisations that are not above this one do not lend and do not use yet. GR_ANY_MILLI if nothing
 // must.
 uint64_t gr_quota_room(const struct gr_core *core, uint32_t org, uint32_t variant);
+// The variants, of those a need names, of which its organisation may hold so many milli more:
+// within its own quota, or at all. False if there are none.
+bool gr_quota_variants(const struct gr_core *core, const struct gr_need *need, uint32_t org,
+                       uint64_t milli, bool own, uint64_t ret_variants[GR_VARIANT_WORDS]);
 // True if there is any quota for the variant.
 bool gr_quota_has(const struct gr_core *core, uint32_t variant);
 // What those below an organisation (GR_NONE: all of them) have of their own: the sum of the

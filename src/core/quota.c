@@ -6,6 +6,8 @@
 // of a variant, and the last to go, cost the number of organisations.
 #include "core/queue.h"
 
+#include <string.h>
+
 #include <stdlib.h>
 
 // What follows for an organisation and a variant.
@@ -322,6 +324,25 @@ uint64_t gr_quota_owned_below(const struct gr_core *core, uint32_t org, uint32_t
     assert((org < core->org_count || org == GR_NONE) && variant < core->variant_count);
     return org == GR_NONE ? variant_at(core, variant)->all.owned_below
                           : use_at(core, org, variant)->owned_below;
+}
+
+bool gr_quota_variants(const struct gr_core *core, const struct gr_need *need, uint32_t org,
+                       uint64_t milli, bool own, uint64_t ret_variants[GR_VARIANT_WORDS])
+{
+    bool any = false;
+    memcpy(ret_variants, need->variants, sizeof need->variants);
+    if (milli == 0 || core->quota_count == 0) {
+        return true;
+    }
+    for (unsigned v = 0; v < core->variant_count; v++) {
+        uint64_t bit = UINT64_C(1) << v % 64;
+        if ((ret_variants[v / 64] & bit) != 0) {
+            bool left = gr_quota_left(core, org, v, own) >= milli;
+            ret_variants[v / 64] &= left ? UINT64_MAX : ~bit;
+            any = any || left;
+        }
+    }
+    return any;
 }
 
 bool gr_quota_has(const struct gr_core *core, uint32_t variant)

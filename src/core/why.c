@@ -63,25 +63,6 @@ const char *gr_why_change_name(uint32_t change)
 
 // --- what quotas leave
 
-bool gr_why_variants(const struct gr_core *core, const struct gr_need *need, uint32_t org,
-                     uint64_t milli, bool own, uint64_t ret_variants[GR_VARIANT_WORDS])
-{
-    bool any = false;
-    memcpy(ret_variants, need->variants, sizeof need->variants);
-    if (milli == 0 || core->quota_count == 0) {
-        return true;
-    }
-    for (unsigned v = 0; v < core->variant_count; v++) {
-        uint64_t bit = UINT64_C(1) << v % 64;
-        if ((ret_variants[v / 64] & bit) != 0) {
-            bool left = gr_quota_left(core, org, v, own) >= milli;
-            ret_variants[v / 64] &= left ? UINT64_MAX : ~bit;
-            any = any || left;
-        }
-    }
-    return any;
-}
-
 // The demand with a mask of what quotas leave to so much, within its own or at all. False: nothing.
 // The mask may be there on trial only.
 static bool demand_allowed(const struct gr_why_ask *ask, struct gr_demand *demand)
@@ -90,8 +71,8 @@ static bool demand_allowed(const struct gr_why_ask *ask, struct gr_demand *deman
     uint64_t own[GR_VARIANT_WORDS], any[GR_VARIANT_WORDS];
     uint64_t milli = gr_demand_milli(demand);
     uint32_t org = ask->job->org;
-    bool has_own = gr_why_variants(core, ask->need, org, milli, true, own);
-    bool has_any = gr_why_variants(core, ask->need, org, milli, false, any);
+    bool has_own = gr_quota_variants(core, ask->need, org, milli, true, own);
+    bool has_any = gr_quota_variants(core, ask->need, org, milli, false, any);
     if (core->order != GR_ORDER_FAIR || core->quota_count == 0) {
         return true;
     }

@@ -45,7 +45,7 @@ static bool borrows(const struct gr_core *core, const struct gr_need *need, uint
 {
     uint64_t variants[GR_VARIANT_WORDS];
     return core->quota_count > 0 &&
-           !gr_why_variants(core, need, org, gr_demand_milli(&need->demand), true, variants);
+           !gr_quota_variants(core, need, org, gr_demand_milli(&need->demand), true, variants);
 }
 
 // --- the first of those before
@@ -101,7 +101,7 @@ static void first_offer(struct counting *counting, struct stand stand, const str
     stand.id = gr_job_at(core, slot)->id;
     if ((known == NONE || is_before(&stand, &counting->first)) &&
         gr_terms_allow(core, queue->org, queue->user, milli) == GR_REFUSED_NOTHING &&
-        (!stand.borrows || gr_why_variants(core, need, queue->org, milli, false, variants))) {
+        (!stand.borrows || gr_quota_variants(core, need, queue->org, milli, false, variants))) {
         counting->first = stand;
         counting->line->first = slot;
     }

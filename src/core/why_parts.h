@@ -24,13 +24,6 @@ struct gr_why_line {
     uint32_t first;
 };
 
-// --- why.c
-
-// The variants, of those a demand's need names, of which its organisation may hold so many milli
-// more: within its own quota, or at all. False if there are none.
-bool gr_why_variants(const struct gr_core *core, const struct gr_need *need, uint32_t org,
-                     uint64_t milli, bool own, uint64_t ret_variants[GR_VARIANT_WORDS]);
-
 // --- why_line.c
 
 // Position, who is before and why.
