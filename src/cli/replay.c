@@ -2,8 +2,10 @@
 // command line is here, the work in replay_work.c, what it prints in replay_output.c.
 #include "cli/replay.h"
 
+#include "base/quantity.h"
 #include "cli/start.h"
 #include "place/policy.h"
+#include "replay/jobs_map.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -125,8 +127,9 @@ static const char details[] =
     "A map is FIELD=COLUMN[:UNIT] or FIELD=default:VALUE[:UNIT], joined by ','. Fields: submit,\n"
     "duration or end, limit (s, ms; submit also as YYYY-MM-DD HH:MM:SS), devices, milli, tasks,\n"
     "kind, cpu or cpu_per_device (milli, cpus), memory or memory_per_device (mib, gib), user,\n"
-    "queue, use, priority, domain, name. A job of more devices than a node has becomes a gang of\n"
-    "the fewest equal tasks. All of it: docs/formats/trace.md.\n"
+    "queue, use, priority, domain, checkpoint (s, ms), name. A job of more devices than a node "
+    "has\n"
+    "becomes a gang of the fewest equal tasks. All of it: docs/formats/trace.md.\n"
     "\n"
     "Of the benchmark's JSON, an array of objects: mean_at_100 is our allocation in % at 100 %\n"
     "arrived load, mean over the seeds; published_at_100 the published one of the same policy and\n"
@@ -159,7 +162,8 @@ static int check_bench_form(const struct gr_cli_replay_request *request, size_t 
     }
     if (load->nodes != NULL || load->pool != NULL || load->jobs != NULL ||
         request->maps.count > 0 || load->order != NULL || load->node_ranks != NULL ||
-        request->report != NULL || request->has_queue || request->verify || request->has_arrivals) {
+        request->report != NULL || request->has_queue || request->verify || request->has_arrivals ||
+        request->terms_text != NULL || load->quotas != NULL || request->checkpoint_every != NULL) {
         return gr_fail(err, -EINVAL,
                        "--bench openb: found an option of a single replay, expected only "
                        "--policy, --trace, --seed, --mix, --threads, --ceiling, --certificates, "
@@ -171,6 +175,30 @@ static int check_bench_form(const struct gr_cli_replay_request *request, size_t 
                        "ceiling to certify");
     }
     return 0;
+}
+
+// Terms, quotas and checkpoints: only the fair queue takes room back.
+static int read_terms(struct gr_cli_replay_request *request, struct gr_err *err)
+{
+    bool is_fair = request->has_queue && request->queue == GR_ORDER_FAIR;
+    const char *found = request->terms_text != NULL         ? "--terms"
+                        : request->load.quotas != NULL      ? "--quotas"
+                        : request->checkpoint_every != NULL ? "--checkpoint-every"
+                                                            : NULL;
+    if (found != NULL && !is_fair) {
+        return gr_fail(err, -EINVAL, "found %s, expected it with --queue fair only", found);
+    }
+    request->terms = gr_terms_default();
+    if (request->checkpoint_every != NULL &&
+        (gr_duration_read(gr_slice_of(request->checkpoint_every), &request->load.checkpoint_ms) <
+             0 ||
+         request->load.checkpoint_ms > GR_JOBS_TIME_MAX_MS)) {
+        return gr_fail(err, -EINVAL,
+                       "--checkpoint-every: found '%.40s', expected a duration such as 1h or 30m",
+                       request->checkpoint_every);
+    }
+    return request->terms_text != NULL ? gr_terms_read(request->terms_text, &request->terms, err)
+                                       : 0;
 }
 
 // That they belong to the form of the command.
@@ -218,6 +246,9 @@ static int run_request(struct gr_cli_replay_request *request, size_t operands, c
     }
     if (code == 0) {
         code = read_seeds(&request->seeds, seeds, err);
+    }
+    if (code == 0) {
+        code = read_terms(request, err);
     }
     if (code == 0) {
         code = join_maps(request, err);
@@ -327,6 +358,25 @@ static size_t add_ways(struct gr_cli_replay_request *request, struct gr_option *
              "fifo (the default): the first job that does not fit blocks the rest; backfill: "
              "later ones may start if they do not delay it; fair: by priority, then by what each "
              "queue and user of the trace holds and held; backfill, too."},
+        {.name = "quotas",
+         .type = GR_OPTION_TEXT,
+         .value = "FILE",
+         .store = &request->load.quotas,
+         .help = "CSV of quotas of the trace's queues: queue, kind, nominal, borrow, lend. With "
+                 "--queue fair."},
+        {.name = "terms",
+         .type = GR_OPTION_TEXT,
+         .value = "TERMS",
+         .store = &request->terms_text,
+         .help = "How the queue is run: half-life=, notice=, min-run=, lost-work-per-hour=, "
+                 "reclaim=, joined by ','. With --queue fair. Default: those of a new pool."},
+        {.name = "checkpoint-every",
+         .type = GR_OPTION_TEXT,
+         .value = "TIME",
+         .store = &request->checkpoint_every,
+         .help = "Jobs that state no checkpoint of their own have one each time they ran for so "
+                 "long (1h): work whose room is taken back goes on from there. Default: none, it "
+                 "starts over."},
         {.name = "mix",
          .type = GR_OPTION_WORD,
          .value = "WORD",

@@ -7,6 +7,7 @@
 #include "replay/bench_openb.h"
 #include "replay/load.h"
 #include "replay/result.h"
+#include "replay/terms_text.h"
 #include "replay/trace.h"
 
 #include <stdio.h>
@@ -35,6 +36,9 @@ struct gr_cli_replay_request {
     struct gr_options_list traces;   // --trace
     struct gr_options_list seeds;    // --seed
     struct gr_options_list maps;     // --map
+    const char *checkpoint_every;    // --checkpoint-every, or NULL
+    const char *terms_text;          // --terms, or NULL
+    struct gr_queue_terms terms;     // what that says
     char *map;                       // all of them joined; the request's own
     int64_t arrivals;                // 0: not given
     int64_t node_devices;            // 0: not given

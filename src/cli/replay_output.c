@@ -146,8 +146,25 @@ static void write_dropped(const struct gr_trace *trace, const struct gr_result *
     gr_text_wrap(stdout, text, 0, GR_TEXT_COLUMNS, 0);
 }
 
+// Says what taking room back came to.
+static void write_stopped(const struct gr_result *result)
+{
+    char text[256];
+    double used = (double)result->capacity_milli * (double)result->makespan_ms *
+                  result->utilisation_ppm / 1e6;
+    if (result->stopped > 0) {
+        snprintf(text, sizeof text,
+                 "%s: room was taken back from %" PRIu64 " attempt%s; %.1f device-hours of work "
+                 "were lost, %.2f %% of what was used.",
+                 result->policy, result->stopped, plural(result->stopped),
+                 result->lost_milli_ms / 3.6e9, used > 0 ? result->lost_milli_ms * 100 / used : 0);
+        printf("\n");
+        gr_text_wrap(stdout, text, 0, GR_TEXT_COLUMNS, 0);
+    }
+}
+
 static void write_foot(const struct gr_terminal *terminal, const struct gr_trace *trace,
-                       const struct gr_result *result)
+                       const struct gr_result *result, size_t count)
 {
     static const char fill[] =
         "Shares of all devices at 100 % arrived load (or the highest below). Fragmented: idle and "
@@ -158,6 +175,9 @@ static void write_foot(const struct gr_terminal *terminal, const struct gr_trace
         "from the first arrival to the last departure. Delay: from submission to start.";
     if (result->has_departures && result->dropped > 0) {
         write_dropped(trace, result);
+    }
+    for (size_t i = 0; i < count; i++) {
+        write_stopped(&result[i]);
     }
     printf("\n%s", gr_terminal_style(terminal, GR_STYLE_FAINT));
     gr_text_wrap(stdout, result->has_departures ? queue : fill, 0, GR_TEXT_COLUMNS, 0);
@@ -180,7 +200,7 @@ static int results_table(const struct gr_trace *trace, const struct gr_result *r
     int code = gr_table_write(table, &terminal, err);
     gr_table_free(table);
     if (code == 0) {
-        write_foot(&terminal, trace, &results[0]);
+        write_foot(&terminal, trace, results, count);
     }
     for (size_t i = 0; code == 0 && timing && i < count; i++) {
         printf("%s%s took %.3f s\n", i == 0 ? "\n" : "", results[i].policy, results[i].wall_s);
@@ -253,6 +273,10 @@ static json_t *result_json(const struct gr_result *result, bool timing)
     code |= gr_json_set_int(object, "finished", (int64_t)result->finished);
     code |= gr_json_set_int(object, "dropped", (int64_t)result->dropped);
     code |= gr_json_set_int(object, "waiting", (int64_t)result->waiting);
+    code |= gr_json_set_int(object, "stopped", (int64_t)result->stopped);
+    code |= result->has_departures
+                ? set_figure(object, "lost_device_h", result->lost_milli_ms / 3.6e9, 4)
+                : gr_json_set_null(object, "lost_device_h");
     code |= gr_json_set_int(object, "facts", (int64_t)result->facts);
     code |= set_digest(object, result->digest);
     code |= gr_json_set(object, "curve", curve_json(result));

@@ -38,6 +38,7 @@ static int run_policies(const struct gr_cli_replay_request *request, const struc
             .policy = policies->names[i],
             .seed = request->load.seed,
             .order = (enum gr_order)request->queue,
+            .terms = request->terms_text != NULL ? &request->terms : NULL,
             .learn_mix = request->mix == 1,
             .measure_fragmentation = true,
             .keep_fills = request->report != NULL,

@@ -416,6 +416,8 @@ static int read_job(struct reader *reader, struct gr_err *err)
     job.priority =
         line.has[GR_JOBS_PRIORITY] ? (uint8_t)line.value[GR_JOBS_PRIORITY] : GR_TRACE_PRIORITY;
     job.domain_level = (uint8_t)line.value[GR_JOBS_DOMAIN];
+    job.checkpoint_ms = line.has[GR_JOBS_CHECKPOINT] ? line.value[GR_JOBS_CHECKPOINT]
+                                                     : reader->options->checkpoint_ms;
     code = set_times(reader, &line, &job, err);
     if (code == 0) {
         code = set_gang(reader, &line, &job, err);

@@ -9,8 +9,8 @@
 // Fields that a general file must give (as a column or as a default of the map): submit, duration
 // or end, devices, cpu or cpu_per_device, memory or memory_per_device. The others have a meaning
 // when they are missing or blank: no name, limit = duration, milli 1000, any kind, no user, no
-// queue, use other, priority GR_TRACE_PRIORITY, no domain. A limit below the duration counts as the
-// duration.
+// queue, use other, priority GR_TRACE_PRIORITY, no domain, the checkpoint of the options. A limit
+// below the duration counts as the duration.
 //
 // Gangs: with `tasks`, a job is that many tasks of `devices` devices each, and cpu and memory are
 // one task's. Without, `devices`, cpu and memory are the whole job's. A job of more devices than a
@@ -26,6 +26,7 @@
 struct gr_jobs_options {
     const struct gr_jobs_map *map; // borrowed; NULL: the first line decides
     uint32_t node_devices;         // devices a node for the split of gangs; 0: the widest node's
+    int64_t checkpoint_ms;         // of jobs that state none; 0: they have no checkpoints
 };
 
 // Adds the jobs of the file `path` to a trace that has its nodes and no jobs, and orders them by

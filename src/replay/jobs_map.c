@@ -40,6 +40,8 @@ const struct gr_jobs_field_info gr_jobs_fields[GR_JOBS_FIELDS] = {
     [GR_JOBS_USE] = {"use", plain, 0, GR_USES - 1, "what it is for"},
     [GR_JOBS_PRIORITY] = {"priority", plain, 0, UINT8_MAX, "higher first"},
     [GR_JOBS_DOMAIN] = {"domain", plain, 0, GR_DOMAIN_LEVELS, "topology level its tasks share"},
+    [GR_JOBS_CHECKPOINT] = {"checkpoint", times, 0, GR_JOBS_TIME_MAX_MS,
+                            "how long it runs from one checkpoint to the next"},
 };
 
 static const char *const uses[] = {
@@ -194,6 +196,7 @@ static const char *const field_words[] = {
     "use",
     "priority",
     "domain",
+    "checkpoint",
     NULL,
 };
 static_assert(sizeof field_words / sizeof field_words[0] == GR_JOBS_FIELDS + 1, "one word a field");

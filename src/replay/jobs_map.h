@@ -32,8 +32,9 @@ enum gr_jobs_field {
     GR_JOBS_USE,
     GR_JOBS_PRIORITY,
     GR_JOBS_DOMAIN,
+    GR_JOBS_CHECKPOINT,
 };
-#define GR_JOBS_FIELDS 18
+#define GR_JOBS_FIELDS 19
 
 // Bytes of a column's name or a default's text in a map, NUL included.
 #define GR_JOBS_TEXT_SIZE 128

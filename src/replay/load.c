@@ -6,6 +6,7 @@
 #include "replay/openb.h"
 #include "replay/order.h"
 #include "replay/pool_spec.h"
+#include "replay/quotas_csv.h"
 #include "replay/trace_build.h"
 
 #include <assert.h>
@@ -26,7 +27,8 @@ static int read_ranks(const struct gr_load *load, struct gr_trace *trace, struct
 static int read_jobs(const struct gr_load *load, struct gr_trace *trace, struct gr_err *err)
 {
     struct gr_jobs_map map;
-    struct gr_jobs_options options = {.node_devices = load->node_devices};
+    struct gr_jobs_options options = {.node_devices = load->node_devices,
+                                      .checkpoint_ms = load->checkpoint_ms};
     if (load->map != NULL) {
         int code = gr_jobs_map_parse(load->map, &map, err);
         if (code < 0) {
@@ -84,6 +86,9 @@ int gr_load_trace(const struct gr_load *load, struct gr_trace *ret_trace, struct
     }
     if (code == 0) {
         code = read_jobs(load, &trace, err);
+    }
+    if (code == 0 && load->quotas != NULL) {
+        code = gr_quotas_read(&trace, load->quotas, err);
     }
     if (code == 0 && load->order != NULL) {
         code = read_order(load, &trace, err);

@@ -14,6 +14,8 @@ struct gr_load {
     uint64_t seed;          // which line of `order` and `node_ranks`
     uint32_t arrivals;      // how many entries of the order count; 0: what the runs.csv beside the
                             // order file says (openb.h), else the whole line
+    const char *quotas;     // a file of quotas (quotas_csv.h)
+    int64_t checkpoint_ms;  // of jobs that state none (jobs_csv.h)
     uint32_t node_devices;  // for the split of gangs (jobs_csv.h); 0: the widest node's
 };
 

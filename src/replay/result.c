@@ -31,5 +31,6 @@ void gr_result_done(struct gr_result *result)
 {
     free(result->samples);
     free(result->fills);
+    free(result->jobs);
     *result = (struct gr_result){0};
 }

@@ -12,10 +12,6 @@
 // Steps between two calls of config->progress.
 #define PROGRESS_STEPS 256
 
-// The latest end of a job on the virtual clock: times of 15 digits are exact everywhere, also in
-// JSON, and no sum of them overflows.
-#define END_MAX_MS INT64_C(999999999999999)
-
 uint64_t gr_run_steps(const struct gr_trace *trace)
 {
     return trace->order_count * (gr_trace_has_departures(trace) ? 2u : 1u);
@@ -36,60 +32,9 @@ int gr_run_fact(struct gr_run *run, const struct gr_event *event, struct gr_err 
     return code;
 }
 
-// ---- departures: a binary heap ------------------------------------------------------------------
-
-static bool end_before(const struct gr_run_end *a, const struct gr_run_end *b)
-{
-    return a->at_ms != b->at_ms ? a->at_ms < b->at_ms : a->sequence < b->sequence;
-}
-
-static int push_end(struct gr_run *run, struct gr_run_end end, struct gr_err *err)
-{
-    if (run->end_count == run->end_room) {
-        size_t room = run->end_room == 0 ? 1024 : run->end_room * 2;
-        struct gr_run_end *grown = reallocarray(run->ends, room, sizeof *grown);
-        if (grown == NULL) {
-            return gr_fail(err, -ENOMEM, "no memory for the replay");
-        }
-        run->ends = grown;
-        run->end_room = room;
-    }
-    size_t at = run->end_count++;
-    while (at > 0 && end_before(&end, &run->ends[(at - 1) / 2])) {
-        run->ends[at] = run->ends[(at - 1) / 2];
-        at = (at - 1) / 2;
-    }
-    run->ends[at] = end;
-    return 0;
-}
-
-static struct gr_run_end take_end(struct gr_run *run)
-{
-    assert(run->end_count > 0);
-    struct gr_run_end first = run->ends[0];
-    struct gr_run_end moving = run->ends[--run->end_count];
-    size_t at = 0;
-    for (;;) {
-        size_t child = 2 * at + 1;
-        if (child >= run->end_count) {
-            break;
-        }
-        if (child + 1 < run->end_count && end_before(&run->ends[child + 1], &run->ends[child])) {
-            child++;
-        }
-        if (!end_before(&run->ends[child], &moving)) {
-            break;
-        }
-        run->ends[at] = run->ends[child];
-        at = child;
-    }
-    run->ends[at] = moving;
-    return first;
-}
-
 // ---- steps --------------------------------------------------------------------------------------
 
-static void step(struct gr_run *run)
+void gr_run_step(struct gr_run *run)
 {
     if (++run->steps % PROGRESS_STEPS == 0 && run->config->progress != NULL) {
         run->config->progress(run->config->context, run->steps);
@@ -124,6 +69,7 @@ static int submit(struct gr_run *run, size_t index, int64_t at_ms, uint64_t *ret
                     : job->limit_ms > 0               ? job->limit_ms
                                                       : 1,
         .tag = index,
+        .requeue_on = GR_REQUEUE_RECLAIM,
     };
     gr_run_owner_get(run, job, &submission.org, &submission.user);
     struct gr_event events[2];
@@ -150,67 +96,14 @@ static int submit(struct gr_run *run, size_t index, int64_t at_ms, uint64_t *ret
     return gr_decide_mix(run->core, at_ms, &mix) ? gr_run_fact(run, &mix, err) : 0;
 }
 
-// That the job's end is a time that the clock can show.
-static int check_end(const struct gr_trace *trace, uint32_t job, int64_t start_ms,
-                     struct gr_err *err)
-{
-    int64_t duration_ms = trace->jobs[job].duration_ms;
-    assert(start_ms >= 0 && start_ms <= END_MAX_MS);
-    if (duration_ms == GR_TRACE_FOREVER || duration_ms <= END_MAX_MS - start_ms) {
-        return 0;
-    }
-    return gr_fail(err, -ERANGE,
-                   "job %" PRIu32 " of the file would end more than 31,000 years after the first "
-                   "arrival, expected less: is the unit of the durations right "
-                   "(--map duration=COLUMN:ms)?",
-                   job + 1);
-}
-
-// Applies the fact that a job was placed, and notes when it leaves.
-static int place(struct gr_run *run, const struct gr_event *event, struct gr_err *err)
-{
-    uint64_t id = event->placed.job;
-    const struct gr_job *job = gr_core_job_find(run->core, id);
-    assert(job != NULL);
-    int64_t delay_ms = event->since_ms - job->submitted_ms;
-    uint32_t index = run->trace->order[job->tag];
-    const struct gr_trace_job *source = &run->trace->jobs[index];
-    int code = check_end(run->trace, index, event->at_ms, err);
-    code = code < 0 ? code : gr_run_fact(run, event, err);
-    if (code < 0) {
-        return code;
-    }
-    run->result.placed++;
-    gr_run_measure_pieces(run, event->pieces, event->piece_count);
-    if (source->duration_ms != GR_TRACE_FOREVER) {
-        struct gr_run_end end = {event->at_ms + source->duration_ms, event->sequence, id};
-        code = push_end(run, end, err);
-    }
-    return code < 0 || !run->has_queue ? code : gr_run_measure_delay(run, delay_ms, err);
-}
-
-static int finish(struct gr_run *run, const struct gr_run_end *end, struct gr_err *err)
-{
-    uint32_t count = gr_core_job_pieces(run->core, end->job, run->pieces, GR_TASKS_MAX);
-    struct gr_ending ending = {.outcome = GR_OUTCOME_DONE};
-    struct gr_event event = gr_decide_end(run->core, end->at_ms, end->at_ms, end->job, &ending);
-    int code = gr_run_fact(run, &event, err);
-    if (code < 0) {
-        return code;
-    }
-    run->result.finished++;
-    gr_run_measure_pieces(run, run->pieces, count);
-    step(run);
-    return 0;
-}
-
 // Starts what the core's order lets start now.
 static int start_waiting(struct gr_run *run, int64_t at_ms, struct gr_err *err)
 {
     struct gr_event event;
     while (gr_decide_start(run->core, NULL, at_ms, run->pieces, &event)) {
-        int code =
-            event.type == GR_JOB_PLACED ? place(run, &event, err) : gr_run_fact(run, &event, err);
+        int code = event.type == GR_JOB_PLACED   ? gr_run_place(run, &event, err)
+                   : event.type == GR_STOP_ASKED ? gr_run_stop(run, &event, err)
+                                                 : gr_run_fact(run, &event, err);
         if (code < 0) {
             return code;
         }
@@ -224,7 +117,7 @@ static int place_or_drop(struct gr_run *run, uint64_t job, int64_t at_ms, struct
     struct gr_event event;
     enum gr_refusal refusal = gr_decide_start_job(run->core, NULL, at_ms, job, run->pieces, &event);
     if (refusal == GR_REFUSED_NOTHING) {
-        return place(run, &event, err);
+        return gr_run_place(run, &event, err);
     }
     note_drop(run, run->trace->order[gr_core_job_find(run->core, job)->tag]);
     event = gr_decide_drop(run->core, at_ms, job, refusal);
@@ -245,7 +138,7 @@ static int run_fill(struct gr_run *run, struct gr_err *err)
             return code;
         }
         gr_run_measure_arrival(run);
-        step(run);
+        gr_run_step(run);
     }
     return 0;
 }
@@ -254,17 +147,13 @@ static int run_fill(struct gr_run *run, struct gr_err *err)
 static int run_moment(struct gr_run *run, size_t *next, int64_t at_ms, struct gr_err *err)
 {
     const struct gr_trace *trace = run->trace;
-    int code = 0;
     gr_run_measure_time(run, at_ms);
-    while (code == 0 && run->end_count > 0 && run->ends[0].at_ms == at_ms) {
-        struct gr_run_end end = take_end(run);
-        code = finish(run, &end, err);
-    }
+    int code = gr_run_ends(run, at_ms, err);
     while (code == 0 && *next < trace->order_count &&
            trace->jobs[trace->order[*next]].submit_ms == at_ms) {
         uint64_t job = 0;
         code = submit(run, (*next)++, at_ms, &job, err);
-        step(run);
+        gr_run_step(run);
     }
     if (code == 0) {
         code = start_waiting(run, at_ms, err);
@@ -272,20 +161,37 @@ static int run_moment(struct gr_run *run, size_t *next, int64_t at_ms, struct gr
     return code < 0 ? code : gr_run_measure_sample(run, at_ms, err);
 }
 
+// When the next hold is given up; INT64_MAX: there is none. That taking room back may be tried
+// again is no moment of its own: it is, whenever something happens.
+static int64_t hold_ends(const struct gr_run *run)
+{
+    int64_t first_ms = INT64_MAX;
+    struct gr_core_hold hold;
+    for (uint32_t cursor = 0; gr_core_hold_next(run->core, &cursor, &hold);) {
+        int64_t until_ms = hold.until_ms > run->before_ms ? hold.until_ms : run->before_ms + 1;
+        first_ms = until_ms < first_ms ? until_ms : first_ms;
+    }
+    return first_ms;
+}
+
 static int run_queue(struct gr_run *run, struct gr_err *err)
 {
     const struct gr_trace *trace = run->trace;
     size_t next = 0;
-    while (next < trace->order_count || run->end_count > 0) {
+    int code = gr_run_work_begin(run, err);
+    while (code == 0) {
         int64_t arrival_ms =
             next < trace->order_count ? trace->jobs[trace->order[next]].submit_ms : INT64_MAX;
-        int64_t end_ms = run->end_count > 0 ? run->ends[0].at_ms : INT64_MAX;
-        int code = run_moment(run, &next, arrival_ms < end_ms ? arrival_ms : end_ms, err);
-        if (code < 0) {
-            return code;
+        int64_t end_ms = gr_run_ends_next(run);
+        int64_t hold_ms = hold_ends(run);
+        int64_t at_ms = arrival_ms < end_ms ? arrival_ms : end_ms;
+        at_ms = hold_ms < at_ms ? hold_ms : at_ms;
+        if (at_ms == INT64_MAX) {
+            break;
         }
+        code = run_moment(run, &next, at_ms, err);
     }
-    return 0;
+    return code;
 }
 
 static double now_s(void)
@@ -330,10 +236,10 @@ int gr_run(const struct gr_trace *trace, const struct gr_run_config *config,
     free(run.masks);
     free(run.owners);
     free(run.pieces);
+    free(run.work);
     free(run.ends);
     free(run.facts);
     free(run.node_frag);
-    free(run.delays);
     if (code < 0) {
         gr_result_done(&run.result);
         return code;

@@ -15,6 +15,7 @@ struct gr_run_config {
     const char *policy; // name of a placement policy; static text
     uint64_t seed;      // for the policy's own draws
     enum gr_order order;
+    const struct gr_queue_terms *terms; // borrowed; NULL: the core's own. Only if the order is fair
     bool learn_mix; // the demand mix is learned from the arrivals so far, not taken from the trace
     bool measure_fragmentation; // fill the curve's `frag`; costs time at every step
     bool keep_fills;            // fill result->fills

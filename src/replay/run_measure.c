@@ -173,21 +173,6 @@ void gr_run_measure_arrival(struct gr_run *run)
     point->count++;
 }
 
-int gr_run_measure_delay(struct gr_run *run, int64_t delay_ms, struct gr_err *err)
-{
-    if (run->delay_count == run->delay_room) {
-        size_t room = run->delay_room == 0 ? 1024 : run->delay_room * 2;
-        int64_t *grown = reallocarray(run->delays, room, sizeof *grown);
-        if (grown == NULL) {
-            return gr_fail(err, -ENOMEM, "no memory for the replay");
-        }
-        run->delays = grown;
-        run->delay_room = room;
-    }
-    run->delays[run->delay_count++] = delay_ms;
-    return 0;
-}
-
 static int compare_delays(const void *a, const void *b)
 {
     int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
@@ -195,28 +180,37 @@ static int compare_delays(const void *a, const void *b)
 }
 
 // The smallest delay that at least `percent` of the jobs did not exceed.
-static int64_t percentile(const struct gr_run *run, unsigned percent)
+static int64_t percentile(const int64_t *delays, size_t count, unsigned percent)
 {
-    size_t at = (run->delay_count * percent + 99) / 100;
-    return run->delays[at > 0 ? at - 1 : 0];
+    size_t at = (count * percent + 99) / 100;
+    return delays[at > 0 ? at - 1 : 0];
 }
 
-static void end_delays(struct gr_run *run)
+static int end_delays(struct gr_run *run, struct gr_err *err)
 {
     struct gr_result *result = &run->result;
-    if (run->delay_count == 0) {
-        return;
-    }
-    qsort(run->delays, run->delay_count, sizeof *run->delays, compare_delays);
+    int64_t *delays = calloc(result->job_count + 1, sizeof *delays);
+    size_t count = 0;
     __int128 sum = 0;
-    for (size_t i = 0; i < run->delay_count; i++) {
-        sum += run->delays[i];
+    if (delays == NULL) {
+        return gr_fail(err, -ENOMEM, "no memory for the replay");
     }
-    result->delay_mean_ms = (int64_t)(sum / (__int128)run->delay_count);
-    result->delay_p50_ms = percentile(run, 50);
-    result->delay_p95_ms = percentile(run, 95);
-    result->delay_p99_ms = percentile(run, 99);
-    result->delay_max_ms = run->delays[run->delay_count - 1];
+    for (size_t i = 0; i < result->job_count; i++) {
+        if (result->jobs[i].start_ms >= 0) {
+            delays[count++] = result->jobs[i].waited_ms;
+            sum += result->jobs[i].waited_ms;
+        }
+    }
+    if (count > 0) {
+        qsort(delays, count, sizeof *delays, compare_delays);
+        result->delay_mean_ms = (int64_t)(sum / (__int128)count);
+        result->delay_p50_ms = percentile(delays, count, 50);
+        result->delay_p95_ms = percentile(delays, count, 95);
+        result->delay_p99_ms = percentile(delays, count, 99);
+        result->delay_max_ms = delays[count - 1];
+    }
+    free(delays);
+    return 0;
 }
 
 // The figures of a trace without departures: at 100 % arrived load, or the highest below it.
@@ -253,7 +247,10 @@ int gr_run_measure_end(struct gr_run *run, struct gr_err *err)
     struct gr_result *result = &run->result;
     result->used_milli_end = gr_core_used_milli(run->core);
     result->waiting = gr_core_waiting(run->core);
-    end_delays(run);
+    int code = run->has_queue ? end_delays(run, err) : 0;
+    if (code < 0) {
+        return code;
+    }
     if (run->has_queue) {
         end_times(run);
         // A queue that learns its mix has no fragmentation over time: see whole_fragmentation.

@@ -65,6 +65,28 @@ int gr_run_owners_add(struct gr_run *run, struct gr_err *err)
     return code;
 }
 
+int gr_run_terms_set(struct gr_run *run, struct gr_err *err)
+{
+    const struct gr_trace *trace = run->trace;
+    int code = 0;
+    if (run->owners != NULL && run->config->terms != NULL) {
+        struct gr_event event = gr_decide_fact(run->core, 0, GR_QUEUE_TERMS_SET);
+        event.queue_terms = *run->config->terms;
+        code = gr_run_fact(run, &event, err);
+    }
+    for (size_t i = 0; code == 0 && run->owners != NULL && i < trace->quota_count; i++) {
+        const struct gr_trace_quota *quota = &trace->quotas[i];
+        struct gr_event event = gr_decide_fact(run->core, 0, GR_QUOTA_SET);
+        event.quota = (struct gr_quota){.org = quota->queue,
+                                        .variant = quota->model,
+                                        .nominal_milli = quota->nominal_milli,
+                                        .borrow_milli = quota->borrow_milli,
+                                        .lend_milli = quota->lend_milli};
+        code = gr_run_fact(run, &event, err);
+    }
+    return code;
+}
+
 void gr_run_owner_get(const struct gr_run *run, const struct gr_trace_job *job, uint32_t *ret_org,
                       uint32_t *ret_user)
 {

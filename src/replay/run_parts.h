@@ -3,11 +3,27 @@
 
 #include "replay/run.h"
 
-// One departure to come.
+// What comes to an attempt.
+enum gr_run_end_what {
+    GR_RUN_END_DONE = 0,   // its work is done
+    GR_RUN_END_STOPPED,    // its notice is over
+    GR_RUN_END_CHECKPOINT, // what it did so far is safe
+};
+
+// One departure, or checkpoint, to come.
 struct gr_run_end {
     int64_t at_ms;     // virtual time
-    uint64_t sequence; // of the fact that started the job: breaks ties
+    uint64_t sequence; // of the fact that it follows from: breaks ties
     uint64_t job;      // the core's id
+    uint32_t attempt;  // if the job is at another by then, nothing comes
+    uint32_t what;     // enum gr_run_end_what
+};
+
+// What is still to be done of an arrival.
+struct gr_run_work {
+    int64_t left_ms;  // work after the last checkpoint of its last attempt
+    int64_t began_ms; // its last attempt
+    int64_t waits_ms; // since when it waits, or waited before it
 };
 
 // Integrals over time.
@@ -36,6 +52,7 @@ struct gr_run {
     uint64_t arrived_milli; // device milli asked for so far
 
     struct gr_piece *pieces;    // [GR_TASKS_MAX] of the fact at hand
+    struct gr_run_work *work;   // [order_count]; NULL without departures
     struct gr_run_end *ends;    // a heap: the earliest departure first
     size_t end_count, end_room; // in use, allocated
 
@@ -46,8 +63,6 @@ struct gr_run {
     // Measures.
     double *node_frag; // [node_count] milli; sum in frag
     double frag;
-    int64_t *delays; // of started jobs, ms
-    size_t delay_count, delay_room;
     int64_t sample_step_ms, sample_next_ms;
     int64_t before_ms;               // time of the last change
     struct gr_run_time all, pressed; // over all time; over the time in which jobs waited
@@ -64,9 +79,29 @@ int gr_run_set_up(struct gr_run *run, struct gr_err *err);
 int gr_run_owners_find(struct gr_run *run, struct gr_err *err);
 // Makes the facts of organisations and users. 0, or what gr_run_fact returns.
 int gr_run_owners_add(struct gr_run *run, struct gr_err *err);
+// Makes the facts of the queue's terms and quotas; the pool is complete. 0, or what gr_run_fact
+// returns.
+int gr_run_terms_set(struct gr_run *run, struct gr_err *err);
 // Organisation and user, as the core numbers them, of a job that arrives.
 void gr_run_owner_get(const struct gr_run *run, const struct gr_trace_job *job, uint32_t *ret_org,
                       uint32_t *ret_user);
+
+// Makes the tables of what is to be done. 0 or -ENOMEM. For traces with a queue.
+int gr_run_work_begin(struct gr_run *run, struct gr_err *err);
+// Applies the fact that a job starts, and notes when it leaves.
+int gr_run_place(struct gr_run *run, const struct gr_event *event, struct gr_err *err);
+// Applies the fact that a job is asked to stop: it ends when its notice is over, if not before.
+int gr_run_stop(struct gr_run *run, const struct gr_event *event, struct gr_err *err);
+// When the next departure or checkpoint comes; INT64_MAX: none does.
+int64_t gr_run_ends_next(struct gr_run *run);
+// All departures and checkpoints of this moment.
+int gr_run_ends(struct gr_run *run, int64_t at_ms, struct gr_err *err);
+// Adds to what comes. 0 or -ENOMEM.
+int gr_run_end_push(struct gr_run *run, struct gr_run_end end, struct gr_err *err);
+// Takes the earliest of what comes; there is something.
+struct gr_run_end gr_run_end_take(struct gr_run *run);
+// Counts a step for who watches.
+void gr_run_step(struct gr_run *run);
 
 // Begins measuring: the pool is complete and empty.
 int gr_run_measure_begin(struct gr_run *run, struct gr_err *err);
@@ -78,8 +113,6 @@ void gr_run_measure_time(struct gr_run *run, int64_t at_ms);
 int gr_run_measure_sample(struct gr_run *run, int64_t at_ms, struct gr_err *err);
 // Notes one point of the curve after an arrival (traces without a queue).
 void gr_run_measure_arrival(struct gr_run *run);
-// Notes how long a started job waited. 0 or -ENOMEM.
-int gr_run_measure_delay(struct gr_run *run, int64_t delay_ms, struct gr_err *err);
 // Works out the figures of the result.
 int gr_run_measure_end(struct gr_run *run, struct gr_err *err);
 

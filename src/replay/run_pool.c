@@ -187,6 +187,9 @@ int gr_run_set_up(struct gr_run *run, struct gr_err *err)
     for (size_t i = 0; code == 0 && i < run->trace->node_count; i++) {
         code = add_node(run, &run->trace->nodes[i], err);
     }
+    if (code == 0) {
+        code = gr_run_terms_set(run, err);
+    }
     if (code == 0 && !run->config->learn_mix) {
         code = set_mix(run, err);
     }

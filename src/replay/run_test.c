@@ -4,6 +4,8 @@
 #include "replay/jobs_csv.h"
 #include "replay/mix.h"
 #include "replay/pool_spec.h"
+#include "replay/quotas_csv.h"
+#include "replay/terms_text.h"
 #include "replay/trace_build.h"
 
 #include <errno.h>
@@ -140,6 +142,70 @@ static void a_fair_queue_serves_who_holds_least(void **state)
     assert_int_equal(fair.delay_mean_ms, (0 + 0 + 8000 + 7000 + 19000 + 19000) / 6);
     gr_result_done(&fifo);
     gr_result_done(&fair);
+}
+
+// b owns both devices, a borrows them, and b asks for them at 10 s.
+static struct gr_result replay_lent(const char *jobs)
+{
+    struct gr_trace trace;
+    struct gr_result result = {0};
+    struct gr_err err;
+    struct gr_queue_terms terms = gr_terms_default();
+    struct gr_run_config config = {
+        .policy = "bestfit", .order = GR_ORDER_FAIR, .terms = &terms, .verify = true};
+    static const char quotas[] = "queue,kind,nominal\nb,x,2\n";
+    gr_err_init(&err);
+    load("1x2xx", jobs, &trace);
+    assert_int_equal(gr_quotas_read_bytes(&trace, "q.csv", quotas, sizeof quotas - 1, &err), 0);
+    int code = gr_run(&trace, &config, &result, &err);
+    assert_string_equal(err.text, "");
+    assert_int_equal(code, 0);
+    gr_trace_done(&trace);
+    return result;
+}
+
+#define LENT "submit,duration,devices,cpu,memory,queue,checkpoint\n"
+
+static void borrowed_work_ends_after_its_notice_and_starts_over(void **state)
+{
+    (void)state;
+    struct gr_result result = replay_lent(LENT "0,100,2,1,1,a,\n10,10,2,1,1,b,\n");
+    assert_int_equal(result.finished, 2);
+    assert_int_equal(result.placed, 2);
+    assert_int_equal(result.stopped, 1);
+    // a runs to 40, b from 40 to 50, a from 50 to 150.
+    assert_int_equal(result.jobs[1].start_ms, 40000);
+    assert_int_equal(result.jobs[0].start_ms, 0);
+    assert_int_equal(result.jobs[0].waited_ms, 10000);
+    assert_int_equal(result.jobs[0].end_ms, 150000);
+    assert_int_equal(result.jobs[0].stops, 1);
+    assert_true(result.lost_milli_ms == 2000.0 * 40000);
+    assert_true(result.jobs[0].lost_milli_ms == result.lost_milli_ms);
+    assert_int_equal(result.delay_mean_ms, (10000 + 30000) / 2);
+    gr_result_done(&result);
+}
+
+static void borrowed_work_goes_on_from_its_last_checkpoint(void **state)
+{
+    (void)state;
+    struct gr_result result = replay_lent(LENT "0,100,2,1,1,a,15\n10,10,2,1,1,b,\n");
+    // Safe up to 30 s when it ends at 40; the other 70 s from 50.
+    assert_int_equal(result.stopped, 1);
+    assert_int_equal(result.jobs[0].end_ms, 120000);
+    assert_true(result.lost_milli_ms == 2000.0 * 10000);
+    gr_result_done(&result);
+}
+
+static void work_that_ends_within_its_notice_loses_nothing(void **state)
+{
+    (void)state;
+    struct gr_result result = replay_lent(LENT "0,25,2,1,1,a,\n10,10,2,1,1,b,\n");
+    assert_int_equal(result.stopped, 0);
+    assert_int_equal(result.finished, 2);
+    assert_int_equal(result.jobs[0].end_ms, 25000);
+    assert_int_equal(result.jobs[1].start_ms, 25000);
+    assert_true(result.lost_milli_ms == 0);
+    gr_result_done(&result);
 }
 
 static void a_gang_starts_whole_or_not_at_all(void **state)
@@ -307,6 +373,9 @@ int main(void)
         cmocka_unit_test(a_blocked_first_job_blocks_a_fifo_queue),
         cmocka_unit_test(backfill_starts_only_what_does_not_delay_the_first),
         cmocka_unit_test(a_fair_queue_serves_who_holds_least),
+        cmocka_unit_test(borrowed_work_ends_after_its_notice_and_starts_over),
+        cmocka_unit_test(borrowed_work_goes_on_from_its_last_checkpoint),
+        cmocka_unit_test(work_that_ends_within_its_notice_loses_nothing),
         cmocka_unit_test(a_gang_starts_whole_or_not_at_all),
         cmocka_unit_test(jobs_of_no_length_come_and_go),
         cmocka_unit_test(a_job_without_end_keeps_its_place_in_a_queue),

@@ -109,6 +109,7 @@ void gr_trace_done(struct gr_trace *trace)
     free(trace->jobs);
     free(trace->order);
     free(trace->model_sets);
+    free(trace->quotas);
     *trace = (struct gr_trace){0};
 }
 

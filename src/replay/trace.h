@@ -37,26 +37,33 @@ struct gr_trace_node {
 
 // One job as the file states it; all tasks of a job are alike.
 struct gr_trace_job {
-    const char *name;     // owned by the trace; "" when the file names none
-    int64_t submit_ms;    // virtual time of arrival, milliseconds; 0 is the first arrival
-    int64_t duration_ms;  // how long it runs once started; GR_TRACE_FOREVER: never leaves
-    int64_t limit_ms;     // time limit it was given (for backfill); = duration_ms when unknown
-    uint32_t tasks;       // tasks in the gang, 1..GR_TASKS_MAX
-    uint32_t devices;     // devices a task, 0: only cpu
-    uint32_t milli;       // per device, 1..1000; 0 when devices is 0
-    uint32_t cpu_milli;   // per task
-    uint32_t memory_mib;  // per task
-    uint32_t kind;        // index into gr_trace.kinds: the text it was asked by
-    uint32_t models;      // index into gr_trace.model_sets: what that text means (0: any model)
-    uint32_t user, queue; // indexes into gr_trace.users, gr_trace.queues (0: not given)
-    uint8_t use;          // enum gr_use of model/demand.h
-    uint8_t priority;     // 0..255, higher first; GR_TRACE_PRIORITY when not given
-    uint8_t domain_level; // 1..GR_DOMAIN_LEVELS: all tasks share that topology level; 0: none
+    const char *name;      // owned by the trace; "" when the file names none
+    int64_t submit_ms;     // virtual time of arrival, milliseconds; 0 is the first arrival
+    int64_t duration_ms;   // how long it runs once started; GR_TRACE_FOREVER: never leaves
+    int64_t limit_ms;      // time limit it was given (for backfill); = duration_ms when unknown
+    int64_t checkpoint_ms; // its work is safe each time it ran for so long; 0: never
+    uint32_t tasks;        // tasks in the gang, 1..GR_TASKS_MAX
+    uint32_t devices;      // devices a task, 0: only cpu
+    uint32_t milli;        // per device, 1..1000; 0 when devices is 0
+    uint32_t cpu_milli;    // per task
+    uint32_t memory_mib;   // per task
+    uint32_t kind;         // index into gr_trace.kinds: the text it was asked by
+    uint32_t models;       // index into gr_trace.model_sets: what that text means (0: any model)
+    uint32_t user, queue;  // indexes into gr_trace.users, gr_trace.queues (0: not given)
+    uint8_t use;           // enum gr_use of model/demand.h
+    uint8_t priority;      // 0..255, higher first; GR_TRACE_PRIORITY when not given
+    uint8_t domain_level;  // 1..GR_DOMAIN_LEVELS: all tasks share that topology level; 0: none
 };
 
 // A set of models that a job accepts: a bit a model, bit i % 64 of word i / 64.
 struct gr_trace_models {
     uint64_t bits[GR_POOL_VARIANTS_MAX / 64]; // one a model
+};
+
+// What a queue may hold of a model; see struct gr_quota.
+struct gr_trace_quota {
+    uint32_t queue, model;                            // indexes
+    uint64_t nominal_milli, borrow_milli, lend_milli; // GR_ANY_MILLI as there
 };
 
 // A whole trace. All memory belongs to the trace; gr_trace_done gives it back.
@@ -75,6 +82,8 @@ struct gr_trace {
     size_t domain_count[GR_DOMAIN_LEVELS];
     struct gr_trace_models *model_sets; // no two alike; [0] is every model
     size_t model_set_count;
+    struct gr_trace_quota *quotas; // no two of one queue and model
+    size_t quota_count;
     struct gr_trace_memory *memory; // where the names lie, and the readers' tables
 };
 
