@@ -28,6 +28,10 @@
 //                      u8 priority
 //     queue-terms-set  i64 half-life, i64 notice, i64 min run, u64 lost per hour, u32 reclaim
 //     checkpointed     u64 job, u32 attempt
+//     room-held        u64 job, i64 until, pieces
+//     room-freed       u64 job, u32 why
+//     part-lost        u64 job, u32 attempt, u32 task, u32 part, u32 node, i64 until, u16 devices
+//     part-placed      u64 job, u32 attempt, u32 verdict, u64 rules version, u32 part, pieces
 //     ending           i64 began, u64 cpu ms, u64 peak KiB, u32 outcome, i32 exit code, u32 signal,
 //                      u32 task
 //     edges            u32 count; each: u64 job, u32 how
@@ -380,6 +384,17 @@ static void freed_pass(struct wire *wire, struct gr_event *event)
     u32_pass(wire, &event->freed.why);
 }
 
+static void part_lost_pass(struct wire *wire, struct gr_event *event)
+{
+    u64_pass(wire, &event->part_lost.job);
+    u32_pass(wire, &event->part_lost.attempt);
+    u32_pass(wire, &event->part_lost.task);
+    u32_pass(wire, &event->part_lost.part);
+    u32_pass(wire, &event->part_lost.node);
+    i64_pass(wire, &event->part_lost.until_ms);
+    u16_pass(wire, &event->part_lost.devices);
+}
+
 // --- bodies with arrays
 
 static void placed_pass(struct wire *wire, struct gr_event *event, struct gr_event_room *room)
@@ -402,6 +417,16 @@ static void held_pass(struct wire *wire, struct gr_event *event, struct gr_event
 {
     u64_pass(wire, &event->held.job);
     i64_pass(wire, &event->held.until_ms);
+    pieces_pass(wire, event, room);
+}
+
+static void part_placed_pass(struct wire *wire, struct gr_event *event, struct gr_event_room *room)
+{
+    u64_pass(wire, &event->part_placed.job);
+    u32_pass(wire, &event->part_placed.attempt);
+    u32_pass(wire, &event->part_placed.verdict);
+    u64_pass(wire, &event->part_placed.rules_version);
+    u32_pass(wire, &event->part_placed.part);
     pieces_pass(wire, event, room);
 }
 
@@ -435,6 +460,8 @@ static const struct body {
     [GR_CHECKPOINTED] = {.plain = checkpointed_pass},
     [GR_ROOM_HELD] = {.listed = held_pass},
     [GR_ROOM_FREED] = {.plain = freed_pass},
+    [GR_PART_LOST] = {.plain = part_lost_pass},
+    [GR_PART_PLACED] = {.listed = part_placed_pass},
 };
 
 static void body_pass(struct wire *wire, struct gr_event *event, struct gr_event_room *room)

@@ -177,6 +177,24 @@ static struct gr_event example(enum gr_event_type type)
         event.freed.job = 21;
         event.freed.why = GR_FREED_TIME;
         break;
+    case GR_PART_LOST:
+        event.part_lost.job = 22;
+        event.part_lost.attempt = 7;
+        event.part_lost.task = 65535;
+        event.part_lost.part = 300;
+        event.part_lost.node = 99999;
+        event.part_lost.until_ms = INT64_C(1) << 41;
+        event.part_lost.devices = 0x8001;
+        break;
+    case GR_PART_PLACED:
+        event.part_placed.job = 22;
+        event.part_placed.attempt = 7;
+        event.part_placed.part = 301;
+        event.part_placed.verdict = 3;
+        event.part_placed.rules_version = UINT64_C(1) << 34;
+        event.pieces = pieces;
+        event.piece_count = 2;
+        break;
     }
     return event;
 }

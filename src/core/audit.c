@@ -1,5 +1,6 @@
 // The auditor: counts everything again from the jobs up and compares it with the books. Slow on
 // purpose, and written differently from what it checks.
+#include "core/part.h"
 #include "core/queue.h"
 #include "core/reclaim.h"
 #include "core/state.h"
@@ -76,7 +77,7 @@ static const char *jobs_count(const struct gr_core *core, struct counting *count
             return "an allocation is not its job's";
         }
         gr_jobs_pieces(core, allocation, piece_count, counting);
-        if (counting->pieces - before != allocation->piece_count) {
+        if (counting->pieces - before + gr_part_missing(core, s) != allocation->piece_count) {
             return "an allocation has more or fewer pieces than it says";
         }
         if (counting->outside) {
@@ -203,6 +204,7 @@ const char *gr_core_audit(const struct gr_core *core)
     wrong = wrong != NULL ? wrong : room_count(core);
     wrong = wrong != NULL ? wrong : gr_tenants_audit(core);
     wrong = wrong != NULL ? wrong : gr_holds_audit(core);
+    wrong = wrong != NULL ? wrong : gr_parts_audit(core);
     wrong = wrong != NULL ? wrong : gr_audit_links(core);
     wrong = wrong != NULL ? wrong : gr_past_audit(core);
     wrong = wrong != NULL ? wrong : gr_quota_audit(core);

@@ -247,6 +247,8 @@ enum gr_refusal gr_core_check(const struct gr_core *core, const struct gr_event 
     case GR_CHECKPOINTED:
     case GR_ROOM_HELD:
     case GR_ROOM_FREED:
+    case GR_PART_LOST:
+    case GR_PART_PLACED:
         return gr_check_job(core, event);
     case GR_USER_ADDED:
         return check_user(core, &event->user_added);

@@ -1,10 +1,11 @@
 // May a fact about a job become part of this history? See check.c.
+#include "core/part.h"
 #include "core/queue.h"
 #include "core/reclaim.h"
 #include "core/state.h"
 
 #define NONE UINT32_MAX
-#define REQUEUE (GR_REQUEUE_FAILED | GR_REQUEUE_NODE | GR_REQUEUE_RECLAIM)
+#define REQUEUE (GR_REQUEUE_FAILED | GR_REQUEUE_NODE | GR_REQUEUE_RECLAIM | GR_REQUEUE_PART)
 
 // What an element of an array must be: the next one of a live array, or the first of a new one.
 static enum gr_refusal check_element(const struct gr_core *core, const struct gr_event *event)
@@ -82,7 +83,8 @@ enum gr_refusal gr_check_submitted(const struct gr_core *core, const struct gr_e
         return GR_REFUSED_MASK;
     }
     if (event->submitted.limit_ms < 0 || event->submitted.attempts < 1 ||
-        event->submitted.attempts > GR_SPEC_ATTEMPTS_MAX || event->submitted.requeue_on > REQUEUE ||
+        event->submitted.attempts > GR_SPEC_ATTEMPTS_MAX ||
+        (event->submitted.requeue_on & ~REQUEUE) != 0 ||
         gr_demand_wrong(&event->submitted.demand) != NULL) {
         return GR_REFUSED_FIELD;
     }
@@ -254,6 +256,36 @@ static enum gr_refusal check_stop_asked(const struct gr_core *core, const struct
                : GR_REFUSED_FIELD;
 }
 
+static enum gr_refusal check_part_lost(const struct gr_core *core, const struct gr_event *event)
+{
+    const struct gr_job *job;
+    enum gr_refusal refusal =
+        check_attempt(core, event->part_lost.job, event->part_lost.attempt,
+                      event->part_lost.reserved | event->part_lost.reserved_too, &job);
+    if (refusal == GR_REFUSED_NOTHING) {
+        refusal = gr_core_part_may(core, job->id, 1);
+    }
+    return refusal == GR_REFUSED_NOTHING ? gr_part_lost_check(core, event) : refusal;
+}
+
+// Into what is free now, like a start.
+static enum gr_refusal check_part_placed(const struct gr_core *core, const struct gr_event *event)
+{
+    const struct gr_job *job;
+    enum gr_refusal refusal =
+        check_attempt(core, event->part_placed.job, event->part_placed.attempt,
+                      event->part_placed.reserved, &job);
+    if (refusal == GR_REFUSED_NOTHING) {
+        refusal = gr_part_placed_check(core, event);
+    }
+    if (refusal != GR_REFUSED_NOTHING) {
+        return refusal;
+    }
+    struct gr_demand demand = job->demand;
+    demand.tasks = gr_part_missing_of(core, job);
+    return check_pieces(core, &demand, event->pieces, event->piece_count, true);
+}
+
 // Of a running attempt, between what was safe before and now.
 static enum gr_refusal check_checkpointed(const struct gr_core *core, const struct gr_event *event)
 {
@@ -307,6 +339,10 @@ enum gr_refusal gr_check_job(const struct gr_core *core, const struct gr_event *
         return check_held(core, event);
     case GR_ROOM_FREED:
         return gr_hold_check(core, event);
+    case GR_PART_LOST:
+        return check_part_lost(core, event);
+    case GR_PART_PLACED:
+        return check_part_placed(core, event);
     case GR_ORG_ADDED:
     case GR_SITE_ADDED:
     case GR_VARIANT_ADDED:

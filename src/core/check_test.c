@@ -34,6 +34,23 @@ static void pool_make(struct pool *pool)
     }
 }
 
+// A gang of three tasks of a device runs, on node 0, and may lose a part.
+static uint64_t gang_run(struct pool *pool)
+{
+    uint64_t gang = fixture_submit(&pool->f, fixture_demand(3, 1), 0);
+    struct gr_event event;
+    assert_int_equal(
+        gr_decide_start_job(pool->f.core, NULL, pool->f.at, gang, pool->f.pieces, &event),
+        GR_REFUSED_NOTHING);
+    (void)fixture_apply(&pool->f, &event, NULL);
+    event = fixture_fact(&pool->f, GR_JOB_STARTED);
+    event.started.job = gang;
+    event.started.attempt = 1;
+    (void)fixture_apply(&pool->f, &event, NULL);
+    gr_job_at(pool->f.core, gr_core_job_slot(pool->f.core, gang))->requeue_on = GR_REQUEUE_PART;
+    return gang;
+}
+
 // A good fact of each type.
 static struct gr_event good(struct pool *pool, enum gr_event_type type)
 {
@@ -134,6 +151,16 @@ static struct gr_event good(struct pool *pool, enum gr_event_type type)
         (void)fixture_apply(&pool->f, &held, NULL);
         event = fixture_fact(&pool->f, type);
         event.freed.job = pool->waiting;
+        break;
+    }
+    case GR_PART_LOST:
+        return gr_decide_part_lost(pool->f.core, pool->f.at, pool->f.at, gang_run(pool), 1, 0);
+    case GR_PART_PLACED: {
+        struct gr_event lost = good(pool, GR_PART_LOST);
+        (void)fixture_apply(&pool->f, &lost, NULL);
+        assert_true(gr_decide_start(pool->f.core, NULL, pool->f.at, pool->f.pieces, &event));
+        memcpy(pool->pieces, event.pieces, sizeof *event.pieces);
+        event.pieces = pool->pieces;
         break;
     }
     }
@@ -530,6 +557,50 @@ static void holds_are_checked(void **state)
             taken_back(&pool, &e), GR_REFUSED_NOTHING);
 }
 
+// The row of the gang of gang_run.
+static struct gr_job *gang_of(struct pool *pool)
+{
+    return gr_job_at(pool->f.core, 2);
+}
+
+// It is asked to stop.
+static void gang_stop(struct pool *pool, struct gr_event *event)
+{
+    struct gr_event stop =
+        gr_decide_stop(pool->f.core, pool->f.at, gang_of(pool)->id, GR_STOP_NODE, 15, 0);
+    (void)fixture_apply(&pool->f, &stop, NULL);
+    event->sequence++;
+}
+
+static void parts_are_checked(void **state)
+{
+    (void)state;
+    REFUSED(GR_PART_LOST, e.part_lost.job = 999, GR_REFUSED_JOB);
+    REFUSED(GR_PART_LOST, e.part_lost.job = pool.waiting, GR_REFUSED_STATE);
+    REFUSED(GR_PART_LOST, e.part_lost.attempt = 2, GR_REFUSED_FIELD);
+    REFUSED(GR_PART_LOST, e.part_lost.reserved = 1, GR_REFUSED_FIELD);
+    REFUSED(GR_PART_LOST, e.part_lost.reserved_too = 1, GR_REFUSED_FIELD);
+    REFUSED(GR_PART_LOST, e.part_lost.until_ms = e.at_ms - 1, GR_REFUSED_FIELD);
+    REFUSED(GR_PART_LOST, e.part_lost.task = 3, GR_REFUSED_FIELD);
+    REFUSED(GR_PART_LOST, e.part_lost.task = 2, GR_REFUSED_PIECES);
+    REFUSED(GR_PART_LOST, e.part_lost.part = 1, GR_REFUSED_PIECES);
+    REFUSED(GR_PART_LOST, e.part_lost.node = 1, GR_REFUSED_PIECES);
+    REFUSED(GR_PART_LOST, e.part_lost.devices ^= 1, GR_REFUSED_PIECES);
+    REFUSED(GR_PART_LOST, gang_of(&pool)->requeue_on = GR_REQUEUE_NODE, GR_REFUSED_STATE);
+    REFUSED(GR_PART_LOST, gang_of(&pool)->began_ms = 0, GR_REFUSED_STATE);
+    REFUSED(GR_PART_LOST, gang_stop(&pool, &e), GR_REFUSED_STATE);
+    REFUSED(GR_PART_PLACED, e.part_placed.job = 999, GR_REFUSED_JOB);
+    REFUSED(GR_PART_PLACED, e.part_placed.job = pool.running, GR_REFUSED_STATE);
+    REFUSED(GR_PART_PLACED, e.part_placed.attempt = 2, GR_REFUSED_FIELD);
+    REFUSED(GR_PART_PLACED, e.part_placed.reserved = 2, GR_REFUSED_FIELD);
+    REFUSED(GR_PART_PLACED, e.part_placed.part = 2, GR_REFUSED_FIELD);
+    REFUSED(GR_PART_PLACED, e.piece_count = 2, GR_REFUSED_PIECES);
+    REFUSED(GR_PART_PLACED, pool.pieces[0].devices = 1, GR_REFUSED_HELD);
+    REFUSED(GR_PART_PLACED, gang_stop(&pool, &e), GR_REFUSED_STATE);
+    REFUSED(GR_PART_PLACED, (fixture_apply(&pool.f, &e, NULL), e.sequence++),
+            GR_REFUSED_STATE); // nothing is missing any more
+}
+
 static void a_start_takes_what_was_asked_for_and_is_free(void **state)
 {
     (void)state;
@@ -584,6 +655,7 @@ int main(void)
         cmocka_unit_test(devices_keys_and_epochs_are_checked),
         cmocka_unit_test(terms_and_checkpoints_are_checked),
         cmocka_unit_test(holds_are_checked),
+        cmocka_unit_test(parts_are_checked),
         cmocka_unit_test(a_start_takes_what_was_asked_for_and_is_free),
         cmocka_unit_test(reserved_room_need_not_be_free),
     };

@@ -2,6 +2,7 @@
 #include "core/core.h"
 
 #include "base/hash.h"
+#include "core/part.h"
 #include "core/queue.h"
 #include "core/reclaim.h"
 #include "core/state.h"
@@ -203,6 +204,21 @@ static unsigned stop_asked(struct gr_core *core, const struct gr_event *event,
                   event->stop_asked.attempt);
 }
 
+// What is free of a lost task's place may be another's; nothing of it runs any more.
+static void part_lost(struct gr_core *core, const struct gr_event *event)
+{
+    gr_part_lose(core, event);
+    room_grew(core);
+}
+
+static unsigned part_placed(struct gr_core *core, const struct gr_event *event,
+                            struct gr_effect *ret_effects)
+{
+    gr_part_fill(core, event);
+    return effect(ret_effects, GR_START_PART, event, event->part_placed.job,
+                  event->part_placed.attempt);
+}
+
 static void mix_set(struct gr_core *core, const struct gr_event *event)
 {
     struct gr_hash hash;
@@ -322,6 +338,11 @@ static unsigned apply_body(struct gr_core *core, const struct gr_event *event,
     case GR_KEY_USED:
         gr_keys_add(core, event);
         return 0;
+    case GR_PART_LOST:
+        part_lost(core, event);
+        return 0;
+    case GR_PART_PLACED:
+        return part_placed(core, event, ret_effects);
     }
     assert(!"an unknown event was checked");
     return 0;

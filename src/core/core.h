@@ -175,9 +175,34 @@ uint32_t gr_core_org_jobs(const struct gr_core *core, uint32_t org);
 uint32_t gr_core_edges(const struct gr_core *core);
 // The next waiting job in order after `job` (0: the first), or 0. `job` must be waiting.
 uint64_t gr_core_waiting_next(const struct gr_core *core, uint64_t job);
-// Copies the pieces of a running job, at most `most`, and returns how many there are.
+// Copies the pieces of a running job, at most `most`, and returns how many there are; those that
+// are missing are left out.
 uint32_t gr_core_job_pieces(const struct gr_core *core, uint64_t job, struct gr_piece *ret_pieces,
                             uint32_t most);
+// Calls `each` for every task of a running job in order of their numbers: its piece (NULL: it was
+// lost and has no other place yet) and the part in which it was placed (0: at the start of the
+// attempt).
+void gr_core_job_tasks(const struct gr_core *core, uint64_t job,
+                       void (*each)(void *context, uint32_t task, const struct gr_piece *piece,
+                                    uint32_t part),
+                       void *context);
+// Of a running job whose attempt has lost a part.
+struct gr_core_part {
+    uint64_t job;     // id
+    int64_t since_ms; // of the first loss that is not made good; 0: it is whole again
+    int64_t until_ms; // then it is stopped, if it is not whole
+    uint32_t missing; // tasks without a place
+    uint32_t parts;   // that were placed in this attempt
+};
+// Such jobs one after the other: *cursor 0 to begin. False at the end.
+bool gr_core_part_next(const struct gr_core *core, uint32_t *cursor, struct gr_core_part *ret_part);
+// The one of this id; false: it has lost nothing.
+bool gr_core_part_find(const struct gr_core *core, uint64_t job, struct gr_core_part *ret_part);
+// May this running job lose so many more of its tasks and go on? Its submitter must want that
+// (GR_REQUEUE_PART), it must have begun, be asked to stop by nobody, and keep a task. Otherwise
+// GR_REFUSED_JOB, GR_REFUSED_STATE, GR_REFUSED_PIECES, or GR_REFUSED_LIMIT_OTHER: as many jobs as
+// the core keeps account of have lost a part.
+enum gr_refusal gr_core_part_may(const struct gr_core *core, uint64_t job, uint32_t tasks);
 // Device-milli held by allocations now.
 uint64_t gr_core_used_milli(const struct gr_core *core);
 // Device-time since the first fact, in milli x milliseconds, by state. The four add up to all
@@ -260,9 +285,10 @@ enum gr_refusal gr_decide_submit(struct gr_core *core, const struct gr_hooks *ho
 // Decides which waiting job starts next, and where. Returns true and a fact: GR_JOB_PLACED, or,
 // with backfill, GR_ROOM_RESERVED for the first blocked job; its pieces are in `pieces` (room for
 // GR_TASKS_MAX). If the order is fair also what it takes to take room back: GR_ROOM_HELD,
-// GR_STOP_ASKED, GR_ROOM_FREED, and GR_MASK_ADDED. False: nothing can start until something
-// changes. Call, check, apply, repeat. May do deferred index work; the state is the same
-// afterwards.
+// GR_STOP_ASKED, GR_ROOM_FREED, and GR_MASK_ADDED. In any order GR_PART_PLACED for a job that lacks
+// tasks, or GR_STOP_ASKED (GR_STOP_NODE) if it lacks them for too long. False: nothing can start
+// until something changes. Call, check, apply, repeat. May do deferred index work; the state is the
+// same afterwards.
 bool gr_decide_start(struct gr_core *core, const struct gr_hooks *hooks, int64_t at_ms,
                      struct gr_piece *pieces, struct gr_event *ret_event);
 
@@ -285,6 +311,11 @@ struct gr_event gr_decide_end(const struct gr_core *core, int64_t at_ms, int64_t
 // a running one. For a job that is not there, a fact that gr_core_check refuses.
 struct gr_event gr_decide_stop(const struct gr_core *core, int64_t at_ms, uint64_t job,
                                enum gr_stop_why why, uint32_t signal, int64_t grace_ms);
+// The fact that a task of a running job is over and its place free: its node or device failed, and
+// gr_core_part_may says yes. `part`: in which it was placed. For another task than one that has a
+// place of that part, a fact that gr_core_check refuses.
+struct gr_event gr_decide_part_lost(const struct gr_core *core, int64_t at_ms, int64_t since_ms,
+                                    uint64_t job, uint32_t task, uint32_t part);
 // The fact that a held or waiting job leaves unstarted.
 struct gr_event gr_decide_drop(const struct gr_core *core, int64_t at_ms, uint64_t job,
                                enum gr_refusal why);

@@ -1,5 +1,6 @@
 // What to do next: turns requests and the state into facts. Changes nothing that is state; the
 // pool's pieces that it tries out are given back before it returns.
+#include "core/part.h"
 #include "core/queue.h"
 #include "core/reclaim.h"
 #include "core/state.h"
@@ -290,6 +291,9 @@ bool gr_decide_start(struct gr_core *core, const struct gr_hooks *hooks, int64_t
 {
     assert(core != NULL && pieces != NULL && ret_event != NULL);
     uint32_t first = gr_jobs_first(core);
+    if (core->part_count > 0 && gr_part_next(core, hooks, at_ms, pieces, ret_event)) {
+        return true; // what runs is made whole before anything begins
+    }
     if (first == NONE && core->hold_count == 0) {
         return false;
     }

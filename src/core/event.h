@@ -38,8 +38,10 @@ enum gr_event_type {
     GR_CHECKPOINTED = 23, // an attempt's work up to since_ms is safe
     GR_ROOM_HELD = 24,    // nodes are for one job while room is made for it there
     GR_ROOM_FREED = 25,   // such a hold ends unused
+    GR_PART_LOST = 26,    // a task of a running gang is over, and its place given back
+    GR_PART_PLACED = 27,  // all tasks that a running gang lacks have a place again
 };
-#define GR_EVENT_TYPES 26
+#define GR_EVENT_TYPES 28
 #define GR_EVENT_VERSION 1
 
 // Why a request or a fact is refused. Codes are for ever; texts in refusal.c.
@@ -239,7 +241,8 @@ struct gr_job {
     uint8_t stop_why;     // enum gr_stop_why
     uint8_t stop_signal;  // number
     uint8_t is_linked;    // it has edges, waiters or an array: a row in the table of links
-    uint8_t reserved[3];  // zero
+    uint8_t is_parted;    // this attempt has lost a part: a row in the table of parts
+    uint8_t reserved[2];  // zero
 };
 static_assert(sizeof(struct gr_job) == 128, "two cache lines, no padding");
 static_assert(sizeof(struct gr_demand) == 28, "no padding");
@@ -365,8 +368,31 @@ struct gr_event {
             uint32_t why;      // enum gr_freed_why
             uint32_t reserved; // zero
         } freed;
+        // Of the running `job` with this id: a task that has ended with its node or device. The
+        // job goes on without it until GR_PART_PLACED.
+        struct {
+            uint64_t job;
+            uint32_t attempt;
+            uint32_t task;    // number within the gang
+            uint32_t part;    // in which it was placed; 0: at the start
+            uint32_t node;    // where it was
+            int64_t until_ms; // then the job does not wait for another place any more
+            uint16_t devices; // that it held of the node
+            uint16_t reserved;
+            uint32_t reserved_too; // both zero
+        } part_lost;
+        // Of the running `job` with this id: its lacking tasks, in order of their numbers, get the
+        // pieces in theirs. Begins as `placed` does, for those who admit.
+        struct {
+            uint64_t job;
+            uint32_t attempt;
+            uint32_t verdict;       // what admit said; 0: nobody was asked
+            uint64_t rules_version; // under which rules
+            uint32_t part;          // 1, 2, ... in each attempt
+            uint32_t reserved;      // zero
+        } part_placed;              // and pieces
     };
-    // GR_JOB_PLACED, GR_ROOM_RESERVED, GR_ROOM_HELD: sorted by node, then devices
+    // GR_JOB_PLACED, GR_ROOM_RESERVED, GR_ROOM_HELD, GR_PART_PLACED: sorted by node, then devices
     const struct gr_piece *pieces;
     uint32_t piece_count;
     uint32_t item_count;
@@ -381,6 +407,7 @@ enum gr_effect_type {
     GR_START_JOB = 1,
     GR_RELEASE_JOB = 2, // the devices are free again; whoever ran the attempt may forget it
     GR_STOP_JOB = 3,    // as the job's stop_why, stop_signal and grace_ms say
+    GR_START_PART = 4,  // tasks of a running attempt that have a new place
 };
 
 // An effect; carries the epoch so that engines can refuse an older one.

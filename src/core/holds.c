@@ -2,6 +2,8 @@
 // fact that says why it ends unused; until then nobody else starts on its nodes.
 #include "core/reclaim.h"
 
+#include "core/part.h"
+
 #define HIDDEN 0x8000u // in a node's mark: it was up before it was hidden
 
 static uint32_t row_find(const struct gr_core *core, uint64_t job)
@@ -174,7 +176,7 @@ bool gr_core_hold_next(const struct gr_core *core, uint32_t *cursor, struct gr_c
 int64_t gr_core_wake_ms(const struct gr_core *core)
 {
     assert(core != NULL);
-    int64_t wake = INT64_MAX;
+    int64_t wake = gr_part_wake_ms(core);
     for (uint32_t h = 0; h < GR_HOLDS && core->hold_count > 0; h++) {
         const struct gr_hold *hold = &core->holds[h];
         wake = hold->job != 0 && hold->until_ms < wake ? hold->until_ms : wake;

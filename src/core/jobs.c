@@ -1,5 +1,6 @@
 // The tables of jobs, allocations and pieces, and the queue. Free slots are reused last in, first
 // out, so that the same facts give the same slots. Must never be left with a job in two places.
+#include "core/part.h"
 #include "core/queue.h"
 #include "core/state.h"
 #include "core/tenants.h"
@@ -223,10 +224,26 @@ void gr_jobs_pieces(const struct gr_core *core, const struct gr_allocation *allo
                     void (*each)(void *context, const struct gr_piece *piece), void *context)
 {
     assert(allocation->piece_count > 0);
-    each(context, &allocation->piece);
-    for (uint32_t m = allocation->more; m != NONE; m = gr_more_at(core, m)->next) {
-        each(context, &gr_more_at(core, m)->piece);
+    if (allocation->piece.node != GR_NODE_MISSING) {
+        each(context, &allocation->piece);
     }
+    for (uint32_t m = allocation->more; m != NONE; m = gr_more_at(core, m)->next) {
+        if (gr_more_at(core, m)->piece.node != GR_NODE_MISSING) {
+            each(context, &gr_more_at(core, m)->piece);
+        }
+    }
+}
+
+const struct gr_piece *gr_jobs_first_piece(const struct gr_core *core, uint32_t slot)
+{
+    const struct gr_allocation *allocation = gr_allocation_at(core, slot);
+    const struct gr_piece *piece = &allocation->piece;
+    for (uint32_t m = allocation->more; piece->node == GR_NODE_MISSING;
+         m = gr_more_at(core, m)->next) {
+        assert(m != NONE); // some task has its place always
+        piece = &gr_more_at(core, m)->piece;
+    }
+    return piece;
 }
 
 static void piece_give(void *context, const struct gr_piece *piece)
@@ -261,6 +278,9 @@ static void allocation_give(struct gr_core *core, uint32_t at)
         m = next;
     }
     *allocation = (struct gr_allocation){.more = NONE};
+    if (gr_job_at(core, at)->is_parted) {
+        gr_part_forget(core, at);
+    }
 }
 
 void gr_jobs_requeue(struct gr_core *core, uint32_t slot)

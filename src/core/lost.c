@@ -2,6 +2,8 @@
 // an hour, evenly. What a job loses counts when it is asked to stop.
 #include "core/reclaim.h"
 
+#include "core/part.h"
+
 #define HOUR_MS 3600000u
 
 static uint64_t most(unsigned __int128 amount)
@@ -15,7 +17,7 @@ uint64_t gr_lost_of(const struct gr_core *core, const struct gr_job *job, int64_
     (void)core;
     from = job->safe_ms > from ? job->safe_ms : from;
     uint64_t lost_ms = at_ms > from ? (uint64_t)(at_ms - from) : 0;
-    return most((unsigned __int128)gr_demand_milli(&job->demand) * lost_ms);
+    return most((unsigned __int128)gr_part_held_milli(core, job) * lost_ms);
 }
 
 static uint64_t level_at(const struct gr_core *core, int64_t at_ms)

@@ -1,6 +1,7 @@
 // What organisations and users hold and held: what shares are reckoned from. Past use is an average
 // that forgets: when nothing is held it halves with each half-life. All in integers, so that every
 // build has the same; each number depends on nothing but the facts.
+#include "core/part.h"
 #include "core/queue.h"
 
 // 2^32 * 2^(-i / 256), rounded.
@@ -104,24 +105,44 @@ static void pass(struct gr_core *core, const struct gr_job *job)
     }
 }
 
-// Adds what a job counts for, or with `less` takes it away.
-static void count_one(struct gr_use_now *now, const struct gr_job *job, bool less)
+// What a job counts for, or a part of it.
+struct counted {
+    uint64_t held, share;
+    uint32_t running;
+};
+
+// What so many tasks of a job count for.
+static struct counted tasks_count(const struct gr_job *job, uint32_t tasks)
 {
-    uint64_t held = gr_demand_milli(&job->demand);
-    uint64_t share = gr_share_milli(&job->demand);
-    assert(!less || (now->running > 0 && now->held_milli >= held && now->share_milli >= share));
-    now->held_milli += less ? -held : held;
-    now->share_milli += less ? -share : share;
-    now->running += less ? UINT32_MAX : 1;
+    struct gr_demand demand = job->demand;
+    demand.tasks = tasks;
+    return (struct counted){gr_demand_milli(&demand), gr_share_milli(&demand), 1};
 }
 
-static void count(struct gr_core *core, const struct gr_job *job, bool less)
+// All that a running job holds now.
+static struct counted job_count(const struct gr_core *core, const struct gr_job *job)
+{
+    return tasks_count(job, job->demand.tasks - gr_part_missing_of(core, job));
+}
+
+// Adds what is counted, or with `less` takes it away.
+static void count_one(struct gr_use_now *now, const struct counted *by, bool less)
+{
+    assert(!less || (now->running >= by->running && now->held_milli >= by->held &&
+                     now->share_milli >= by->share));
+    now->held_milli += less ? -by->held : by->held;
+    now->share_milli += less ? -by->share : by->share;
+    now->running += less ? -by->running : by->running;
+}
+
+static void count(struct gr_core *core, const struct gr_job *job, const struct counted *by,
+                  bool less)
 {
     for (uint32_t o = job->org; o != GR_NONE; o = gr_core_org_get(core, o)->parent) {
-        count_one(gr_org_now_at(core, o), job, less);
+        count_one(gr_org_now_at(core, o), by, less);
     }
     if (job->user != GR_NONE) {
-        count_one(gr_user_now_at(core, job->user), job, less);
+        count_one(gr_user_now_at(core, job->user), by, less);
     }
 }
 
@@ -163,16 +184,28 @@ static void quotas_count(struct gr_core *core, uint32_t slot, bool less)
 
 void gr_past_starts(struct gr_core *core, uint32_t slot)
 {
+    struct counted by = job_count(core, gr_job_at(core, slot));
     pass(core, gr_job_at(core, slot));
-    count(core, gr_job_at(core, slot), false);
+    count(core, gr_job_at(core, slot), &by, false);
     quotas_count(core, slot, false);
 }
 
 void gr_past_ends(struct gr_core *core, uint32_t slot)
 {
+    struct counted by = job_count(core, gr_job_at(core, slot));
     pass(core, gr_job_at(core, slot));
-    count(core, gr_job_at(core, slot), true);
+    count(core, gr_job_at(core, slot), &by, true);
     quotas_count(core, slot, true);
+}
+
+void gr_past_tasks(struct gr_core *core, uint32_t slot, uint32_t before, uint32_t after)
+{
+    const struct gr_job *job = gr_job_at(core, slot);
+    struct counted more = tasks_count(job, before < after ? after : before);
+    struct counted less = tasks_count(job, before < after ? before : after);
+    struct counted by = {more.held - less.held, more.share - less.share, 0};
+    pass(core, job);
+    count(core, job, &by, after < before);
 }
 
 void gr_past_pass_all(struct gr_core *core)
@@ -192,7 +225,8 @@ void gr_past_rebuild(struct gr_core *core)
 {
     for (uint32_t s = 0; s < core->job_top; s++) {
         if (gr_job_at(core, s)->state == GR_JOB_RUNNING) {
-            count(core, gr_job_at(core, s), false);
+            struct counted by = job_count(core, gr_job_at(core, s));
+            count(core, gr_job_at(core, s), &by, false);
         }
     }
 }
@@ -203,8 +237,9 @@ const char *gr_past_audit(const struct gr_core *core)
     for (uint32_t s = 0; s < core->job_top; s++) {
         const struct gr_job *job = gr_job_at(core, s);
         if (job->state == GR_JOB_RUNNING) {
-            jobs += gr_share_milli(&job->demand) + gr_demand_milli(&job->demand);
-            jobs_of_users += job->user == GR_NONE ? 0 : gr_share_milli(&job->demand);
+            struct counted by = job_count(core, job);
+            jobs += by.share + by.held;
+            jobs_of_users += job->user == GR_NONE ? 0 : by.share;
         }
     }
     for (uint32_t o = 0; o < core->org_count; o++) {

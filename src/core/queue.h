@@ -103,6 +103,9 @@ void gr_past_pass(struct gr_past *past, uint64_t held, int64_t half_life_ms, int
 void gr_past_starts(struct gr_core *core, uint32_t slot);
 // The reverse. Called before the allocation is gone.
 void gr_past_ends(struct gr_core *core, uint32_t slot);
+// A running job holds `after` tasks from now on instead of `before`; its pasts pass first. Quotas
+// are left to the caller.
+void gr_past_tasks(struct gr_core *core, uint32_t slot, uint32_t before, uint32_t after);
 // All pasts pass up to now: before the half-life changes.
 void gr_past_pass_all(struct gr_core *core);
 // Counts anew what is held, from the jobs; pasts stay. After a load.
@@ -238,6 +241,9 @@ const char *gr_quota_audit(const struct gr_core *core);
 // organisation, of those above it, and of the user. GR_REFUSED_TERMS: no.
 enum gr_refusal gr_terms_allow(const struct gr_core *core, uint32_t org, uint32_t user,
                                uint64_t milli);
+// May a job that runs take so many milli more?
+enum gr_refusal gr_terms_allow_more(const struct gr_core *core, uint32_t org, uint32_t user,
+                                    uint64_t milli);
 // May work of an organisation ask for this priority? Not beyond its own limit, nor that of one
 // above it.
 bool gr_terms_priority(const struct gr_core *core, uint32_t org, unsigned priority);

@@ -67,6 +67,8 @@ static const char *const types[GR_EVENT_TYPES] = {
     [GR_CHECKPOINTED] = "checkpointed",
     [GR_ROOM_HELD] = "room-held",
     [GR_ROOM_FREED] = "room-freed",
+    [GR_PART_LOST] = "part-lost",
+    [GR_PART_PLACED] = "part-placed",
 };
 
 const char *gr_refusal_name(enum gr_refusal refusal)

@@ -3,6 +3,7 @@
 #include "core/save.h"
 
 #include "base/hash.h"
+#include "core/part.h"
 #include "core/queue.h"
 #include "core/reclaim.h"
 #include "core/state.h"
@@ -73,6 +74,7 @@ static void state_parts(const struct gr_core *core, part_function *each, void *c
     each(context, gr_kept_at(core), nodes);
     each(context, gr_held_at(core), nodes * sizeof(uint16_t));
     each(context, gr_health_at(core, 0), (size_t)nodes * GR_NODE_DEVICES_MAX);
+    each(context, gr_part_row_at(core, 0), core->part_count * sizeof(struct gr_part_row));
 }
 
 static void hash_begin(struct gr_hash *hash)
@@ -245,7 +247,8 @@ static const char *limit_small(const struct gr_core *core, const struct gr_core 
                {"arrays", saved->array_top, limits->arrays},
                {"edges", saved->edge_top, limits->edges},
                {"keys", saved->key_count, limits->keys},
-               {"quotas", saved->quota_count, limits->quotas}};
+               {"quotas", saved->quota_count, limits->quotas},
+               {"parts", saved->part_count, GR_PARTS}};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         if (all[i].needed > all[i].limit) {
             *ret_needed = all[i].needed;
@@ -319,6 +322,7 @@ static int pool_load(struct gr_core *core, struct source *source, struct gr_err 
     source_read(source, gr_kept_at(core), nodes);
     source_read(source, gr_held_at(core), nodes * sizeof(uint16_t));
     source_read(source, gr_health_at(core, 0), (uint64_t)nodes * GR_NODE_DEVICES_MAX);
+    source_read(source, gr_part_row_at(core, 0), core->part_count * sizeof(struct gr_part_row));
     return source->short_of || source->left != 0 ? bytes_bad(err, "ends too early or too late") : 0;
 }
 

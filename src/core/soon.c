@@ -24,6 +24,10 @@ static uint64_t job_of(const struct gr_event *event)
         return event->stop_asked.job;
     case GR_CHECKPOINTED:
         return event->checkpointed.job;
+    case GR_PART_LOST:
+        return event->part_lost.job;
+    case GR_PART_PLACED:
+        return event->part_placed.job;
     case GR_JOB_SUBMITTED:
         return event->sequence; // where its index entry will be
     case GR_ORG_ADDED:

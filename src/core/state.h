@@ -70,7 +70,31 @@ struct gr_org_use {
 struct gr_more {
     struct gr_piece piece;
     uint32_t next; // or UINT32_MAX
-    uint32_t reserved;
+    uint32_t part; // in which the task was placed; 0: at the start of the attempt
+};
+
+// The node of a piece that is missing: its task was lost, and has no other place yet.
+#define GR_NODE_MISSING UINT32_MAX
+
+// A running job whose attempt has lost a part. Rows are dense, in the order of the first loss; the
+// last one moves to the place of one that goes.
+struct gr_part_row {
+    uint64_t job;        // id
+    int64_t since_ms;    // `at` of the first loss that is not made good; 0: nothing is missing
+    int64_t until_ms;    // when it does not wait any more for what is missing
+    uint32_t missing;    // tasks without a place
+    uint16_t parts;      // that were placed in this attempt
+    uint16_t first_part; // in which task 0 was placed: see gr_more.part
+};
+static_assert(sizeof(struct gr_part_row) == 32, "no padding");
+// At a time.
+#define GR_PARTS 1024
+
+// When the missing tasks of a job last found no place. Not part of the state.
+struct gr_part_tried {
+    uint64_t room;     // value of gr_core.room; 0: not known
+    uint64_t freed;    // of gr_core.freed_count
+    uint64_t sequence; // of the last fact, when limits or quotas were against it
 };
 
 #define GR_LEARNED_PLACES 4096 // of the index of what was learned; a power of two
@@ -157,7 +181,8 @@ struct gr_core {
     uint64_t lost_total, lost_level; // by taking room back: in all, and of the last hour
     int64_t lost_at_ms;              // when the level was that
     uint64_t reclaimed_jobs;         // that were asked to stop for their room
-    uint32_t hold_count, reserved_holds;
+    uint32_t hold_count;
+    uint32_t part_count; // rows of the table of parts
     struct gr_hold holds[GR_HOLDS];
     // --- how it decides: another release or policy may differ, and history stays the same
     uint32_t order, learn_mix;
@@ -208,6 +233,8 @@ struct gr_core {
     uint64_t more_tenants_at;
     uint64_t goes_at;        // a byte a job, for choosing victims; zeros between calls
     uint64_t held_nodes_at;  // state: a hold's row plus 1 a node
+    uint64_t parts_at;       // state: struct gr_part_row
+    uint64_t parts_tried_at; // struct gr_part_tried a row
     uint64_t health_at;      // GR_NODE_DEVICES_MAX bytes a node: class of each device
     uint64_t kept_at;        // a byte a node: in the reserved room
     uint64_t index_at;       // job id -> slot
@@ -314,9 +341,11 @@ void gr_jobs_release(struct gr_core *core, uint32_t slot);
 // Gives back a job's allocation, if it has one, and forgets the job. `done`: it ended well. Jobs
 // that waited for it go on or are doomed.
 void gr_jobs_remove(struct gr_core *core, uint32_t slot, bool done);
-// Calls `each` for every piece of an allocation, in order.
+// Calls `each` for every piece of an allocation, in order, but for those that are missing.
 void gr_jobs_pieces(const struct gr_core *core, const struct gr_allocation *allocation,
                     void (*each)(void *context, const struct gr_piece *piece), void *context);
+// The first piece of a running job that is not missing. Borrowed.
+const struct gr_piece *gr_jobs_first_piece(const struct gr_core *core, uint32_t slot);
 // Notes anew which priorities have jobs that wait.
 void gr_jobs_filled(struct gr_core *core);
 // First waiting slot, and the one after `slot`, in queue order; UINT32_MAX at the end.

@@ -2,6 +2,7 @@
 // its place in the lane: a job that holds something waits no more.
 #include "core/tenants.h"
 
+#include "core/part.h"
 #include "core/queue.h"
 
 #define NONE UINT32_MAX
@@ -62,22 +63,38 @@ static void link_out(struct gr_core *core, uint32_t tenant, uint32_t node)
     *next = *prev = NONE;
 }
 
+void gr_tenant_comes(struct gr_core *core, uint32_t tenant)
+{
+    uint32_t node = gr_tenant_piece(core, tenant)->node;
+    if (node != GR_NODE_MISSING) {
+        link_in(core, tenant, node);
+    }
+}
+
+void gr_tenant_goes(struct gr_core *core, uint32_t tenant)
+{
+    uint32_t node = gr_tenant_piece(core, tenant)->node;
+    if (node != GR_NODE_MISSING) {
+        link_out(core, tenant, node);
+    }
+}
+
 void gr_tenants_add(struct gr_core *core, uint32_t slot)
 {
     const struct gr_allocation *allocation = gr_allocation_at(core, slot);
-    link_in(core, slot, allocation->piece.node);
+    gr_tenant_comes(core, slot);
     for (uint32_t m = allocation->more; m != NONE; m = gr_more_at(core, m)->next) {
         more_at(core, m)->slot = slot;
-        link_in(core, core->limits.jobs + m, gr_more_at(core, m)->piece.node);
+        gr_tenant_comes(core, core->limits.jobs + m);
     }
 }
 
 void gr_tenants_remove(struct gr_core *core, uint32_t slot)
 {
     const struct gr_allocation *allocation = gr_allocation_at(core, slot);
-    link_out(core, slot, allocation->piece.node);
+    gr_tenant_goes(core, slot);
     for (uint32_t m = allocation->more; m != NONE; m = gr_more_at(core, m)->next) {
-        link_out(core, core->limits.jobs + m, gr_more_at(core, m)->piece.node);
+        gr_tenant_goes(core, core->limits.jobs + m);
     }
 }
 
@@ -159,7 +176,7 @@ const char *gr_tenants_audit(const struct gr_core *core)
     for (uint32_t s = 0; s < core->job_top; s++) {
         stopping -= gr_job_at(core, s)->stop_why != GR_STOP_NOT;
         pieces += gr_job_at(core, s)->state == GR_JOB_RUNNING
-                      ? gr_allocation_at(core, s)->piece_count
+                      ? gr_allocation_at(core, s)->piece_count - gr_part_missing(core, s)
                       : 0;
     }
     for (uint32_t n = 0; n < gr_place_node_count(gr_pool(core)); n++) {

@@ -9,6 +9,10 @@
 void gr_tenants_add(struct gr_core *core, uint32_t slot);
 // The pieces of a job whose allocation is about to be given back. Constant time for each.
 void gr_tenants_remove(struct gr_core *core, uint32_t slot);
+// One piece that has just been taken, or is about to be given back; nothing if it is missing.
+void gr_tenant_comes(struct gr_core *core, uint32_t tenant);
+// See gr_tenant_comes.
+void gr_tenant_goes(struct gr_core *core, uint32_t tenant);
 // A tenant of the node, and the one after it; UINT32_MAX at the end.
 uint32_t gr_tenants_first(const struct gr_core *core, uint32_t node);
 // See gr_tenants_first.

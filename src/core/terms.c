@@ -4,6 +4,7 @@
 #define NONE GR_NONE
 
 // Would one more job that takes so many milli pass a limit? 0: there is none.
+// With `running_max` 0 it runs already, and takes more.
 static bool passes(const struct gr_use_now *now, uint32_t running_max, uint64_t held_milli_max,
                    uint64_t milli)
 {
@@ -12,21 +13,34 @@ static bool passes(const struct gr_use_now *now, uint32_t running_max, uint64_t 
             (milli > held_milli_max || now->held_milli > held_milli_max - milli));
 }
 
-enum gr_refusal gr_terms_allow(const struct gr_core *core, uint32_t org, uint32_t user,
-                               uint64_t milli)
+static enum gr_refusal allow(const struct gr_core *core, uint32_t org, uint32_t user,
+                             uint64_t milli, bool starts)
 {
     const struct gr_org_terms *terms = gr_org_terms_at(core, org);
-    if (user != NONE && passes(gr_user_now_at(core, user), terms->user_running_max,
+    if (user != NONE && passes(gr_user_now_at(core, user), starts ? terms->user_running_max : 0,
                                terms->user_held_milli_max, milli)) {
         return GR_REFUSED_TERMS;
     }
     for (uint32_t o = org; o != NONE; o = gr_core_org_get(core, o)->parent) {
         terms = gr_org_terms_at(core, o);
-        if (passes(gr_org_now_at(core, o), terms->running_max, terms->held_milli_max, milli)) {
+        if (passes(gr_org_now_at(core, o), starts ? terms->running_max : 0, terms->held_milli_max,
+                   milli)) {
             return GR_REFUSED_TERMS;
         }
     }
     return GR_REFUSED_NOTHING;
+}
+
+enum gr_refusal gr_terms_allow(const struct gr_core *core, uint32_t org, uint32_t user,
+                               uint64_t milli)
+{
+    return allow(core, org, user, milli, true);
+}
+
+enum gr_refusal gr_terms_allow_more(const struct gr_core *core, uint32_t org, uint32_t user,
+                                    uint64_t milli)
+{
+    return allow(core, org, user, milli, false);
 }
 
 bool gr_terms_priority(const struct gr_core *core, uint32_t org, unsigned priority)

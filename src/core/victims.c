@@ -731,7 +731,7 @@ bool gr_core_reclaimable(struct gr_core *core, uint64_t job, int64_t at_ms, uint
     const struct gr_job nobody = {.org = NONE,
                                   .demand = {.shape = {.devices = 1, .milli = 1}, .tasks = 1}};
     uint32_t variant =
-        gr_place_node_get(gr_pool(core), gr_allocation_at(core, slot)->piece.node)->variant;
+        gr_place_node_get(gr_pool(core), gr_jobs_first_piece(core, slot)->node)->variant;
     struct gr_taker taker = {.core = core, .job = &nobody, .at_ms = at_ms, .variant = variant};
     if (ret_lost != NULL) {
         *ret_lost = gr_lost_of(core, gr_job_at(core, slot), at_ms);

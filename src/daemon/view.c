@@ -382,6 +382,10 @@ static uint64_t job_of(const struct gr_event *event)
         return event->held.job;
     case GR_ROOM_FREED:
         return event->freed.job;
+    case GR_PART_LOST:
+        return event->part_lost.job;
+    case GR_PART_PLACED:
+        return event->part_placed.job;
     default:
         return 0;
     }

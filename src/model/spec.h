@@ -43,6 +43,8 @@ enum gr_requeue {
     GR_REQUEUE_FAILED = 1u << 0,  // the work failed by itself
     GR_REQUEUE_NODE = 1u << 1,    // the node or device failed, or the attempt was lost
     GR_REQUEUE_RECLAIM = 1u << 2, // the pool took the room back
+    // Not again, but on: tasks lost with their node or device are replaced while the others run.
+    GR_REQUEUE_PART = 1u << 4,
 };
 
 // An array of texts.

@@ -332,6 +332,8 @@ static void apply(const struct gr_event *event)
     case GR_CHECKPOINTED:
     case GR_ROOM_HELD:
     case GR_ROOM_FREED:
+    case GR_PART_LOST:
+    case GR_PART_PLACED:
         break;
     }
 }
