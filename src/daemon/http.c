@@ -62,7 +62,7 @@ int gr_http_open(const struct gr_http_config *config, struct gr_http **ret_http,
     http->config = *config;
     defaults_fill(&http->config);
     http->epoll_fd = http->kick_fd = http->spare_fd = -1;
-    http->unix_listener.fd = http->tcp_listener.fd = -1;
+    http->unix_listener.fd = http->door_listener.fd = http->tcp_listener.fd = -1;
     http->now_ms = now_read();
     int error = epolls_open(http, err);
     error = error != 0 ? error : http_connection_open(http, err);
@@ -102,7 +102,6 @@ void gr_http_close(struct gr_http *http)
     descriptor_close(http->kick_fd);
     descriptor_close(http->spare_fd);
     descriptor_close(http->epoll_fd);
-    free(http->unix_path);
     free(http->address_host);
     free(http);
 }

@@ -47,6 +47,8 @@ struct gr_http_route {
 // How the server works. Zero fields take the default that stands behind them.
 struct gr_http_config {
     const char *unix_path; // socket file; NULL: none. Made anew; mode 0666 (credentials decide)
+    const char *door_path; // the same once more, for containers; NULL: none. Left out if it cannot
+                           // be made
     const char *address;   // "127.0.0.1:7070"; NULL: none. Port 0: any, see gr_http_port
     const struct gr_http_route *routes; // ended by one without a method; static memory
     void *context;                      // handed to the routes

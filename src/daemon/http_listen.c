@@ -62,26 +62,26 @@ static int stale_remove(const struct sockaddr_un *address, struct gr_err *err)
     return 0;
 }
 
-static int unix_open(struct gr_http *http, struct gr_err *err)
+static int unix_open(struct gr_http *http, struct http_listener *listener, const char *path,
+                     struct gr_err *err)
 {
-    struct http_listener *listener = &http->unix_listener;
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    size_t size = strlen(http->config.unix_path);
+    size_t size = strlen(path);
     if (size == 0 || size >= sizeof(address.sun_path)) {
         return gr_fail(err, -ENAMETOOLONG,
                        "the path of the socket has %zu bytes, a socket's has 1 to %zu; name a "
                        "shorter one with --socket",
                        size, sizeof(address.sun_path) - 1);
     }
-    memcpy(address.sun_path, http->config.unix_path, size);
+    memcpy(address.sun_path, path, size);
     int error = stale_remove(&address, err);
     if (error != 0) {
         return error;
     }
-    http->unix_path = strdup(address.sun_path);
+    listener->path = strdup(address.sun_path);
     listener->is_unix = true;
     listener->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (http->unix_path == NULL || listener->fd < 0) {
+    if (listener->path == NULL || listener->fd < 0) {
         return gr_fail_errno(err, "open a socket");
     }
     if (bind(listener->fd, (const struct sockaddr *)&address, sizeof(address)) < 0) {
@@ -174,12 +174,35 @@ static int tcp_open(struct gr_http *http, struct gr_err *err)
     return error;
 }
 
+static void unix_close(struct http_listener *listener)
+{
+    struct stat info;
+    // Another process may have put its own socket there meanwhile.
+    if (listener->fd >= 0 && listener->inode != 0 && lstat(listener->path, &info) == 0 &&
+        info.st_dev == listener->device && info.st_ino == listener->inode) {
+        unlink(listener->path);
+    }
+    if (listener->fd >= 0) {
+        close(listener->fd);
+        listener->fd = -1;
+    }
+    free(listener->path);
+    listener->path = NULL;
+}
+
 int http_listen_open(struct gr_http *http, struct gr_err *err)
 {
     if (http->config.unix_path != NULL) {
-        int error = unix_open(http, err);
+        int error = unix_open(http, &http->unix_listener, http->config.unix_path, err);
         if (error != 0) {
             return error;
+        }
+    }
+    if (http->config.door_path != NULL) {
+        struct gr_err ignored;
+        gr_err_init(&ignored);
+        if (unix_open(http, &http->door_listener, http->config.door_path, &ignored) != 0) {
+            unix_close(&http->door_listener);
         }
     }
     return http->config.address != NULL ? tcp_open(http, err) : 0;
@@ -187,19 +210,11 @@ int http_listen_open(struct gr_http *http, struct gr_err *err)
 
 void http_listen_close(struct gr_http *http)
 {
-    struct stat info;
-    // Another process may have put its own socket there meanwhile.
-    if (http->unix_listener.fd >= 0 && http->unix_listener.inode != 0 &&
-        lstat(http->unix_path, &info) == 0 && info.st_dev == http->unix_listener.device &&
-        info.st_ino == http->unix_listener.inode) {
-        unlink(http->unix_path);
-    }
-    struct http_listener *listeners[2] = {&http->unix_listener, &http->tcp_listener};
-    for (size_t i = 0; i < 2; i++) {
-        if (listeners[i]->fd >= 0) {
-            close(listeners[i]->fd);
-            listeners[i]->fd = -1;
-        }
+    unix_close(&http->unix_listener);
+    unix_close(&http->door_listener);
+    if (http->tcp_listener.fd >= 0) {
+        close(http->tcp_listener.fd);
+        http->tcp_listener.fd = -1;
     }
 }
 

@@ -48,6 +48,7 @@ struct http_listener {
     bool is_unix;          // else TCP
     dev_t device;          // of the socket file
     ino_t inode;           // the same; 0: not made yet
+    char *path;            // of the socket file that we made; owned
 };
 
 // Who a connection is counted for: a uid of the unix socket, an IPv4 address, an IPv6 /64.
@@ -161,8 +162,8 @@ struct gr_http {
     enum http_watch library_watch;       // HTTP_WATCH_LIBRARY
     enum http_watch kick_watch;          // HTTP_WATCH_KICK
     struct http_listener unix_listener;  // of config.unix_path
+    struct http_listener door_listener;  // of config.door_path
     struct http_listener tcp_listener;   // of config.address
-    char *unix_path;                     // of the socket file that we made; owned
     char *address_host;                  // of config.address, without brackets; owned
     unsigned port;                       // of TCP
     struct http_connection *connections; // list

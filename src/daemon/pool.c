@@ -223,6 +223,8 @@ static int open_engine(struct gr_pool *pool, struct gr_err *err)
     int rc = gr_state_path(pool->dir.path, "engine", path, err);
     struct gr_local_config config = {.dir = path,
                                      .checks = pool->config.checks,
+                                     .server = pool->config.server,
+                                     .door = pool->config.door,
                                      .epoch = gr_journal_tip_get(pool->journal).epoch,
                                      .idle_warn_ms = pool->config.idle_ms};
     rc = rc != 0 ? rc : gr_local_open(&config, &pool->engine, err);

@@ -34,6 +34,8 @@
 struct gr_pool_config {
     const char *pretend; // "8xh20": devices that exist only by name; NULL: none
     const char *checks;  // directory of node checks; NULL: none
+    // Where jobs and containers reach the daemon (gr_local_config); NULL: nowhere.
+    const char *server, *door;
     struct gr_core_config core;
     uint64_t snapshot_every;      // facts between snapshots; 0: none are made
     uint32_t history_days;        // how long jobs that ended are kept; 0: for ever

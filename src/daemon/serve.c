@@ -5,6 +5,7 @@
 #include "daemon/daemon.h"
 #include "daemon/limits.h"
 #include "daemon/pace.h"
+#include "daemon/sockets.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -33,7 +34,7 @@ struct serve {
     struct gr_state_dir dir;
     struct gr_daemon daemon;
     struct gr_arena arena;
-    char socket[GR_STATE_PATH_SIZE];
+    struct gr_sockets sockets;
     struct gr_pace pace;
     int signal_fd;
     int check_fd; // what the child that tries out the engine writes; -1: it is done
@@ -67,18 +68,6 @@ void gr_serve_routes(void)
     for (const struct gr_http_route *route = gr_daemon_routes; route->method != NULL; route++) {
         printf("%s %s\n", route->method, route->path);
     }
-}
-
-int gr_serve_socket_default(const char *state_dir, char ret_path[GR_STATE_PATH_SIZE],
-                            struct gr_err *err)
-{
-    char standard[GR_STATE_PATH_SIZE];
-    // The system's pool has the system's socket; every other pool keeps its own beside its state.
-    if (geteuid() == 0 && gr_state_default(standard, NULL) == 0 &&
-        strcmp(standard, state_dir) == 0) {
-        return gr_state_path("/run/granary", "granary.sock", ret_path, err);
-    }
-    return gr_state_path(state_dir, "granary.sock", ret_path, err);
 }
 
 // --- snapshots: by a child, so that nothing here waits
@@ -319,18 +308,6 @@ static int run(struct serve *serve, struct gr_err *err)
 
 // --- beginning
 
-static int make_run_dir(const char *socket, struct gr_err *err)
-{
-    char dir[GR_STATE_PATH_SIZE];
-    snprintf(dir, sizeof dir, "%s", socket);
-    char *slash = strrchr(dir, '/');
-    if (slash == NULL || slash == dir) {
-        return 0;
-    }
-    *slash = '\0';
-    return mkdir(dir, 0755) == 0 || errno == EEXIST ? 0 : gr_fail_errno(err, "make %s", dir);
-}
-
 static void durable(void *context, const struct gr_journal_group *group)
 {
     gr_events_add(context, group);
@@ -340,21 +317,14 @@ static int open_http(struct serve *serve, struct gr_err *err)
 {
     const struct gr_serve_config *config = serve->config;
     struct gr_daemon *daemon = &serve->daemon;
-    if (config->socket == NULL) {
-        int rc = gr_serve_socket_default(serve->dir.path, serve->socket, err);
-        rc = rc != 0 ? rc : make_run_dir(serve->socket, err);
-        if (rc != 0) {
-            return rc;
-        }
-    } else {
-        snprintf(serve->socket, sizeof serve->socket, "%s", config->socket);
-    }
-    struct gr_http_config http = {.unix_path = serve->socket[0] == '\0' ? NULL : serve->socket,
-                                  .address = config->listen[0] == '\0' ? NULL : config->listen,
-                                  .routes = gr_daemon_routes,
-                                  .context = daemon,
-                                  .admit = gr_daemon_admit,
-                                  .hosts = config->hosts};
+    struct gr_http_config http = {
+        .unix_path = serve->sockets.path[0] == '\0' ? NULL : serve->sockets.path,
+        .door_path = serve->sockets.door_path[0] == '\0' ? NULL : serve->sockets.door_path,
+        .address = config->listen[0] == '\0' ? NULL : config->listen,
+        .routes = gr_daemon_routes,
+        .context = daemon,
+        .admit = gr_daemon_admit,
+        .hosts = config->hosts};
     int rc = gr_identities_open(serve->dir.path, &daemon->identities, err);
     return rc != 0 ? rc : gr_http_open(&http, &daemon->http, err);
 }
@@ -370,8 +340,8 @@ static void tell(const struct serve *serve)
     printf("granary %s serves a pool of %u node%s and %zu device%s\n", GR_VERSION, nodes,
            nodes == 1 ? "" : "s", devices, devices == 1 ? "" : "s");
     printf("  state     %s\n", serve->dir.path);
-    if (serve->socket[0] != '\0') {
-        printf("  socket    %s\n", serve->socket);
+    if (serve->sockets.path[0] != '\0') {
+        printf("  socket    %s\n", serve->sockets.path);
     }
     if (gr_http_port(serve->daemon.http) != 0) {
         const char *colon = strrchr(serve->config->listen, ':');
@@ -387,8 +357,14 @@ static int open_all(struct serve *serve, struct gr_err *err)
     struct gr_daemon *daemon = &serve->daemon;
     struct gr_pace *pace = &serve->pace;
     const struct gr_serve_config *config = serve->config;
+    struct gr_pool_config pool = config->pool;
     int rc = gr_limits_write(serve->dir.path, &config->pool.core, err);
-    rc = rc != 0 ? rc : gr_pool_open(&config->pool, &serve->dir, NULL, NULL, &daemon->pool, err);
+    rc = rc != 0 ? rc
+                 : gr_sockets_find(serve->dir.path, config->socket, pool.has_engine,
+                                   &serve->sockets, err);
+    pool.server = serve->sockets.server;
+    pool.door = serve->sockets.door;
+    rc = rc != 0 ? rc : gr_pool_open(&pool, &serve->dir, NULL, NULL, &daemon->pool, err);
     rc = rc != 0 ? rc : gr_events_open(daemon, (size_t)16 << 20, &daemon->events, err);
     if (rc != 0) {
         return rc;

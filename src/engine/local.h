@@ -16,6 +16,11 @@ struct gr_local_config {
     const char *crun, *runc; // programs; NULL: looked up in PATH; "": none
     uint32_t epoch;          // of the journal's writer
     int64_t idle_warn_ms;    // held-idle is reported after so long without cpu use; 0: never
+    // What jobs get as $GRANARY_SERVER; "" or NULL: nothing.
+    const char *server;
+    // A folder with another socket of the daemon, `granary.sock`, shown to containers; "" or NULL:
+    // none. The folder stays when the daemon starts again, the socket does not.
+    const char *door;
 };
 
 // Connects to the launcher of this directory, or forks one. Must be called early, while the process

@@ -37,6 +37,7 @@ struct gr_keeper_config {
     const struct gr_person_cache *persons; // submitters that are known
     const char *checks;                    // see gr_local_config
     const char *crun, *runc;               // paths of the programs; "": none
+    const char *server, *door;             // see gr_local_config; "": none
     int64_t idle_warn_ms;                  // 0: never
     struct rlimit files;                   // limit of open files that tasks get
     int oom_adjust;                        // that tasks get; INT_MIN: as it is

@@ -137,8 +137,12 @@ static int greet(struct launcher *launcher, const uint8_t *body, size_t size, st
         hello.checks[sizeof hello.checks - 1] = '\0';
         hello.crun[sizeof hello.crun - 1] = '\0';
         hello.runc[sizeof hello.runc - 1] = '\0';
+        hello.server[sizeof hello.server - 1] = '\0';
+        hello.door[sizeof hello.door - 1] = '\0';
         launcher->idle_warn_ms = hello.idle_warn_ms;
         (void)snprintf(launcher->checks, sizeof launcher->checks, "%s", hello.checks);
+        (void)snprintf(launcher->server, sizeof launcher->server, "%s", hello.server);
+        (void)snprintf(launcher->door, sizeof launcher->door, "%s", hello.door);
         program_take(hello.crun, "crun", launcher->crun);
         program_take(hello.runc, "runc", launcher->runc);
     }

@@ -48,6 +48,8 @@ static _Noreturn void keeper_main(const struct launcher *launcher, pid_t pid, in
         .checks = launcher->checks,
         .crun = launcher->crun,
         .runc = launcher->runc,
+        .server = launcher->server,
+        .door = launcher->door,
         .idle_warn_ms = launcher->idle_warn_ms,
         .files = launcher->files,
         .oom_adjust = launcher->oom_adjust,

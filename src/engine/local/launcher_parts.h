@@ -93,6 +93,7 @@ struct launcher {
     // As the daemon's greeting has them.
     int64_t idle_warn_ms;
     char checks[GR_WIRE_PATH_SIZE], crun[GR_WIRE_PATH_SIZE], runc[GR_WIRE_PATH_SIZE];
+    char server[GR_WIRE_PATH_SIZE], door[GR_WIRE_PATH_SIZE];
 
     uint8_t boot[GR_RECORD_BOOT_SIZE]; // this machine's
     struct gr_cgroup_means means;

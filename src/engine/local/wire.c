@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 // Raised whenever a frame or an order changes its meaning.
-#define FORM 1u
+#define FORM 2u
 // A buffer that grew beyond this gives its memory back when it is empty.
 #define KEEP_MAX ((size_t)1 << 20)
 

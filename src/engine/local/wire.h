@@ -46,6 +46,8 @@ struct gr_wire_hello {
     char checks[GR_WIRE_PATH_SIZE];
     char crun[GR_WIRE_PATH_SIZE];
     char runc[GR_WIRE_PATH_SIZE];
+    char server[GR_WIRE_PATH_SIZE];
+    char door[GR_WIRE_PATH_SIZE];
 };
 
 // The launcher's answer.
