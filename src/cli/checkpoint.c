@@ -62,7 +62,8 @@ static int run(int argc, char **argv)
         .about =
             "Says that a running job's work up to now is safe: if its room is taken back, only "
             "what follows is lost, and who would lose least is asked first. Without JOB it is "
-            "the job that calls this, by $GRANARY_JOB_ID.",
+            "the job that calls this, by $GRANARY_JOB_ID. Touching the file "
+            "$GRANARY_CHECKPOINT says the same.",
         .options = table,
         .operands_max = 1,
         .operands = "one job: a number, @last or a name",

@@ -443,6 +443,26 @@ static void hear_idle(struct gr_pool *pool, const struct gr_engine_report *repor
     }
 }
 
+// Its checkpoint file was touched. What was safe before stays safe, and nothing is before the
+// attempt began.
+static void hear_checkpoint(struct gr_pool *pool, const struct gr_engine_report *report)
+{
+    const struct gr_job *job = running_job(pool, report);
+    int64_t now_ms = gr_pool_now(pool);
+    int64_t since_ms = report->since_ms > now_ms ? now_ms : report->since_ms;
+    if (job == NULL || job->began_ms == 0 || since_ms <= job->began_ms ||
+        since_ms <= job->safe_ms) {
+        return;
+    }
+    struct gr_event event = gr_decide_fact(pool->core, now_ms, GR_CHECKPOINTED);
+    event.since_ms = since_ms;
+    event.checkpointed.job = job->id;
+    event.checkpointed.attempt = job->attempt;
+    if (gr_core_check(pool->core, &event) == GR_REFUSED_NOTHING) {
+        gr_pool_fact(pool, &event);
+    }
+}
+
 // Whether a running job is this engine's to run.
 static bool is_here(struct gr_pool *pool, const struct gr_job *job)
 {
@@ -516,6 +536,9 @@ static int hear_one(struct gr_pool *pool, const struct gr_engine_report *report,
         return 0;
     case GR_REPORT_IDLE:
         hear_idle(pool, report);
+        return 0;
+    case GR_REPORT_CHECKPOINT:
+        hear_checkpoint(pool, report);
         return 0;
     case GR_REPORT_LISTED:
         hear_listed(pool);

@@ -71,6 +71,7 @@ enum gr_engine_report_type {
     GR_REPORT_LISTED,  // all attempts were reported after gr_engine_list
     GR_REPORT_DOWN,    // the engine cannot be reached; it tries again by itself
     GR_REPORT_UP,      // it is reached again
+    GR_REPORT_CHECKPOINT, // its work up to `since_ms` is safe: the checkpoint file was touched
 };
 
 // How an attempt ended, of the task that failed first (or of the longest if none did).

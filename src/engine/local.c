@@ -2,6 +2,7 @@
 // done by time or when the launcher can take more comes through one file descriptor for epoll.
 #include "engine/local.h"
 
+#include "engine/local/checkpoints.h"
 #include "engine/local/launch.h"
 #include "engine/local/order.h"
 #include "engine/local/wire.h"
@@ -43,6 +44,9 @@ struct local {
     int64_t again_ms;
     uint32_t can;
     struct gr_wire_hello hello;
+    struct gr_checkpoints *checkpoints;
+    bool is_held; // `held` is to be reported after what was reported in its place
+    struct gr_engine_report held;
     struct gr_wire_buffer in, out;
 };
 
@@ -269,6 +273,22 @@ static uint32_t local_can(const struct gr_engine *engine)
     return ((const struct local *)engine)->can;
 }
 
+// Looks after the checkpoint file of an attempt that begins or is over. A touch that nobody has
+// told of yet is reported first, and the end after it.
+static void checkpoints_follow(struct local *local, struct gr_engine_report *report)
+{
+    struct gr_engine_report touched;
+    if (report->type == GR_REPORT_STARTED) {
+        gr_checkpoints_begin(local->checkpoints, report->job, report->attempt, report->since_ms);
+    } else if (report->type == GR_REPORT_ENDED || report->type == GR_REPORT_LOST) {
+        if (gr_checkpoints_end(local->checkpoints, report->job, report->attempt, &touched)) {
+            local->held = *report;
+            local->is_held = true;
+            *report = touched;
+        }
+    }
+}
+
 // Takes one frame. Returns whether *ret_report is one to hand on, or -errno: the connection is bad.
 static int frame_take(struct local *local, int type, const uint8_t *body, size_t size,
                       struct gr_engine_report *ret_report, struct gr_err *err)
@@ -284,6 +304,9 @@ static int frame_take(struct local *local, int type, const uint8_t *body, size_t
         return -EBADMSG;
     }
     int code = gr_wire_report_to(body, size, ret_report);
+    if (code == 0) {
+        checkpoints_follow(local, ret_report);
+    }
     return code == 0 ? 1 : code;
 }
 
@@ -300,6 +323,11 @@ static int reports_take(struct local *local, struct gr_engine_report *ret_report
             ret_reports[count++] = (struct gr_engine_report){.type = GR_REPORT_UP};
             continue;
         }
+        if (local->is_held) {
+            local->is_held = false;
+            ret_reports[count++] = local->held;
+            continue;
+        }
         int type = gr_wire_take(&local->in, &body, &size);
         if (type == 0) {
             return (int)count;
@@ -314,12 +342,10 @@ static int reports_take(struct local *local, struct gr_engine_report *ret_report
     return (int)count;
 }
 
-static int local_poll(struct gr_engine *engine, struct gr_engine_report *ret_reports, unsigned most,
-                      struct gr_err *err)
+// What the launcher says; see local_poll.
+static int poll_launcher(struct local *local, struct gr_engine_report *ret_reports, unsigned most,
+                         struct gr_err *err)
 {
-    struct local *local = local_of(engine);
-    assert(most > 0);
-    timer_clear(local);
     if (local->is_down_owed) {
         local->is_down_owed = false;
         ret_reports[0] = (struct gr_engine_report){.type = GR_REPORT_DOWN};
@@ -356,12 +382,27 @@ static int local_poll(struct gr_engine *engine, struct gr_engine_report *ret_rep
     return count;
 }
 
+static int local_poll(struct gr_engine *engine, struct gr_engine_report *ret_reports, unsigned most,
+                      struct gr_err *err)
+{
+    struct local *local = local_of(engine);
+    assert(most > 0);
+    timer_clear(local);
+    int count = poll_launcher(local, ret_reports, most, err);
+    if (count < 0 || (unsigned)count == most) {
+        return count;
+    }
+    unsigned left = most - (unsigned)count;
+    return count + (int)gr_checkpoints_take(local->checkpoints, ret_reports + count, left);
+}
+
 // ---- opening and closing ------------------------------------------------------------------------
 
 static void local_close(struct gr_engine *engine)
 {
     struct local *local = local_of(engine);
     disconnect(local);
+    gr_checkpoints_close(local->checkpoints);
     if (local->timer_fd >= 0) {
         (void)close(local->timer_fd);
     }
@@ -405,6 +446,8 @@ static int local_init(struct local *local, const struct gr_local_config *config,
     int code = path_put(local->hello.checks, config->checks, "", err);
     code = code != 0 ? code : path_put(local->hello.crun, config->crun, "?", err);
     code = code != 0 ? code : path_put(local->hello.runc, config->runc, "?", err);
+    code = code != 0 ? code : path_put(local->hello.server, config->server, "", err);
+    code = code != 0 ? code : path_put(local->hello.door, config->door, "", err);
     if (code != 0) {
         return code;
     }
@@ -421,7 +464,7 @@ static int local_init(struct local *local, const struct gr_local_config *config,
         epoll_ctl(local->poll_fd, EPOLL_CTL_ADD, local->timer_fd, &event) != 0) {
         return gr_fail_errno(err, "open a timer and an event file descriptor");
     }
-    return 0;
+    return gr_checkpoints_open(local->dir, local->poll_fd, NULL, &local->checkpoints, err);
 }
 
 // Connects, and waits for the welcome; starts a launcher if there is none.

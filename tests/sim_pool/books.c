@@ -132,7 +132,7 @@ static void placed(const struct gr_event *event)
     }
     job->is_placed = true;
     job->has_begun = job->is_given_up = false;
-    job->began_ms = 0;
+    job->began_ms = job->safe_ms = 0;
     job->why = GR_STOP_NOT;
     job->attempt = event->placed.attempt;
     job->piece_count = event->piece_count;
@@ -150,6 +150,19 @@ static void started(const struct gr_event *event)
     }
     job->has_begun = true;
     job->began_ms = event->since_ms;
+}
+
+// Never of the future, nor from before the work began, nor taken back.
+static void checkpointed(const struct gr_event *event)
+{
+    struct book_job *job =
+        placed_of(event->checkpointed.job, event->checkpointed.attempt, "checkpointed");
+    if (!job->has_begun || event->since_ms <= job->began_ms || event->since_ms > event->at_ms ||
+        event->since_ms <= job->safe_ms) {
+        sim_wrong("work of %llu.%u is said to be safe up to %lld", (unsigned long long)job->id,
+                  job->attempt, (long long)event->since_ms);
+    }
+    job->safe_ms = event->since_ms;
 }
 
 // What an outcome must have behind it in the world.
@@ -316,6 +329,9 @@ static void apply(const struct gr_event *event)
     case GR_STOP_ASKED:
         stop_asked(event);
         break;
+    case GR_CHECKPOINTED:
+        checkpointed(event);
+        break;
     case GR_ORG_ADDED:
         books->orgs++;
         break;
@@ -329,7 +345,6 @@ static void apply(const struct gr_event *event)
     case GR_QUOTA_SET:
     case GR_ORG_TERMS_SET:
     case GR_QUEUE_TERMS_SET:
-    case GR_CHECKPOINTED:
     case GR_ROOM_HELD:
     case GR_ROOM_FREED:
     case GR_PART_LOST:

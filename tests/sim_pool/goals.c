@@ -12,8 +12,8 @@ static struct {
     uint32_t details; // that can be reached, as bits
     uint64_t counts[DETAILS];
 } goals[] = {
-    {.name = "fact", .details = 0xffffe},   // by type
-    {.name = "finished", .details = 0x1ff}, // by outcome
+    {.name = "fact", .details = 0xffffe | 1u << GR_CHECKPOINTED}, // by type
+    {.name = "finished", .details = 0x1ff},                       // by outcome
     {.name = "requeued",
      .details = 0x1fe & ~(1u << GR_OUTCOME_STOPPED |    // what was stopped or
                           1u << GR_OUTCOME_TIME_LIMIT | // took too long is not
@@ -38,7 +38,7 @@ static struct {
      .details = 1u << 1 | 1u << 2 | 1u << 3 | 1u << 4 | 1u << 6 | 1u << 8 | 1u << 9 | 1u << 12 |
                 1u << 13 | 1u << 14},
     {.name = "order", .details = 0xde},        // start, stop, signal, forget; 6: kill, 7: given up
-    {.name = "fault", .details = 0xfffff},     // as world.c, wrap.c and sim_pool.c number them
+    {.name = "fault", .details = 0x1fffff},    // as world.c, wrap.c and sim_pool.c number them
     {.name = "killed", .details = 0x3ff},      // enum sim_kill
     {.name = "digest agreed", .details = 0x7}, // live = journal, snapshot + tail, after a kill
     {.name = "node vanished", .details = 0x3}, // 0: back again, 1: gone

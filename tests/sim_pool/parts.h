@@ -70,6 +70,7 @@ enum fault {
     FAULT_OLD_WRITER,
     FAULT_MEMORY,
     FAULT_IDLE,
+    FAULT_CHECKPOINT = 20,
 };
 
 enum world_order_type { ORDER_START = 1, ORDER_STOP, ORDER_SIGNAL, ORDER_FORGET, ORDER_LIST };
@@ -118,6 +119,7 @@ struct book_job {
     bool stop_wanted, stop_told; // by its user: asked, and acknowledged
     uint32_t attempt, attempts, why, tasks;
     int64_t began_ms, limit_ms;
+    int64_t safe_ms; // of this attempt's newest checkpoint; 0: none
     uint32_t piece_count;
     struct gr_piece pieces[16];
     uint8_t seen; // state at the last look, as in goals
@@ -239,6 +241,8 @@ void world_accident(void);
 struct world_attempt *world_find(uint64_t job, uint32_t attempt);
 // A report that an attempt is held idle, perhaps.
 void world_idle(void);
+// A report that a checkpoint file was touched, at any time at all, perhaps.
+void world_checkpoint(void);
 
 // --- books.c
 

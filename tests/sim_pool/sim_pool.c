@@ -274,9 +274,10 @@ static void act(void)
         uint32_t weight;
         void (*act)(void);
     } acts[] = {
-        {330, ask_submit},    {100, ask_stop},  {40, ask_again},  {20, ask_try},  {40, ask_node},
-        {40, change_health},  {15, ask_move},   {25, world_down}, {60, world_up}, {6, world_reboot},
-        {20, world_accident}, {25, world_idle}, {12, jump},       {25, snapshot}, {35, restart},
+        {330, ask_submit}, {100, ask_stop},     {40, ask_again},      {20, ask_try},
+        {40, ask_node},    {40, change_health}, {15, ask_move},       {25, world_down},
+        {60, world_up},    {6, world_reboot},   {20, world_accident}, {25, world_idle},
+        {12, jump},        {25, snapshot},      {35, restart},        {25, world_checkpoint},
     };
     for (size_t i = 0; i < sizeof acts / sizeof *acts; i++) {
         if (what < acts[i].weight) {

@@ -239,6 +239,23 @@ void world_idle(void)
     }
 }
 
+void world_checkpoint(void)
+{
+    for (uint32_t i = world->attempt_count; i > 0; i--) {
+        const struct world_attempt *at = &world->attempts[i - 1];
+        if (!at->is_forgotten && sim_chance(30)) {
+            // Of an attempt that is over, too; from before it began, and from the future.
+            struct gr_engine_report touched = {.type = GR_REPORT_CHECKPOINT,
+                                               .job = at->job,
+                                               .attempt = at->attempt,
+                                               .since_ms = now() + 20000 - sim_below(100000)};
+            goal_reach("fault", FAULT_CHECKPOINT);
+            report(&touched);
+            return;
+        }
+    }
+}
+
 // --- orders
 
 static void obey_start(const struct world_order *order)

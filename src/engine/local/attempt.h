@@ -3,6 +3,7 @@
 //     DIR/attempts/JOB.ATTEMPT/           0711, the engine's own: made once and never again
 //         output.T  error.T               of task T, the submitter's, unless the spec names others
 //         logs                            where they are if the spec does (struct gr_attempt_logs)
+//         checkpoint                      0600, the submitter's: touched when work is safe
 //         work/                           0700, the submitter's, if the spec names no directory
 //         task-T/                         0700, the engine's: bundle of a container
 //     DIR/live/JOB.ATTEMPT                0600: the record (record.h), until the attempt is

@@ -185,6 +185,12 @@ static json_t *mounts_make(const struct gr_container_config *config,
         code |= APPEND(mounts, "{s:s, s:s, s:s, s:[s,s,s]}", "destination", "/tmp", "type", "tmpfs",
                        "source", "tmpfs", "options", "nosuid", "nodev", "mode=1777");
     }
+    if (config->checkpoint != NULL && config->checkpoint[0] != '\0') {
+        code |= mounts_bind(mounts, config->checkpoint, GR_CONTAINER_CHECKPOINT, false);
+    }
+    if (config->door != NULL && config->door[0] != '\0') {
+        code |= mounts_bind(mounts, config->door, GR_CONTAINER_DOOR, true);
+    }
     if (config->work[0] != '\0') {
         char source[4096];
         int size = snprintf(source, sizeof(source), "%s/%s", config->dir, GR_BUNDLE_WORK);

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "engine/local/cgroup_parts.h"
 #include "engine/local/check_parts.h"
+#include "engine/local/checkpoints.h"
 #include "engine/local/node_checks.h"
 #include "engine/local/tree.h"
 
@@ -21,6 +22,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -486,6 +488,40 @@ static void check_namespaces(struct gr_check *check)
                  is_there ? "an ordinary user can make one" : "an ordinary user cannot make one");
 }
 
+// Watching files, and how many; see checkpoints.h.
+static void check_checkpoints(struct gr_check *check)
+{
+    char path[PATH_MAX + 16];
+    char text[24] = "";
+    snprintf(path, sizeof(path), "%s/checkpoint", check->dir);
+    int file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    int notify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+    bool is_there = file >= 0 && notify >= 0 &&
+                    inotify_add_watch(notify, path, IN_ATTRIB | IN_ONESHOT) >= 0 &&
+                    futimens(file, NULL) == 0;
+    struct pollfd news = {.fd = notify, .events = POLLIN};
+    is_there = is_there && poll(&news, 1, 1000) == 1;
+    int limit = open("/proc/sys/fs/inotify/max_user_watches", O_RDONLY | O_CLOEXEC);
+    ssize_t size = limit < 0 ? 0 : read(limit, text, sizeof(text) - 1);
+    long most = size > 0 ? strtol(text, NULL, 10) : 0;
+    most = most <= 0 || most > GR_CHECKPOINTS_WATCHES_MAX ? GR_CHECKPOINTS_WATCHES_MAX : most;
+    gr_check_add(check, "checkpoint files", is_there,
+                 "a touched $GRANARY_CHECKPOINT is noticed within half a minute, not at once",
+                 "a state directory on a local file system, and room in "
+                 "fs.inotify.max_user_instances",
+                 is_there
+                     ? "inotify tells of a touch; up to %ld files at a time, others are looked "
+                       "at"
+                     : "no file in the state directory can be watched",
+                 most);
+    int fds[] = {file, notify, limit};
+    for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
+        if (fds[i] >= 0) {
+            close(fds[i]);
+        }
+    }
+}
+
 static void check_adoption(struct gr_check *check)
 {
     bool is_there = run_plain(adopt) == 0;
@@ -566,6 +602,7 @@ int gr_local_check(const struct gr_local_config *config, struct gr_local_check *
         gr_check_sweep(&check->means);
         check_users(check);
         check_adoption(check);
+        check_checkpoints(check);
         check_kill(check);
         check_memory(check);
         check_cpu(check);

@@ -10,15 +10,23 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+// Where a container sees its attempt's checkpoint file, and the folder with the daemon's socket: in
+// its own /dev, where a mount can be put whatever the image holds, and if it cannot be written.
+#define GR_CONTAINER_CHECKPOINT "/dev/granary.checkpoint"
+// See GR_CONTAINER_CHECKPOINT.
+#define GR_CONTAINER_DOOR "/dev/granary"
+
 // What a container is made from. Everything is borrowed during the call.
 struct gr_container_config {
-    const char *engine;  // STATE/engine; unpacked images are kept in `images` below it
-    const char *dir;     // directory of the task's own files; the bundle is made in it
-    const char *work;    // working directory, absolute: mounted at the same path with the
-                         // submitter's rights, and entered; "": the image's
-    const char *group;   // name for gr_cgroup_make: "JOB.ATTEMPT/task-N"
-    const char *id;      // for the runtime: "granary-JOB.ATTEMPT-TASK"
-    const char *runtime; // path of crun or runc; its last part says which it is
+    const char *engine;     // STATE/engine; unpacked images are kept in `images` below it
+    const char *dir;        // directory of the task's own files; the bundle is made in it
+    const char *work;       // working directory, absolute: mounted at the same path with the
+                            // submitter's rights, and entered; "": the image's
+    const char *checkpoint; // file shown at GR_CONTAINER_CHECKPOINT, writable; "" or NULL: none
+    const char *door;       // folder shown at GR_CONTAINER_DOOR; "" or NULL: none
+    const char *group;      // name for gr_cgroup_make: "JOB.ATTEMPT/task-N"
+    const char *id;         // for the runtime: "granary-JOB.ATTEMPT-TASK"
+    const char *runtime;    // path of crun or runc; its last part says which it is
     const struct gr_spec *spec;
     // Complete environment, NULL-terminated. The image's variables are added where it has no such
     // name; its PATH goes before this one, unless the spec names a PATH.

@@ -1,5 +1,6 @@
 // Tasks that are OCI containers: see keeper_parts.h. They live by the same rules as processes; only
 // how they are made, signalled and counted is container.h's.
+#include "engine/local/checkpoints.h"
 #include "engine/local/keeper_parts.h"
 
 #include <assert.h>
@@ -32,6 +33,7 @@ int gr_keeper_container_create(struct keeper *keeper, uint32_t index, int output
     char dir[PATH_MAX];
     char group[2 * GR_ATTEMPT_NAME_SIZE];
     char id[2 * GR_ATTEMPT_NAME_SIZE + 16];
+    char checkpoint[PATH_MAX];
     if (runtime_of(keeper->config)[0] == '\0') {
         return gr_fail(err, -ENOENT,
                        "neither crun nor runc is on this machine: a job with an "
@@ -40,7 +42,9 @@ int gr_keeper_container_create(struct keeper *keeper, uint32_t index, int output
     (void)snprintf(name, sizeof name, "task-%u", task->task);
     (void)snprintf(group, sizeof group, "%s/%s", keeper->name, name);
     (void)snprintf(id, sizeof id, "granary-%s-%u", keeper->name, task->task);
-    if (snprintf(dir, sizeof dir, "%s/%s", keeper->dir, name) >= (int)sizeof dir) {
+    if (snprintf(dir, sizeof dir, "%s/%s", keeper->dir, name) >= (int)sizeof dir ||
+        snprintf(checkpoint, sizeof checkpoint, "%s/%s", keeper->dir, GR_CHECKPOINTS_NAME) >=
+            (int)sizeof checkpoint) {
         return gr_fail(err, -ENAMETOOLONG, "%s: the path is too long", keeper->dir);
     }
     if (mkdirat(keeper->dir_fd, name, 0711) != 0) {
@@ -50,6 +54,8 @@ int gr_keeper_container_create(struct keeper *keeper, uint32_t index, int output
         .engine = keeper->config->dir,
         .dir = dir,
         .work = keeper->work,
+        .checkpoint = checkpoint,
+        .door = keeper->config->door,
         .group = group,
         .id = id,
         .runtime = runtime_of(keeper->config),

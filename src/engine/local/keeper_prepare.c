@@ -4,6 +4,7 @@
 
 #include "device/isolation.h"
 #include "engine/local.h"
+#include "engine/local/checkpoints.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -71,6 +72,20 @@ static int work_make(struct keeper *keeper, struct gr_err *err)
     return 0;
 }
 
+// The file whose touch says that the work is safe: the submitter's, in a folder where nobody but
+// the engine can put anything else in its place.
+static int checkpoint_make(const struct keeper *keeper, struct gr_err *err)
+{
+    const struct gr_spec *spec = &keeper->spec;
+    if (mknodat(keeper->dir_fd, GR_CHECKPOINTS_NAME, S_IFREG | 0600, 0) != 0 ||
+        (geteuid() == 0 && spec->uid != 0 &&
+         fchownat(keeper->dir_fd, GR_CHECKPOINTS_NAME, spec->uid, spec->gid, AT_SYMLINK_NOFOLLOW) !=
+             0)) {
+        return gr_fail_errno(err, "make %s/%s", keeper->dir, GR_CHECKPOINTS_NAME);
+    }
+    return 0;
+}
+
 // ---- environment --------------------------------------------------------------------------------
 
 // Sets what the job did not set itself.
@@ -123,6 +138,25 @@ static char *nodes_join(const struct gr_engine_start *start)
     return text;
 }
 
+// How the job reaches the pool, and says that its work is safe.
+static int environment_ways(struct keeper *keeper)
+{
+    struct gr_environment *environment = &keeper->environment;
+    const struct gr_keeper_config *config = keeper->config;
+    if (keeper->spec.image[0] == '\0') {
+        int code = gr_environment_set(environment, "GRANARY_CHECKPOINT", "%s/%s", keeper->dir,
+                                      GR_CHECKPOINTS_NAME);
+        return config->server[0] == '\0'
+                   ? code
+                   : code | gr_environment_set(environment, "GRANARY_SERVER", "%s", config->server);
+    }
+    int code = gr_environment_set(environment, "GRANARY_CHECKPOINT", "%s", GR_CONTAINER_CHECKPOINT);
+    return config->door[0] == '\0'
+               ? code
+               : code | gr_environment_set(environment, "GRANARY_SERVER", "unix:%s/granary.sock",
+                                           GR_CONTAINER_DOOR);
+}
+
 // What the pool says about the job; the job's own variables of these names do not count.
 static int environment_pool(struct keeper *keeper)
 {
@@ -137,6 +171,7 @@ static int environment_pool(struct keeper *keeper)
     code |= gr_environment_set(environment, "GRANARY_ATTEMPT", "%u", start->attempt);
     code |= gr_environment_set(environment, "GRANARY_TASKS", "%u", start->task_count_all);
     code |= gr_environment_set(environment, "GRANARY_JOB_DIR", "%s", keeper->dir);
+    code |= environment_ways(keeper);
     if (start->array != 0) {
         code |= gr_environment_set(environment, "GRANARY_ARRAY_ID", "%llu",
                                    (unsigned long long)start->array);
@@ -227,6 +262,7 @@ int gr_keeper_prepare(struct keeper *keeper, struct gr_err *err)
     code = submitter_find(keeper, err);
     code = code != 0 ? code : attempt_dir_make(keeper, err);
     code = code != 0 ? code : work_make(keeper, err);
+    code = code != 0 ? code : checkpoint_make(keeper, err);
     code = code != 0
                ? code
                : gr_attempt_logs_write(keeper->dir_fd, &keeper->spec, &names, keeper->work, err);
