@@ -150,6 +150,7 @@ static const char details[] =
     "  granary replay --pool 500x8xgpu --jobs philly_jobs.csv --queue backfill \\\n"
     "      --map submit=timestamp,duration=duration,devices=num_gpus,user=cluster \\\n"
     "      --map cpu_per_device=default:4:cpus,memory_per_device=default:32:gib\n"
+    "  granary replay --nodes nodes.csv --jobs jobs.csv --queue fair --what-if '+64 h20'\n"
     "  granary replay --bench openb DIR --policy granary,fgd -o json\n";
 
 // That the options given belong to the benchmark.
@@ -163,7 +164,8 @@ static int check_bench_form(const struct gr_cli_replay_request *request, size_t 
     if (load->nodes != NULL || load->pool != NULL || load->jobs != NULL ||
         request->maps.count > 0 || load->order != NULL || load->node_ranks != NULL ||
         request->report != NULL || request->has_queue || request->verify || request->has_arrivals ||
-        request->terms_text != NULL || load->quotas != NULL || request->checkpoint_every != NULL) {
+        request->terms_text != NULL || request->what_ifs.count > 0 || load->quotas != NULL ||
+        request->checkpoint_every != NULL) {
         return gr_fail(err, -EINVAL,
                        "--bench openb: found an option of a single replay, expected only "
                        "--policy, --trace, --seed, --mix, --threads, --ceiling, --certificates, "
@@ -265,7 +267,8 @@ static int run_request(struct gr_cli_replay_request *request, size_t operands, c
     request->load.seed = request->seeds.count > 0 ? seeds[0] : SEED_DEFAULT;
     request->load.arrivals = (uint32_t)request->arrivals;
     request->load.node_devices = (uint32_t)request->node_devices;
-    return gr_cli_replay_trace(request, &policies, err);
+    return request->what_ifs.count > 0 ? gr_cli_replay_what_if(request, &policies, err)
+                                       : gr_cli_replay_trace(request, &policies, err);
 }
 
 // Nodes and jobs.
@@ -377,6 +380,13 @@ static size_t add_ways(struct gr_cli_replay_request *request, struct gr_option *
          .help = "Jobs that state no checkpoint of their own have one each time they ran for so "
                  "long (1h): work whose room is taken back goes on from there. Default: none, it "
                  "starts over."},
+        {.name = "what-if",
+         .type = GR_OPTION_LIST,
+         .value = "CHANGES",
+         .store = &request->what_ifs,
+         .help = "Replays the jobs a second time with these changes, and shows the difference: "
+                 "'+1000 h20', '-200 h20', h20=5000 (devices), '+10 nodes like NAME', policy=NAME, "
+                 "queue=WORD, quotas=FILE, terms such as notice=5m; joined by ',' or given again."},
         {.name = "mix",
          .type = GR_OPTION_WORD,
          .value = "WORD",

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/err.h"
+#include "base/json.h"
 #include "base/options.h"
 #include "cli/command.h"
 #include "replay/bench_openb.h"
@@ -39,6 +40,7 @@ struct gr_cli_replay_request {
     const char *checkpoint_every;    // --checkpoint-every, or NULL
     const char *terms_text;          // --terms, or NULL
     struct gr_queue_terms terms;     // what that says
+    struct gr_options_list what_ifs; // --what-if
     char *map;                       // all of them joined; the request's own
     int64_t arrivals;                // 0: not given
     int64_t node_devices;            // 0: not given
@@ -65,6 +67,11 @@ struct gr_cli_replay_policies {
 int gr_cli_replay_trace(const struct gr_cli_replay_request *request,
                         const struct gr_cli_replay_policies *policies, struct gr_err *err);
 
+// Replays one trace as it is and with the changes of --what-if, and writes the difference. 0 or
+// -errno with a text.
+int gr_cli_replay_what_if(const struct gr_cli_replay_request *request,
+                          const struct gr_cli_replay_policies *policies, struct gr_err *err);
+
 // Runs the openb benchmark on `folder` and writes its rows; no policies: those that it compares by
 // default. `seeds` are those of the request, as numbers. 0 or -errno with a text.
 int gr_cli_replay_bench(const struct gr_cli_replay_request *request, const char *folder,
@@ -77,6 +84,11 @@ int gr_cli_replay_bench(const struct gr_cli_replay_request *request, const char 
 int gr_cli_replay_results(const struct gr_trace *trace, const struct gr_result *results,
                           size_t count, enum gr_cli_replay_format format, bool timing,
                           struct gr_err *err);
+
+// A span of time in the unit that suits it, at most 47 bytes, into `buffer`. Returns `buffer`.
+const char *gr_cli_replay_span(int64_t ms, char *buffer);
+// One result as an object; the caller owns it; NULL if there is no memory.
+json_t *gr_cli_replay_result_json(const struct gr_result *result, bool timing);
 
 // Writes the rows of the openb benchmark; the rest as gr_cli_replay_results.
 int gr_cli_replay_rows(const struct gr_bench_row *rows, size_t count,

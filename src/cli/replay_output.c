@@ -28,8 +28,7 @@ static const char *figure(double value, int places, char *buffer)
     return buffer;
 }
 
-// A span of time in the unit that suits it.
-static const char *span(int64_t ms, char *buffer)
+const char *gr_cli_replay_span(int64_t ms, char *buffer)
 {
     static const struct {
         int64_t ms;
@@ -57,7 +56,7 @@ static void add_span(struct gr_table *table, bool is_known, int64_t ms)
 {
     char buffer[FIGURE_SIZE];
     gr_table_add_styled(table, is_known ? GR_STYLE_PLAIN : GR_STYLE_FAINT,
-                        is_known ? span(ms, buffer) : UNKNOWN);
+                        is_known ? gr_cli_replay_span(ms, buffer) : UNKNOWN);
 }
 
 // A real number in JSON with `digits` decimal places, or null if it is negative.
@@ -126,7 +125,7 @@ static void write_head(const struct gr_trace *trace, const struct gr_result *res
         printf(", none leaves");
     } else if (trace->order_count > 1) {
         const struct gr_trace_job *last = &trace->jobs[trace->order[trace->order_count - 1]];
-        printf(" over %s", span(last->submit_ms, arrivals));
+        printf(" over %s", gr_cli_replay_span(last->submit_ms, arrivals));
     }
     printf("\n\n");
 }
@@ -257,7 +256,7 @@ static int set_delays(json_t *object, const struct gr_result *result)
     return code;
 }
 
-static json_t *result_json(const struct gr_result *result, bool timing)
+json_t *gr_cli_replay_result_json(const struct gr_result *result, bool timing)
 {
     json_t *object = json_object();
     int code = 0;
@@ -461,7 +460,7 @@ int gr_cli_replay_results(const struct gr_trace *trace, const struct gr_result *
     json_t *array = json_array();
     int code = 0;
     for (size_t i = 0; i < count; i++) {
-        code |= gr_json_append(array, result_json(&results[i], timing));
+        code |= gr_json_append(array, gr_cli_replay_result_json(&results[i], timing));
     }
     if (code < 0) {
         json_decref(array);

@@ -306,6 +306,7 @@ static int put_body(struct gr_page *page, struct gr_err *err)
     put_policies_intro(page);
     gr_report_put_table(page);
     gr_html_put(&page->html, "</section>\n");
+    gr_report_put_what_if(page);
     int rc = page->departs ? gr_report_put_times(page, err) : gr_report_put_curves(page, err);
     if (rc == 0) {
         rc = page->departs ? gr_report_put_curves(page, err) : gr_report_put_times(page, err);

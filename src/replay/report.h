@@ -8,6 +8,7 @@
 #pragma once
 
 #include "base/err.h"
+#include "replay/compare.h"
 #include "replay/result.h"
 #include "replay/trace.h"
 
@@ -15,6 +16,9 @@
 
 // More runs than this get lines, but no heat map and no strip of their own; the page says so.
 #define GR_REPORT_MAPS_MAX 12
+
+// Queues and kinds that a comparison shows at most.
+#define GR_REPORT_GROUPS_MAX 40
 
 // A curve that somebody published, for comparison.
 struct gr_report_curve {
@@ -34,6 +38,12 @@ struct gr_report {
     const double *ceilings;
     const struct gr_report_curve *published; // may be NULL
     size_t published_count;
+    // A second replay beside results[0], the only one then: what was changed (texts), its result,
+    // and the two compared. NULL: there is none.
+    const char *const *what_if;
+    size_t what_if_count;
+    const struct gr_result *changed;
+    const struct gr_compare *compare;
 };
 
 // Writes the page to `path` (see gr_html_save: whole or not at all, an old file stays on failure).

@@ -89,5 +89,8 @@ void gr_report_put_left(struct gr_page *page);
 // Draws used, running and waiting over time, if there are samples. 0 or -ENOMEM.
 int gr_report_put_times(struct gr_page *page, struct gr_err *err);
 
+// Writes the comparison with a second replay, if there is one.
+void gr_report_put_what_if(struct gr_page *page);
+
 // Draws the fleet of each run, if the trace has nodes with accelerators. 0 or -ENOMEM.
 int gr_report_put_fleets(struct gr_page *page, struct gr_err *err);

@@ -363,6 +363,18 @@ int gr_trace_add_node(struct gr_trace *trace, const struct gr_trace_node *node,
     return 0;
 }
 
+size_t gr_trace_drop_nodes(struct gr_trace *trace, const bool *gone)
+{
+    size_t left = 0;
+    for (size_t i = 0; i < trace->node_count; i++) {
+        if (!gone[i]) {
+            trace->nodes[left++] = trace->nodes[i];
+        }
+    }
+    trace->node_count = left;
+    return left;
+}
+
 int gr_trace_add_job(struct gr_trace *trace, const struct gr_trace_job *job, struct gr_slice name,
                      struct gr_err *err)
 {

@@ -58,6 +58,10 @@ int gr_trace_find_kind(struct gr_trace *trace, struct gr_slice kind, uint32_t *r
 int gr_trace_add_node(struct gr_trace *trace, const struct gr_trace_node *node,
                       struct gr_slice name, struct gr_err *err);
 
+// Takes out the nodes that are marked; those after them move up. Nodes can no longer be added then.
+// `gone` has node_count entries. Returns how many are left.
+size_t gr_trace_drop_nodes(struct gr_trace *trace, const bool *gone);
+
 // Appends a job; `job->name` is taken from `name`, which is copied. -ERANGE without a text at
 // GR_TRACE_JOBS_MAX jobs, or -ENOMEM.
 int gr_trace_add_job(struct gr_trace *trace, const struct gr_trace_job *job, struct gr_slice name,

@@ -242,7 +242,61 @@ def wrong_files_are_refused_with_their_place():
             assert err.startswith(start) and err.count("\n") == 1, (start, err)
 
 
-TESTS = [a_recorded_openb_run_gives_the_published_number, fewer_arrivals_are_asked_for_by_number,
+QUEUED = ("submit,duration,devices,cpu,memory,queue\n"
+          "0,10,4,1,1,vision\n0,10,4,1,1,speech\n1,10,2,1,1,vision\n")
+
+
+def what_if_shows_two_replays_side_by_side():
+    with Files(nodes=NODES, jobs=QUEUED) as f:
+        words = ("--nodes", f.nodes, "--jobs", f.jobs, "-p", "bestfit", "--verify")
+        root = json.loads(succeeds(*words, "-o", "json", "--what-if", "+4 b"))
+        assert root["what_if"] == ["+4 b"], root
+        assert root["baseline"]["delay_mean_s"] == 6.333 and root["changed"]["delay_mean_s"] == 0
+        assert (root["sooner"], root["later"], root["alike"]) == (2, 0, 1), root
+        assert [queue["name"] for queue in root["queues"]] == ["vision", "speech"]
+        assert root["queues"][1]["baseline"]["mean_s"] == 10
+        assert root["helped"][0]["baseline_s"] == 10 and root["hurt"] == []
+        alone = json.loads(succeeds(*words, "-o", "json"))
+        assert alone[0] == root["baseline"], "the baseline is the replay without changes"
+        table = succeeds(*words, "--what-if", "+1 nodes like n1", "--what-if", "queue=backfill",
+                         "--report", f.nodes.parent / "r.html")
+        assert max(map(len, table.splitlines())) <= 100
+        assert "2 jobs started sooner, 0 later, 1 alike" in table, table
+        assert "What if" in (f.nodes.parent / "r.html").read_text()
+        fails([*words, "--what-if", "+8 h20"],
+              "--what-if: found '+8 h20', expected a kind that the pool has: a or b")
+        fails([*words, "--what-if", "+2 b", "-o", "csv"],
+              "found -o csv with --what-if, expected table or json")
+        fails([*words, "-p", "fgd", "--what-if", "+4 b"],
+              "found 2 policies with --what-if, expected one, and --what-if policy=NAME for the "
+              "other")
+        fails([*words, "--what-if", "notice=5m"],
+              "--what-if: found quotas or terms without a fair queue, expected queue=fair too")
+
+
+def room_is_taken_back_by_quotas_in_a_fair_queue():
+    lent = ("submit,duration,devices,cpu,memory,kind,queue\n"
+            "0,3600,4,1,1,b,guest\n60,600,4,1,1,b,owner\n")
+    with Files(nodes=NODES, jobs=lent, quotas="queue,kind,nominal\nowner,b,4\n") as f:
+        words = ("--nodes", f.nodes, "--jobs", f.jobs, "-p", "bestfit", "--verify")
+        fair = (*words, "--queue", "fair", "--quotas", f.quotas, "--terms", "notice=5m")
+        (row,) = json.loads(succeeds(*fair, "-o", "json"))
+        # The guest's hour ends after six minutes, and begins again when the owner has had its ten.
+        assert row["stopped"] == 1 and row["lost_device_h"] == 0.4, row
+        assert row["makespan_s"] == 360 + 600 + 3600 and row["finished"] == 2
+        (row,) = json.loads(succeeds(*fair, "--checkpoint-every", "4m", "-o", "json"))
+        assert row["makespan_s"] == 360 + 600 + 3600 - 240
+        assert row["lost_device_h"] == round(4 * 120 / 3600, 4)
+        table = succeeds(*fair)
+        assert "room was taken back from 1 attempt; 0.4 device-hours of work" in table, table
+        fails([*words, "--quotas", f.quotas],
+              "found --quotas, expected it with --queue fair only")
+        fails([*words, "--queue", "fair", "--checkpoint-every", "often"],
+              "--checkpoint-every: found 'often', expected a duration such as 1h or 30m")
+
+
+TESTS = [what_if_shows_two_replays_side_by_side, room_is_taken_back_by_quotas_in_a_fair_queue,
+         a_recorded_openb_run_gives_the_published_number, fewer_arrivals_are_asked_for_by_number,
          the_benchmark_says_how_near_each_policy_comes, a_queue_says_how_long_jobs_waited,
          the_output_is_the_same_twice_and_needs_no_order_of_rows, maps_come_in_pieces,
          a_report_is_one_page_of_its_own,
