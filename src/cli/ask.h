@@ -17,6 +17,7 @@ struct gr_cli_ask {
     const char *name, *kind, *memory, *limit, *array; // options of these names; NULL: not given
     const char *image, *directory, *output, *error;   // the same
     const char *use, *umask, *stop_signal, *grace;    // the same
+    const char *domain;                               // the same
     const char *notice_signal, *notice, *requeue_on;  // the same
     const char *export;                               // the same
     int64_t tasks, devices, cpu, priority, requeue;   // devices and cpu in thousandths
@@ -49,6 +50,13 @@ struct gr_cli_ask {
          .store = &(ask)->kind,                                                                    \
          .help = "Which accelerator: h20, or h100|h200 in order of preference; `granary "          \
                  "catalogue kinds` lists more."},                                                  \
+        {.name = "domain",                                                                         \
+         .type = GR_OPTION_TEXT,                                                                   \
+         .value = "LEVEL[:TASKS]",                                                                 \
+         .store = &(ask)->domain,                                                                  \
+         .help =                                                                                   \
+             "What all tasks must lie in together: one fabric, block, rack or link; rack:8 is "    \
+             "8 tasks in each."},                                                                  \
         {.name = "devices",                                                                        \
          .letter = 'd',                                                                            \
          .type = GR_OPTION_DECIMAL,                                                                \

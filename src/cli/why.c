@@ -155,7 +155,7 @@ static void put_changes(const struct gr_cli_page *page, const json_t *why)
             shown++;
         } else if (strcmp(change, "no-shared-domain") == 0) {
             gr_cli_page_put(page, shown == 0 ? "starts with" : "",
-                            "tasks that need not share a domain (no together in its file)");
+                            "tasks that need not share a domain (no domain in its file)");
             shown++;
         }
     }

@@ -87,7 +87,23 @@ struct bunch {
     uint32_t first, count; // into pool->devices
     char name[GR_NAME_SIZE];
     uint32_t cpu_milli, memory_mib;
+    uint32_t link; // devices of one group on one fast connection; 0: not known, or groups differ
 };
+
+// Devices that the groups of a bunch have, if all have as many and each lies together; else 0.
+static uint32_t link_of(const uint32_t *groups, uint32_t count)
+{
+    uint32_t size = 0;
+    while (size < count && groups[size] != GR_DOMAIN_NONE && groups[size] == groups[0]) {
+        size++;
+    }
+    bool are_alike = size > 0 && count % size == 0;
+    for (uint32_t d = 0; d < count && are_alike; d++) {
+        are_alike = groups[d] != GR_DOMAIN_NONE && groups[d] == groups[d - d % size] &&
+                    (d < size || groups[d] != groups[d - size]);
+    }
+    return are_alike ? size : 0;
+}
 
 static int add_node(struct gr_pool *pool, const struct bunch *bunch, uint8_t variant,
                     struct gr_err *err)
@@ -100,8 +116,14 @@ static int add_node(struct gr_pool *pool, const struct bunch *bunch, uint8_t var
     row->devices = (uint8_t)bunch->count;
     row->cpu_milli = bunch->cpu_milli;
     row->memory_mib = bunch->memory_mib;
+    // One machine lies in one rack, one block, one fabric: those of its site.
     for (uint32_t l = 0; l < GR_DOMAIN_LEVELS; l++) {
-        row->domain[l] = GR_DOMAIN_NONE;
+        bool is_known =
+            l + 1 < GR_DOMAIN_LEVELS && pool->config.core.limits.place.domains[l] > row->site;
+        row->domain[l] = is_known ? row->site : GR_DOMAIN_NONE;
+    }
+    if (bunch->link > 0) {
+        row->domain[GR_DOMAIN_LEVELS - 1] = GR_DOMAIN_INNER | bunch->link;
     }
     for (uint32_t d = 0; d < bunch->count; d++) {
         row->free[d] = GR_DEVICE_MILLI;
@@ -217,8 +239,8 @@ static void size_bunch(struct bunch *bunch, uint32_t real_devices)
 }
 
 // A node for each run of seats that name it; then new nodes for devices that have no seat yet.
-static int enrol_seated(struct gr_pool *pool, const struct gr_seats *seats, uint32_t real,
-                        struct gr_err *err)
+static int enrol_seated(struct gr_pool *pool, const struct gr_seats *seats, const uint32_t *groups,
+                        uint32_t real, struct gr_err *err)
 {
     for (size_t at = 0; at < seats->count;) {
         const struct gr_seat *first = &seats->items[at];
@@ -229,6 +251,7 @@ static int enrol_seated(struct gr_pool *pool, const struct gr_seats *seats, uint
             bunch.count++;
             at++;
         }
+        bunch.link = link_of(groups + bunch.first, bunch.count);
         size_bunch(&bunch, real);
         int rc = enrol_bunch(pool, &bunch, err);
         if (rc != 0) {
@@ -238,8 +261,8 @@ static int enrol_seated(struct gr_pool *pool, const struct gr_seats *seats, uint
     return 0;
 }
 
-static int enrol_new(struct gr_pool *pool, const char *host, uint32_t real, struct gr_seats *seats,
-                     struct gr_err *err)
+static int enrol_new(struct gr_pool *pool, const char *host, const uint32_t *groups, uint32_t real,
+                     struct gr_seats *seats, struct gr_err *err)
 {
     const struct gr_device_list *list = &pool->devices;
     for (size_t at = seats->count; at < list->count;) {
@@ -259,6 +282,7 @@ static int enrol_new(struct gr_pool *pool, const char *host, uint32_t real, stru
         do { // the first name that no node has
             name_bunch(pool, &bunch, host, number++);
         } while (gr_pool_node_find(pool, gr_slice_of(bunch.name)) != UINT32_MAX);
+        bunch.link = link_of(groups + bunch.first, bunch.count);
         size_bunch(&bunch, real);
         int rc = enrol_bunch(pool, &bunch, err);
         for (uint32_t d = 0; d < bunch.count && rc == 0; d++) {
@@ -277,6 +301,12 @@ static int enrol_devices(struct gr_pool *pool, const char *host, struct gr_err *
     int rc = gr_seats_read(pool->dir.path, &seats, err);
     rc = rc != 0 ? rc : gr_seats_order(&seats, &pool->devices, err);
     uint32_t real = 0;
+    uint32_t *groups = calloc(pool->devices.count + 1, sizeof *groups);
+    if (groups == NULL) {
+        rc = rc != 0 ? rc : gr_fail(err, -ENOMEM, "out of memory");
+    } else {
+        gr_device_watch_domains(pool->watch, &pool->devices, groups);
+    }
     for (size_t i = 0; i < pool->devices.count; i++) {
         const struct gr_device *device = &pool->devices.devices[i];
         real += !device->is_pretend && device->variant[0] != '\0';
@@ -288,14 +318,15 @@ static int enrol_devices(struct gr_pool *pool, const char *host, struct gr_err *
         rc = enrol_bunch(pool, &none, err);
     }
     size_t before = seats.count;
-    rc = rc != 0 ? rc : enrol_seated(pool, &seats, real, err);
-    rc = rc != 0 ? rc : enrol_new(pool, host, real, &seats, err);
+    rc = rc != 0 ? rc : enrol_seated(pool, &seats, groups, real, err);
+    rc = rc != 0 ? rc : enrol_new(pool, host, groups, real, &seats, err);
     // Written before the facts about new nodes are durable: a seat without its node is made good at
     // the next start, a node without seats would not be.
     if (rc == 0 && seats.count > before) {
         rc = gr_seats_write(pool->dir.path, &seats, err);
     }
     gr_seats_done(&seats);
+    free(groups);
     return rc;
 }
 

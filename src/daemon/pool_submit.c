@@ -3,6 +3,7 @@
 #include "daemon/aside.h"
 #include "daemon/pool.h"
 #include "daemon/shortage.h"
+#include "model/domain.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -299,6 +300,14 @@ static bool demand_of(struct gr_pool *pool, const struct gr_spec *spec,
                       spec->devices);
     }
     *ret_submission = submission_of(spec);
+    if (spec->domain[0] != '\0') {
+        const char *why = gr_domain_read(gr_slice_of(spec->domain), spec->tasks,
+                                         &ret_submission->demand.domain_level,
+                                         &ret_submission->demand.domain_tasks);
+        if (why != NULL) {
+            return refuse(ret, 422, "bad-spec", "domain", "", "'domain' %s", why);
+        }
+    }
     const char *wrong = gr_demand_wrong(&ret_submission->demand);
     if (wrong != NULL) {
         return refuse(ret, 422, "bad-spec", NULL, "", "%s", wrong);

@@ -35,7 +35,7 @@ static int set_time(json_t *object, const char *key, int64_t at_ms)
     return at_ms == 0 ? gr_json_set_null(object, key) : gr_json_set_int(object, key, at_ms);
 }
 
-// What the spec says of a job: name, user, kind. Unknown when the journal lost it.
+// What the spec says of a job: name, user, kind, domain. Unknown when the journal lost it.
 static int set_spec(json_t *object, struct gr_pool *pool, uint64_t job)
 {
     struct gr_spec spec;
@@ -43,6 +43,7 @@ static int set_spec(json_t *object, struct gr_pool *pool, uint64_t job)
     int rc = gr_json_set_text(object, "name", gr_slice_of(is_known ? spec.name : ""));
     rc |= gr_json_set_text(object, "user", gr_slice_of(is_known ? gr_view_user(spec.uid) : ""));
     rc |= gr_json_set_text(object, "kind", gr_slice_of(is_known ? spec.kind : ""));
+    rc |= gr_json_set_text(object, "domain", gr_slice_of(is_known ? spec.domain : ""));
     return rc;
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/utf8.h"
 #include "model/demand.h"
+#include "model/domain.h"
 #include "model/spec_bytes.h"
 
 #include <assert.h>
@@ -309,8 +310,12 @@ static const char *device_wrong(const struct gr_spec *spec, const char **ret_why
     if ((spec->devices > 0) != (spec->kind[0] != '\0')) {
         return "kind";
     }
-    *ret_why = "is not used yet";
-    return spec->domain[0] != '\0' ? "domain" : NULL;
+    uint8_t level;
+    uint32_t each;
+    *ret_why = spec->domain[0] == '\0'
+                   ? NULL
+                   : gr_domain_read(gr_slice_of(spec->domain), spec->tasks, &level, &each);
+    return *ret_why != NULL ? "domain" : NULL;
 }
 
 static const char *demand_wrong(const struct gr_spec *spec, const char **ret_why)

@@ -170,7 +170,13 @@ static void devices_need_a_kind_and_a_kind_devices(void **state)
     assert_wrong(&spec, "kind");
     spec.kind = "h20";
     spec.domain = "rack";
+    assert_good(&spec);
+    spec.domain = "racks";
     assert_wrong(&spec, "domain");
+    spec.domain = "rack:2"; // of one task
+    assert_wrong(&spec, "domain");
+    spec.tasks = 4;
+    assert_good(&spec);
 }
 
 static void attempts_and_their_reasons_go_together(void **state)

@@ -263,6 +263,29 @@ def two_gangs_never_hold_the_same_device():
         assert not os.path.exists(pool.path("clash"))
 
 
+def tasks_share_the_domain_that_their_job_asks_for():
+    with Pool(pretend="20xh20") as pool:  # nodes of 16 and of 4; links of 8, 8 and 4 devices
+        first = pool.submit(HOLD, kind="h20", devices=5, domain="link", directory=pool.work)
+        pool.wait(first, "running")
+        pairs = pool.submit(HOLD, kind="h20", devices=4, tasks=3, domain="link:1",
+                            directory=pool.work)
+        view = pool.wait(pairs, "running")
+        taken = [set(place["devices"]) for place in view["places"]]
+        links = [set(range(8)), set(range(8, 16)), set(range(4))]
+        assert all(any(one <= link for link in links) for one in taken), view["places"]
+        whole = pool.submit("true", kind="h20", devices=8, tasks=2, domain="rack")
+        assert pool.job(whole)["state"] == "waiting"
+        _go(pool)
+        assert {row["state"] for row in pool.wait([first, pairs, whole])} == {"done"}
+        assert pool.job(whole)["domain"] == "rack", pool.job(whole)
+        for spec, field in (({"domain": "rak"}, "domain"), ({"domain": "rack:2"}, "domain"),
+                            ({"domain": "link", "kind": "h20", "devices": 8, "tasks": 2}, None)):
+            reply = pool.try_submit(**spec)
+            assert reply.status == (422 if field is None else 400), (spec, reply)
+            assert reply.error["hint"], reply
+            assert field is None or reply.error["field"] == field, reply
+
+
 def parts_of_a_device_are_shared_up_to_the_whole():
     with Pool(pretend="1xh20") as pool:
         jobs = [pool.submit(HOLD, kind="h20", devices=0.25, directory=pool.work) for _ in range(4)]
