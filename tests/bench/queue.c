@@ -2,6 +2,7 @@
 #include "bench.h"
 #include "pool.h"
 
+#include "core/why.h"
 #include "place/policy.h"
 
 #include <errno.h>
@@ -19,10 +20,12 @@
 #define FULL 95.0
 #define ENDS 20000
 #define KIND_MASKS 8
+#define WHYS 500
 
 struct line {
     struct gr_crowd crowd;
     uint64_t *ns, *cpu_ns; // ENDS of each
+    uint64_t *waiting;     // ids, room for all there can be
     uint32_t placed, reserved;
 };
 
@@ -147,7 +150,8 @@ static int line_begin(void *context, struct gr_err *err)
                                      .slots = 512};
     line->ns = calloc(ENDS, sizeof *line->ns);
     line->cpu_ns = calloc(ENDS, sizeof *line->cpu_ns);
-    if (line->ns == NULL || line->cpu_ns == NULL) {
+    line->waiting = calloc(WAITING, sizeof *line->waiting);
+    if (line->ns == NULL || line->cpu_ns == NULL || line->waiting == NULL) {
         return gr_fail(err, -ENOMEM, "no memory for times");
     }
     int rc = gr_crowd_begin(&config, &line->crowd, err);
@@ -183,26 +187,86 @@ static double policy_pass(struct line *line, double *ret_cpu_s, double *ret_inde
     return gr_bench_now_s() - begin;
 }
 
+// One job ends, and who can start starts. Returns nanoseconds until it was known who is next;
+// *ret_cpu_ns: of the processor.
+static uint64_t end_one(struct line *line, uint64_t *ret_cpu_ns)
+{
+    struct gr_crowd *crowd = &line->crowd;
+    struct gr_event event;
+    size_t leaving = gr_crowd_draw(crowd, crowd->live_count);
+    crowd->now_ms += 20;
+    uint64_t begin = gr_bench_now_ns(), cpu = cpu_now_ns();
+    gr_crowd_release(crowd, leaving);
+    bool more = gr_decide_start(crowd->core, NULL, crowd->now_ms, crowd->pieces, &event);
+    *ret_cpu_ns = cpu_now_ns() - cpu;
+    uint64_t ns = gr_bench_now_ns() - begin;
+    if (more) {
+        decided(line, &event);
+        pass(line);
+    }
+    return ns;
+}
+
+static uint32_t waiting_list(struct line *line)
+{
+    const struct gr_job *job;
+    uint32_t cursor = 0, count = 0;
+    while (count < WAITING && (job = gr_core_job_next(line->crowd.core, &cursor)) != NULL) {
+        if (job->state == GR_JOB_WAITING) {
+            line->waiting[count++] = job->id;
+        }
+    }
+    return count;
+}
+
+// Asks why jobs wait, any of those that do, each after another end. Returns milliseconds at p99.
+static double whys(struct line *line)
+{
+    static struct gr_why why;
+    struct gr_crowd *crowd = &line->crowd;
+    uint32_t count = waiting_list(line), asked = 0;
+    uint32_t reasons[GR_WHY_REASONS] = {0};
+    while (asked < WHYS) {
+        uint64_t job = line->waiting[gr_crowd_draw(crowd, count)], unused;
+        (void)end_one(line, &unused);
+        const struct gr_job *row = gr_core_job_find(crowd->core, job);
+        if (row == NULL || row->state != GR_JOB_WAITING) {
+            continue; // it started meanwhile
+        }
+        uint64_t begin = gr_bench_now_ns(), cpu = cpu_now_ns();
+        gr_core_why(crowd->core, crowd->now_ms, job, crowd->pieces, &why);
+        line->cpu_ns[asked] = cpu_now_ns() - cpu;
+        line->ns[asked++] = gr_bench_now_ns() - begin;
+        reasons[why.reason]++;
+    }
+    double p99_ms = (double)gr_bench_percentile(line->ns, asked, 99, 100) * 1e-6;
+    fprintf(stderr,
+            "# why: median %.3f ms, p99 %.3f, most %.3f; of the processor: median %.3f ms, p99 "
+            "%.3f, most %.3f;",
+            (double)gr_bench_percentile(line->ns, asked, 50, 100) * 1e-6, p99_ms,
+            (double)gr_bench_percentile(line->ns, asked, 1, 1) * 1e-6,
+            (double)gr_bench_percentile(line->cpu_ns, asked, 50, 100) * 1e-6,
+            (double)gr_bench_percentile(line->cpu_ns, asked, 99, 100) * 1e-6,
+            (double)gr_bench_percentile(line->cpu_ns, asked, 1, 1) * 1e-6);
+    for (unsigned r = 0; r < GR_WHY_REASONS; r++) {
+        if (reasons[r] > 0) {
+            fprintf(stderr, " %u %s", reasons[r], gr_why_name((enum gr_why_reason)r));
+        }
+    }
+    fprintf(stderr, "\n");
+    return p99_ms;
+}
+
 static int line_run(void *context, double *ret_values, struct gr_err *err)
 {
     struct line *line = context;
     struct gr_crowd *crowd = &line->crowd;
-    struct gr_event event;
     double all = 0;
     (void)err;
     line->placed = line->reserved = 0;
     for (uint32_t i = 0; i < ENDS; i++) {
-        size_t leaving = gr_crowd_draw(crowd, crowd->live_count);
-        crowd->now_ms += 20;
-        uint64_t begin = gr_bench_now_ns(), cpu = cpu_now_ns();
-        gr_crowd_release(crowd, leaving);
-        bool more = gr_decide_start(crowd->core, NULL, crowd->now_ms, crowd->pieces, &event);
-        line->cpu_ns[i] = cpu_now_ns() - cpu;
-        line->ns[i] = gr_bench_now_ns() - begin;
-        if (more) {
-            decided(line, &event);
-            pass(line);
-        }
+        uint64_t begin = gr_bench_now_ns();
+        line->ns[i] = end_one(line, &line->cpu_ns[i]);
         all += (double)(gr_bench_now_ns() - begin);
     }
     ret_values[0] = (double)gr_bench_percentile(line->ns, ENDS, 99, 100) * 1e-6;
@@ -221,6 +285,7 @@ static int line_run(void *context, double *ret_values, struct gr_err *err)
             (double)gr_bench_percentile(line->cpu_ns, ENDS, 99, 100) * 1e-6,
             (double)gr_bench_percentile(line->cpu_ns, ENDS, 999, 1000) * 1e-6, pass_cpu_s, index_s,
             line->placed - placed);
+    ret_values[2] = whys(line);
     return 0;
 }
 
@@ -236,6 +301,7 @@ static void line_end(void *context)
     gr_crowd_end(&line->crowd);
     free(line->ns);
     free(line->cpu_ns);
+    free(line->waiting);
     *line = (struct line){0};
 }
 
@@ -243,9 +309,10 @@ static struct line line;
 static const struct gr_bench_figure figures[] = {
     {"wake_ms", "ms", "limit", 1},
     {"pass_s", "s", "limit", 1},
+    {"why_ms", "ms", "limit", 10},
 };
 static const struct gr_bench benches[] = {
-    {figures, 2, 5, &line, line_begin, line_run, line_audit, line_end},
+    {figures, 3, 5, &line, line_begin, line_run, line_audit, line_end},
 };
 
 int main(int argc, char **argv)
