@@ -4,8 +4,10 @@
 #include "cli/listing.h"
 #include "cli/start.h"
 #include "cli/units.h"
+#include "cli/why.h"
 #include "client/path.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -213,6 +215,8 @@ struct request {
     int64_t limit;          // 0: none
     bool watch;
     size_t format; // enum gr_cli_output
+    // Of the queue: how good estimates were.
+    json_t *estimates;
 };
 
 static int fetch(void *context, struct gr_client *client, json_t **ret_value, struct gr_err *err)
@@ -226,6 +230,38 @@ static int fetch(void *context, struct gr_client *client, json_t **ret_value, st
     return gr_cli_fetch_list(client, &path, request->key, ret_value, err);
 }
 
+static int fetch_queue(void *context, struct gr_client *client, json_t **ret_value,
+                       struct gr_err *err)
+{
+    struct request *request = context;
+    struct gr_client_path path;
+    json_t *object = NULL;
+    gr_client_path_init(&path, request->path);
+    gr_client_path_query_int(&path, "limit", request->limit);
+    int code = gr_client_get(client, &path, &object, err);
+    json_t *rows = json_incref(json_object_get(object, request->key));
+    if (code == 0 && !json_is_array(rows)) {
+        code = gr_fail(err, -EPROTO, "the reply holds no list of jobs");
+    }
+    if (code < 0) {
+        json_decref(rows);
+    } else {
+        json_decref(request->estimates);
+        request->estimates = json_incref(json_object_get(object, "estimates"));
+        *ret_value = rows;
+    }
+    json_decref(object);
+    return code;
+}
+
+static void queue_foot(void *context, const json_t *rows, const struct gr_terminal *terminal)
+{
+    const struct request *request = context;
+    char text[GR_CLI_ESTIMATES_SIZE];
+    (void)rows;
+    fprintf(terminal->file, "\nstarts: %s\n", gr_cli_estimates_text(request->estimates, text));
+}
+
 static int list(struct request *request, const struct gr_options *options,
                 const struct gr_cli_noun *noun, int argc, char **argv)
 {
@@ -236,8 +272,13 @@ static int list(struct request *request, const struct gr_options *options,
         return code;
     }
     struct gr_cli_listing listing = {.noun = noun, .context = request, .fetch = fetch};
+    if (noun == &turns) {
+        listing.fetch = fetch_queue;
+        listing.foot = queue_foot;
+    }
     code = gr_cli_listing_run(&listing, &request->remote, (enum gr_cli_output)request->format,
                               request->watch);
+    json_decref(request->estimates);
     gr_cli_remote_close(&request->remote);
     return code == GR_EXIT_OK ? gr_cli_finish(request->remote.command) : code;
 }

@@ -165,6 +165,21 @@ static void put_changes(const struct gr_cli_page *page, const json_t *why)
     }
 }
 
+const char *gr_cli_estimates_text(const json_t *estimates, char buffer[GR_CLI_ESTIMATES_SIZE])
+{
+    int64_t checked = gr_cli_get_int_or(estimates, "checked", 0);
+    if (checked == 0) {
+        snprintf(buffer, GR_CLI_ESTIMATES_SIZE, "no estimates have been checked yet");
+    } else {
+        snprintf(buffer, GR_CLI_ESTIMATES_SIZE,
+                 "of the last %" PRId64 " estimates %" PRId64
+                 " %% started within the band; median error %+" PRId64 " %%",
+                 checked, gr_cli_get_int_or(estimates, "inside_percent", 0),
+                 gr_cli_get_int_or(estimates, "error_percent", 0));
+    }
+    return buffer;
+}
+
 static void put_estimate(const struct gr_cli_page *page, const json_t *why, int64_t now_ms)
 {
     const json_t *band = json_object_get(why, "estimate");
@@ -181,7 +196,8 @@ static void put_estimate(const struct gr_cli_page *page, const json_t *why, int6
                      gr_cli_span(gr_cli_get_int_or(band, "earliest_ms", 0) - now_ms, earliest),
                      gr_cli_span(gr_cli_get_int_or(band, "latest_ms", 0) - now_ms, latest),
                      gr_cli_span(gr_cli_get_int_or(band, "likely_ms", 0) - now_ms, likely),
-                     json_is_true(json_object_get(band, "guessed"))
+                     json_is_true(json_object_get(band, "guessed")) &&
+                             strcmp(gr_cli_get_text(band, "from", ""), "convention") == 0
                          ? "; a guess: work without a time limit is taken to last a day"
                          : "");
 }
@@ -199,6 +215,11 @@ static void why_page(void *context, const json_t *why, int64_t now_ms,
     put_nodes(&page, why);
     put_changes(&page, why);
     put_estimate(&page, why, now_ms);
+    if (json_is_object(json_object_get(why, "estimate"))) {
+        char text[GR_CLI_ESTIMATES_SIZE];
+        gr_cli_page_put(&page, "checked",
+                        gr_cli_estimates_text(json_object_get(why, "estimates"), text));
+    }
 }
 
 // ---- the command --------------------------------------------------------------------------------

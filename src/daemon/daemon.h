@@ -134,6 +134,8 @@ void gr_route_checkpoint(void *context, struct gr_http_request *request);
 
 // GET /v1/jobs/{id}/why
 void gr_route_why(void *context, struct gr_http_request *request);
+// GET /v1/estimates
+void gr_route_estimates(void *context, struct gr_http_request *request);
 
 // --- route_bulk.c
 

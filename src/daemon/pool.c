@@ -59,6 +59,7 @@ void gr_pool_fact(struct gr_pool *pool, const struct gr_event *event)
     for (unsigned i = 0; i < count; i++) {
         gr_pool_order_then(pool, orders[effects[i].type], effects[i].job, effects[i].attempt);
     }
+    gr_pool_estimates_fact(pool, event);
     pool->wants_schedule = true;
 }
 
@@ -273,6 +274,9 @@ int gr_pool_open(const struct gr_pool_config *config, const struct gr_state_dir 
         gr_pool_clock_init(&pool->clock, gr_clock_wall_ms(), gr_clock_boot_ms(),
                            gr_core_now(pool->core), config->believes_clock);
         pool->started_ms = gr_pool_now(pool);
+        rc = gr_pool_estimates_open(pool, err);
+    }
+    if (rc == 0) {
         begin_epoch(pool);
         rc = gr_pool_enrol(pool, err);
     }
@@ -294,6 +298,7 @@ void gr_pool_close(struct gr_pool *pool)
 {
     if (pool != NULL && pool->commit != NULL) {
         (void)gr_commit_flush(pool->commit, NULL);
+        gr_pool_estimates_save(pool);
     }
     gr_pool_free(pool);
 }
@@ -319,6 +324,7 @@ void gr_pool_free(struct gr_pool *pool)
     gr_device_watch_close(pool->watch);
     gr_kinds_done(&pool->kinds);
     gr_catalogue_done(&pool->catalogue);
+    free(pool->estimates);
     free(pool->reported);
     free(pool->orders);
     free(pool->nodes);
@@ -374,6 +380,7 @@ int gr_pool_run(struct gr_pool *pool, int *ret_wait_ms, struct gr_err *err)
         // Held room is given up, and taking back is tried again, though nothing has happened.
         pool->wants_schedule |= gr_core_wake_ms(pool->core) <= gr_pool_now(pool);
         gr_pool_schedule(pool);
+        gr_pool_estimates_run(pool);
     }
     rc = gr_commit_run(pool->commit, err);
     if (rc != 0 && rc != -ENOSPC) {

@@ -7,9 +7,11 @@
 
 #include "base/err.h"
 #include "core/core.h"
+#include "core/why.h"
 #include "daemon/care.h"
 #include "daemon/commit.h"
 #include "daemon/ended.h"
+#include "daemon/estimates.h"
 #include "daemon/history.h"
 #include "daemon/pool_clock.h"
 #include "daemon/recover.h"
@@ -169,6 +171,8 @@ struct gr_pool {
     struct gr_pool_clock clock;       // the pool's time, unless config.clock_ms gives it
     int64_t heard_ms;                 // what it is while reports are heard; 0: none are
     int64_t started_ms;               // Unix time of this start
+    struct gr_estimates *estimates;   // of starts, and what came of them
+    int64_t estimates_saved_ms;       // when they were last written
     uint64_t snapshot_at;             // sequence of the newest snapshot that was asked for
     bool wants_schedule;              // room or demand changed since the last pass
     uint64_t mix_again;               // submitted_total from which on a new mix is thought of
@@ -286,6 +290,22 @@ void gr_pool_devices_take(struct gr_pool *pool, struct gr_device_list *devices);
 // Takes a node back into use: what was held against its devices is forgotten, and if there are node
 // checks for that moment they come first.
 void gr_pool_node_return(struct gr_pool *pool, uint32_t node);
+
+// --- estimates of starts
+
+// The class of the estimate in an answer about a waiting job.
+unsigned gr_pool_estimate_class(const struct gr_job *job, const struct gr_why *why);
+// The band in an answer that has an estimate, from `now_ms` on, when it was asked for: by the
+// convention.
+struct gr_estimate_band gr_pool_estimate_convention(const struct gr_why *why, int64_t now_ms);
+// Makes room for estimates and reads those that were kept. Returns 0 or -ENOMEM.
+int gr_pool_estimates_open(struct gr_pool *pool, struct gr_err *err);
+// Writes what is new, if it can be written.
+void gr_pool_estimates_save(struct gr_pool *pool);
+// A fact was applied.
+void gr_pool_estimates_fact(struct gr_pool *pool, const struct gr_event *event);
+// Asks about one of those that began to wait, if it is time, and writes what is new once a minute.
+void gr_pool_estimates_run(struct gr_pool *pool);
 
 // --- inside: pool_run.c, pool_turn.c and pool_nodes.c, for pool.c
 

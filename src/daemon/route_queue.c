@@ -256,6 +256,7 @@ void gr_route_queue(void *context, struct gr_http_request *request)
     free(turns);
     rc |= gr_json_set(object, "jobs", rows);
     rc |= gr_json_set_int(object, "waiting", count);
+    rc |= gr_json_set(object, "estimates", gr_view_estimates(pool, false));
     reply_rows(daemon, request, object, rc);
 }
 

@@ -1,4 +1,5 @@
-// GET /v1/jobs/{id}/why: why a job is where it is, and what would start it. See core/why.h.
+// GET /v1/jobs/{id}/why: why a job is where it is, and what would start it. See core/why.h. GET
+// /v1/estimates: how good it was at saying when.
 #include "base/json.h"
 #include "base/number.h"
 #include "core/why.h"
@@ -14,6 +15,7 @@ struct asking {
     const struct gr_identity *who;
     const struct gr_core *core;
     const struct gr_why *why;
+    int64_t now_ms; // of the question
 };
 
 static int set_milli(json_t *object, const char *key, uint64_t milli)
@@ -202,19 +204,41 @@ static int set_changes(json_t *object, const struct asking *asking)
     return rc | gr_json_set(object, "changes", rows);
 }
 
-static int set_estimate(json_t *object, const struct asking *asking)
+// A band that begins at now_ms.
+static int set_band(json_t *object, int64_t now_ms, const struct gr_estimate_band *band)
 {
-    const struct gr_why *why = asking->why;
-    if (why->estimate == GR_ESTIMATE_NONE) {
-        return gr_json_set_null(object, "estimate");
+    const int64_t most = INT64_MAX - now_ms;
+    const int64_t times[] = {band->earliest_ms, band->likely_ms, band->latest_ms};
+    static const char *const keys[] = {"earliest_ms", "likely_ms", "latest_ms"};
+    int rc = 0;
+    for (unsigned i = 0; i < 3; i++) {
+        rc |= gr_json_set_int(object, keys[i], now_ms + (times[i] < most ? times[i] : most));
     }
-    json_t *band = json_object();
-    int rc = gr_json_set_int(band, "earliest_ms", why->earliest_ms);
-    rc |= gr_json_set_int(band, "likely_ms", why->likely_ms);
-    rc |= gr_json_set_int(band, "latest_ms", why->latest_ms);
-    rc |= gr_json_set_bool(band, "guessed", why->estimate == GR_ESTIMATE_GUESSED);
-    rc |= gr_json_set_bool(band, "sampled", why->is_sampled);
-    return rc | gr_json_set(object, "estimate", band);
+    return rc;
+}
+
+// The band as it is told, and as it would be by convention.
+static int set_estimate(json_t *object, const struct asking *asking, uint64_t id)
+{
+    const struct gr_pool *pool = asking->daemon->pool;
+    const struct gr_job *job = gr_core_job_find(asking->core, id);
+    const struct gr_why *why = asking->why;
+    int rc = gr_json_set(object, "estimates", gr_view_estimates(pool, false));
+    if (why->estimate == GR_ESTIMATE_NONE || job == NULL) {
+        return rc | gr_json_set_null(object, "estimate");
+    }
+    struct gr_estimate_band band = gr_pool_estimate_convention(why, asking->now_ms), told;
+    enum gr_estimate_from from = gr_estimates_band(
+        pool->estimates, gr_pool_estimate_class(job, why), asking->now_ms, &band, &told);
+    json_t *estimate = json_object();
+    json_t *convention = json_object();
+    rc |= set_band(estimate, asking->now_ms, &told);
+    rc |= gr_json_set_bool(estimate, "guessed", why->estimate == GR_ESTIMATE_GUESSED);
+    rc |= gr_json_set_bool(estimate, "sampled", why->is_sampled);
+    rc |= gr_json_set_text(estimate, "from", gr_slice_of(gr_view_estimate_from(from)));
+    rc |= set_band(convention, asking->now_ms, &band);
+    rc |= gr_json_set(estimate, "convention", convention);
+    return rc | gr_json_set(object, "estimate", estimate);
 }
 
 static json_t *view_why(const struct asking *asking, uint64_t id, const char *state,
@@ -229,7 +253,7 @@ static json_t *view_why(const struct asking *asking, uint64_t id, const char *st
     rc |= set_line(object, asking);
     rc |= set_nodes(object, asking);
     rc |= set_changes(object, asking);
-    rc |= set_estimate(object, asking);
+    rc |= set_estimate(object, asking, id);
     if (rc != 0) {
         json_decref(object);
         return NULL;
@@ -243,7 +267,7 @@ void gr_route_why(void *context, struct gr_http_request *request)
     struct gr_pool *pool = daemon->pool;
     static const char *const names[] = {NULL};
     static struct gr_why why; // large; one request at a time
-    struct asking asking = {daemon, gr_daemon_who(request), pool->core, &why};
+    struct asking asking = {daemon, gr_daemon_who(request), pool->core, &why, gr_pool_now(pool)};
     struct gr_ended ended;
     int64_t id = 0;
     if (gr_daemon_query_is_wrong(request, names)) {
@@ -267,9 +291,18 @@ void gr_route_why(void *context, struct gr_http_request *request)
             view_why(&asking, (uint64_t)id, state, state, "has ended; `granary show` says how"));
         return;
     }
-    gr_core_why(pool->core, gr_pool_now(pool), job->id, pool->pieces, &why);
+    gr_core_why(pool->core, asking.now_ms, job->id, pool->pieces, &why);
     enum gr_why_reason reason = (enum gr_why_reason)why.reason;
     gr_daemon_reply(daemon, request, 200,
                     view_why(&asking, job->id, gr_view_job_state(pool, job), gr_why_name(reason),
                              gr_why_text(reason)));
+}
+
+void gr_route_estimates(void *context, struct gr_http_request *request)
+{
+    static const char *const names[] = {NULL};
+    struct gr_daemon *daemon = context;
+    if (!gr_daemon_query_is_wrong(request, names)) {
+        gr_daemon_reply(daemon, request, 200, gr_view_estimates(daemon->pool, true));
+    }
 }

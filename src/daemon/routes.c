@@ -15,6 +15,7 @@ const struct gr_http_route gr_daemon_routes[] = {
     {"POST", "/v1/apply", gr_route_apply, NULL, false},
     {"GET", "/v1/devices", gr_route_devices, NULL, false},
     {"GET", "/v1/engines", gr_route_engines, NULL, false},
+    {"GET", "/v1/estimates", gr_route_estimates, NULL, false},
     {"GET", "/v1/events", gr_route_events, NULL, false},
     {"GET", "/v1/health", gr_route_health, NULL, true},
     {"GET", "/v1/jobs", gr_route_jobs, NULL, false},

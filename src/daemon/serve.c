@@ -419,6 +419,9 @@ static void close_all(struct serve *serve)
     struct gr_daemon *daemon = &serve->daemon;
     struct gr_pool *pool = daemon->pool;
     // Replies and streams hear of the last group while they are there, and of nothing afterwards.
+    if (pool != NULL) {
+        gr_pool_estimates_save(pool);
+    }
     if (pool != NULL && pool->commit != NULL && gr_commit_flush(pool->commit, NULL) == 0 &&
         daemon->http != NULL) {
         (void)gr_http_run(daemon->http);

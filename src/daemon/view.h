@@ -29,6 +29,11 @@ json_t *gr_view_node(struct gr_pool *pool, uint32_t node, const uint32_t *counts
 json_t *gr_view_devices(struct gr_pool *pool, uint32_t first, uint32_t limit, uint32_t *ret_next);
 // The pool as a whole.
 json_t *gr_view_pool(struct gr_pool *pool);
+// Where a band comes from ("class"). Static text.
+const char *gr_view_estimate_from(enum gr_estimate_from from);
+// How good estimates of starts were; `is_full`: with all that is known. The caller owns it; NULL:
+// no memory.
+json_t *gr_view_estimates(const struct gr_pool *pool, bool is_full);
 // What organisations and variants, which facts name by number, are called; NULL: not known here.
 struct gr_view_names {
     const void *context;                                         // handed to both

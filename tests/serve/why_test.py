@@ -5,7 +5,7 @@ import json
 import os
 import sys
 
-from pool import Pool, cases_of, main
+from pool import Pool, cases_of, main, until
 
 
 def _why(pool, job):
@@ -70,6 +70,34 @@ def a_quota_is_named_with_figures():
                 limit["asked"]) == ("quota", org, 5, 3, 4), why
         assert why["changes"][0]["options"] == "--devices 2", why
         assert f"{org} may have 5 nv-h20-96, has 3" in _page(pool, job)
+
+
+def what_was_said_of_a_start_is_checked_when_it_comes():
+    with Pool(pretend="8xh20") as pool:
+        first = pool.submit("sleep 1000", kind="h20", devices=8, limit="1h")
+        pool.wait([first], "running")
+        job = pool.submit("sleep 1000", kind="h20", devices=4)
+        until(lambda: pool.get("/v1/estimates")["watched"] == 1)
+        why = _why(pool, job)
+        assert why["estimate"]["from"] == "convention", why
+        assert why["estimate"]["convention"]["latest_ms"] == why["estimate"]["latest_ms"], why
+        assert why["estimates"] == {"checked": 0, "inside_percent": None, "error_percent": None,
+                                    "stated_percent": 80}, why
+        assert "no estimates have been checked yet" in _page(pool, job)
+        pool.end()
+        pool.start()
+        assert pool.get("/v1/estimates")["watched"] == 1
+        assert pool("stop", str(first))[0] == 0
+        pool.wait([job], "running")
+        estimates = pool.get("/v1/estimates")
+        assert (estimates["checked"], estimates["early"], estimates["watched"]) == (1, 1, 0), estimates
+        assert sum(step["count"] for step in estimates["steps"]) == 1, estimates
+        assert all(band["from"] == "convention" for band in estimates["bands"]), estimates
+        waits = pool.submit("sleep 1000", kind="h20", devices=8)
+        said = "of the last 1 estimates 0 % started within the band; median error -"
+        assert said in _page(pool, waits), _page(pool, waits)
+        code, out, err = pool("queue")
+        assert code == 0 and said in out, (code, out, err)
 
 
 def a_job_that_is_not_there_is_an_error():
