@@ -37,6 +37,7 @@ run: build
 # Ends what `make run` started, jobs and all. What it wrote stays in $(BUILD)/pool.
 stop:
 	@test ! -x $(BUILD)/granary || $(BUILD)/granary serve --end --stop-jobs --state $(BUILD)/pool
+	@test ! -d $(BUILD)/pool-queue || $(BUILD)/granary serve --end --stop-jobs --state $(BUILD)/pool-queue
 
 replay: build
 	$(BUILD)/granary replay --nodes examples/pool/nodes.csv --jobs examples/pool/jobs.csv \

@@ -32,8 +32,13 @@ def a_first_day_goes_as_it_should_twice_and_ends():
             first = _run("tools/first-day", "--build", build)
             assert first.returncode == 0, (first.stdout[-3000:], first.stderr[-3000:])
             assert pool.state in first.stdout, first.stdout
-            for word in ("gang", "count", "container", "fails", "too-large", "failed", "done"):
+            for word in ("gang", "count", "container", "fails", "too-large", "failed", "done",
+                         "TERM: saved after step", "attempt 2: going on after step", "passed by",
+                         "may start", "4 h20"):
                 assert word in first.stdout + first.stderr, word
+            wide = [line for line in first.stdout.splitlines() if len(line) > 100]
+            assert all(build in line for line in wide), wide  # only a path may be longer
+            assert not os.path.exists(pool.state + "-queue")
             again = _run("tools/first-day", "--build", build)
             assert again.returncode == 0, (again.stdout[-3000:], again.stderr[-3000:])
             assert "serves already" in again.stdout, again.stdout
