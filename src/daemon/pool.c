@@ -30,11 +30,9 @@ static void remember_end(struct gr_pool *pool, const struct gr_event *event)
 {
     struct gr_ended ended;
     gr_ended_from(pool->core, event, &ended);
-    if (pool->ending_text != NULL) {
+    if (pool->ending_text != NULL && pool->ending_text[0] != '\0') {
         snprintf(ended.text, sizeof ended.text, "%s", pool->ending_text);
-        if (ended.text[0] != '\0') {
-            gr_commit_aside(pool->commit, event->sequence, ended.text, strlen(ended.text));
-        }
+        gr_commit_aside(pool->commit, event->sequence, ended.text, strlen(ended.text));
     }
     gr_ended_ring_add(pool->ended, &ended);
     (void)gr_history_add(pool->history, event->sequence, &ended);
@@ -242,6 +240,8 @@ static void timers_begin(struct gr_pool *pool)
 {
     uint32_t cursor = 0;
     const struct gr_job *job;
+    pool->timers.matters = gr_pool_timer_matters;
+    pool->timers.context = pool;
     while ((job = gr_core_job_next(pool->core, &cursor)) != NULL) {
         if (job->state == GR_JOB_RUNNING) {
             gr_pool_timers_set(pool, job);

@@ -339,6 +339,9 @@ void gr_pool_end_unfit(struct gr_pool *pool, const struct gr_job *job, const cha
 int gr_pool_hear(struct gr_pool *pool, struct gr_err *err);
 // Sets the timers of a running job.
 void gr_pool_timers_set(struct gr_pool *pool, const struct gr_job *job);
+// Whether the attempt that a timer is about still runs: what pool->timers asks. `context`: the
+// pool.
+bool gr_pool_timer_matters(const void *context, const struct gr_timer *timer);
 // Puts an order at the end of the queue once everything so far is durable: an engine must never
 // know more than the journal.
 void gr_pool_order_then(struct gr_pool *pool, int type, uint64_t job, uint32_t attempt);

@@ -14,6 +14,21 @@ static int64_t due_ms(const struct gr_job *job, enum gr_timer_kind kind)
     return from_ms + job->limit_ms - (kind == GR_TIMER_NOTICE ? notice_ms : 0);
 }
 
+// The job that a timer is about, if it still runs and nobody asked it to stop.
+static const struct gr_job *job_of(const struct gr_core *core, const struct gr_timer *timer)
+{
+    const struct gr_job *job = gr_core_job_find(core, timer->job);
+    bool is_it = job != NULL && job->state == GR_JOB_RUNNING && job->attempt == timer->attempt &&
+                 job->stop_why == GR_STOP_NOT;
+    return is_it ? job : NULL;
+}
+
+bool gr_pool_timer_matters(const void *context, const struct gr_timer *timer)
+{
+    const struct gr_pool *pool = context;
+    return job_of(pool->core, timer) != NULL;
+}
+
 void gr_pool_timers_set(struct gr_pool *pool, const struct gr_job *job)
 {
     if (job->limit_ms == 0) {
@@ -58,9 +73,8 @@ void gr_pool_tick(struct gr_pool *pool)
     }
     int64_t now_ms = gr_pool_now(pool);
     while (gr_timers_take(&pool->timers, now_ms, &timer)) {
-        const struct gr_job *job = gr_core_job_find(pool->core, timer.job);
-        if (job == NULL || job->state != GR_JOB_RUNNING || job->attempt != timer.attempt ||
-            job->stop_why != GR_STOP_NOT) {
+        const struct gr_job *job = job_of(pool->core, &timer);
+        if (job == NULL) {
             continue; // it is over
         }
         if (timer.kind == GR_TIMER_IDLE) {

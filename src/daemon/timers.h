@@ -1,5 +1,7 @@
-// What is to be done at a time: a heap of deadlines. Entries are never removed early; whoever gets
-// one asks whether it still matters.
+// What is to be done at a time: a heap of deadlines. Nobody need remove one early: whoever gets one
+// asks whether it still matters, and those that do not are thrown out before the heap grows. So it
+// is never larger than a few times what matters, however short jobs are and however long their
+// limits.
 #pragma once
 
 #include "base/err.h"
@@ -23,14 +25,17 @@ struct gr_timer {
     uint32_t kind; // enum gr_timer_kind
 };
 
-// Caller's memory; zeroed it is empty.
+// Caller's memory; zeroed it is empty, and all matter.
 struct gr_timers {
     struct gr_timer *heap; // the earliest first
     size_t count;
     size_t room; // of heap
+    // Whether a timer still matters; NULL: all do. Set by the caller.
+    bool (*matters)(const void *context, const struct gr_timer *timer);
+    const void *context; // handed to it
 };
 
-// Adds one. Returns 0 or -ENOMEM.
+// Adds one; may throw out those that do not matter. Returns 0 or -ENOMEM.
 int gr_timers_add(struct gr_timers *timers, const struct gr_timer *timer);
 // Takes the earliest if it is due at `now_ms`. False if none is.
 bool gr_timers_take(struct gr_timers *timers, int64_t now_ms, struct gr_timer *ret_timer);
