@@ -493,17 +493,52 @@ static void header_pass(struct wire *wire, struct gr_event *event)
 // What the size before a fact says of its form.
 #define PACKED (UINT32_C(1) << 31)
 
+// Writes one of the four facts that each job has, packed, behind the place for its size; false: it
+// is another one. All of it is one function, so that the compiler sees which way the cursor goes
+// and keeps it in registers: a job's facts take half as many instructions.
+__attribute__((flatten)) static bool write_often(const struct gr_event *event, struct wire *wire)
+{
+    struct gr_event copy = *event; // the cursor passes both ways
+    struct wire own = {.out = wire->out, .at = 4, .size = wire->size, .is_packed = true};
+    assert(own.out != NULL);
+    switch (event->type) {
+    case GR_JOB_SUBMITTED:
+        header_pass(&own, &copy);
+        submitted_pass(&own, &copy, NULL);
+        break;
+    case GR_JOB_PLACED:
+        header_pass(&own, &copy);
+        placed_pass(&own, &copy, NULL);
+        break;
+    case GR_JOB_STARTED:
+        header_pass(&own, &copy);
+        started_pass(&own, &copy);
+        break;
+    case GR_JOB_FINISHED:
+        header_pass(&own, &copy);
+        finished_pass(&own, &copy);
+        break;
+    default:
+        return false;
+    }
+    wire->at = own.at;
+    wire->wrong = own.wrong;
+    return true;
+}
+
 static long encode(const struct gr_event *event, bool is_packed, uint8_t *bytes, size_t size)
 {
     assert(event != NULL && bytes != NULL);
     assert(event->type > 0 && event->type < GR_EVENT_TYPES);
-    struct gr_event copy = *event; // the cursor passes both ways
     struct wire wire = {.out = bytes, .at = 4, .size = size, .is_packed = is_packed};
     if (size < 4) {
         return -ENOSPC;
     }
-    header_pass(&wire, &copy);
-    body_pass(&wire, &copy, NULL);
+    if (!is_packed || !write_often(event, &wire)) {
+        struct gr_event copy = *event; // the cursor passes both ways
+        header_pass(&wire, &copy);
+        body_pass(&wire, &copy, NULL);
+    }
     if (wire.wrong != NULL) {
         return -ENOSPC;
     }

@@ -62,18 +62,17 @@ __attribute__((always_inline)) static inline uint64_t fixed_pass(struct wire *wi
 // Writes a packed number; no room is too_early.
 static inline void number_write(struct wire *wire, uint64_t value)
 {
-    for (; value >= 0x80; value >>= 7) {
-        if (wire->at == wire->size) {
-            wire->wrong = too_early;
-            return;
-        }
-        wire->out[wire->at++] = (uint8_t)(value | 0x80);
-    }
-    if (wire->at == wire->size) {
+    unsigned count = (70u - (unsigned)__builtin_clzll(value | 1)) / 7;
+    if (wire->size - wire->at < count) {
         wire->wrong = too_early;
         return;
     }
-    wire->out[wire->at++] = (uint8_t)value;
+    uint8_t *out = wire->out + wire->at;
+    wire->at += count;
+    for (; value >= 0x80; value >>= 7) {
+        *out++ = (uint8_t)(value | 0x80);
+    }
+    *out = (uint8_t)value;
 }
 
 // A number of at most `most`, in as few bytes as it takes: there is one way to write a fact.
