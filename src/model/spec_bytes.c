@@ -14,6 +14,7 @@
 #include "model/spec_bytes.h"
 
 #include <assert.h>
+#include <endian.h>
 #include <errno.h>
 #include <string.h>
 
@@ -61,16 +62,14 @@ static const char *text_in(const struct gr_spec *spec, size_t at)
 
 static void put_u32(uint8_t *bytes, uint32_t value)
 {
-    for (unsigned i = 0; i < 4; i++) {
-        bytes[i] = (uint8_t)(value >> (8 * i));
-    }
+    uint32_t little = htole32(value);
+    memcpy(bytes, &little, sizeof little);
 }
 
 static void put_u64(uint8_t *bytes, uint64_t value)
 {
-    for (unsigned i = 0; i < 8; i++) {
-        bytes[i] = (uint8_t)(value >> (8 * i));
-    }
+    uint64_t little = htole64(value);
+    memcpy(bytes, &little, sizeof little);
 }
 
 static uint32_t get_u32(const uint8_t *bytes)
@@ -105,7 +104,19 @@ size_t gr_spec_size(const struct gr_spec *spec)
 // was NULL already).
 static uint8_t *put_text(uint8_t *to, const uint8_t *end, const char *text)
 {
-    return to == NULL ? NULL : memccpy(to, text, '\0', (size_t)(end - to));
+    if (to == NULL || to == end) {
+        return NULL;
+    }
+    if (text[0] == '\0') { // as many are
+        *to = 0;
+        return to + 1;
+    }
+    size_t size = strlen(text) + 1;
+    if (size > (size_t)(end - to)) {
+        return NULL;
+    }
+    memcpy(to, text, size);
+    return to + size;
 }
 
 static void put_header(const struct gr_spec *spec, uint8_t *bytes)
