@@ -14,9 +14,10 @@ void gr_mask_keep_variants(struct gr_mask *mask, const uint64_t variants[GR_POOL
 {
     assert(mask != NULL);
     assert(variants != NULL);
-    for (unsigned s = 0; s < GR_SITES_MAX; s++) {
-        for (unsigned w = 0; w < GR_POOL_VARIANTS_MAX / 64; w++) {
-            mask->bits[s][w] &= variants[w];
+    for (unsigned w = 0; w < GR_POOL_VARIANTS_MAX / 64; w++) {
+        uint64_t kept = variants[w]; // the mask is another's memory: it is read once
+        for (unsigned s = 0; s < GR_SITES_MAX; s++) {
+            mask->bits[s][w] &= kept;
         }
     }
 }

@@ -304,16 +304,17 @@ uint32_t gr_place_domain_next(const struct gr_place *place, unsigned level, uint
 static uint32_t mask_hash(const struct gr_mask *mask)
 {
     const uint64_t *words = &mask->bits[0][0];
-    uint64_t h[4] = {1, 2, 3, 4};
+    const uint64_t by = 0x9e3779b97f4a7c15u;
+    uint64_t a = 1, b = 2, c = 3, d = 4;
     static_assert(sizeof *mask / sizeof *words % 4 == 0, "four words at a time");
     for (size_t i = 0; i < sizeof *mask / sizeof *words; i += 4) {
-        for (size_t k = 0; k < 4; k++) {
-            h[k] = (h[k] ^ words[i + k]) * 0x9e3779b97f4a7c15u;
-            h[k] ^= h[k] >> 32;
-        }
+        a = (a ^ words[i]) * by;
+        b = (b ^ words[i + 1]) * by;
+        c = (c ^ words[i + 2]) * by;
+        d = (d ^ words[i + 3]) * by;
     }
-    uint64_t all = ((h[0] * 3 + h[1]) * 3 + h[2]) * 3 + h[3];
-    return (uint32_t)(all * 0xd6e8feb86659fd93u >> 40);
+    uint64_t all = ((a * 3 + b) * 3 + c) * 3 + d;
+    return (uint32_t)((all ^ all >> 29) * 0xd6e8feb86659fd93u >> 40);
 }
 
 // Where the mask stands in the hash table, or the free place where it would.
