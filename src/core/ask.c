@@ -130,10 +130,10 @@ static void piece_copy(void *context, const struct gr_piece *piece)
 uint32_t gr_core_job_pieces(const struct gr_core *core, uint64_t job, struct gr_piece *ret_pieces,
                             uint32_t most)
 {
-    const struct gr_job *row = gr_core_job_find(core, job);
-    assert(row != NULL && row->state == GR_JOB_RUNNING);
+    uint32_t slot = gr_core_job_slot(core, job);
+    assert(slot != NONE && gr_job_at(core, slot)->state == GR_JOB_RUNNING);
     struct copying copying = {.pieces = ret_pieces, .most = most};
-    gr_jobs_pieces(core, gr_allocation_at(core, gr_core_job_slot(core, job)), piece_copy, &copying);
+    gr_jobs_pieces(core, gr_allocation_at(core, slot), piece_copy, &copying);
     return copying.count;
 }
 

@@ -84,16 +84,18 @@ static void link_in(struct gr_core *core, uint32_t share, uint32_t from)
 {
     uint32_t parent = parent_of(core, share);
     uint32_t *first = first_of(core, parent), *last = last_of(core, parent);
+    struct gr_share *rows = gr_share_at(core, 0), *row = &rows[share];
+    uint64_t key = row->key;
     uint32_t after = from;
-    while (after != NONE && before(core, share, after)) {
-        after = gr_share_at(core, after)->prev;
+    while (after != NONE &&
+           (key < rows[after].key || (key == rows[after].key && share < after))) { // as before()
+        after = rows[after].prev;
     }
-    uint32_t next = after == NONE ? *first : gr_share_at(core, after)->next;
-    while (next != NONE && !before(core, share, next)) {
+    uint32_t next = after == NONE ? *first : rows[after].next;
+    while (next != NONE && (rows[next].key < key || (rows[next].key == key && next < share))) {
         after = next;
-        next = gr_share_at(core, next)->next;
+        next = rows[next].next;
     }
-    struct gr_share *row = gr_share_at(core, share);
     row->prev = after;
     row->next = next;
     *(after == NONE ? first : &gr_share_at(core, after)->next) = share;
