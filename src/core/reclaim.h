@@ -37,7 +37,7 @@ void gr_lost_add(struct gr_core *core, const struct gr_job *job, int64_t at_ms);
 // What counts of the last hour as of now, before the cap changes.
 void gr_lost_pass(struct gr_core *core);
 
-// --- victims.c: whose work goes. Asked between gr_reclaim_try and gr_reclaim_tried, when quotas
+// --- victims*.c: whose work goes. Asked between gr_reclaim_try and gr_reclaim_tried, when quotas
 // count what will be: without those who were asked to stop, and with those for whom room is held.
 
 // For whom room is taken, and where.
