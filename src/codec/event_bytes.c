@@ -28,7 +28,7 @@
 //                      u8 priority
 //     queue-terms-set  i64 half-life, i64 notice, i64 min run, u64 lost per hour, u32 reclaim
 //     checkpointed     u64 job, u32 attempt
-//     room-held        u64 job, i64 until, pieces
+//     room-held        u64 job, i64 until, pieces; version 2: and edges
 //     room-freed       u64 job, u32 why
 //     part-lost        u64 job, u32 attempt, u32 task, u32 part, u32 node, i64 until, u16 devices
 //     part-placed      u64 job, u32 attempt, u32 verdict, u64 rules version, u32 part, pieces
@@ -187,11 +187,12 @@ static void node_pass(struct wire *wire, struct gr_event *event)
     }
 }
 
-static void edges_pass(struct wire *wire, struct gr_event *event, struct gr_event_room *room)
+static void edges_pass(struct wire *wire, struct gr_event *event, uint32_t most,
+                       struct gr_event_room *room)
 {
-    event->edge_count = count_pass(wire, event->edge_count, GR_SPEC_AFTER_MAX);
+    event->edge_count = count_pass(wire, event->edge_count, most);
     struct gr_edge *edges = room == NULL ? NULL : room->edges + room->edge_count;
-    if (room != NULL && event->edge_count > GR_SPEC_AFTER_MAX - room->edge_count) {
+    if (room != NULL && event->edge_count > GR_EVENT_EDGES - room->edge_count) {
         wire->wrong = no_room;
         return;
     }
@@ -229,7 +230,7 @@ static void submitted_pass(struct wire *wire, struct gr_event *event, struct gr_
     u32_pass(wire, &array->count);
     u32_pass(wire, &array->parallel);
     bytes_pass(wire, event->submitted.commitment, sizeof event->submitted.commitment);
-    edges_pass(wire, event, room);
+    edges_pass(wire, event, GR_SPEC_AFTER_MAX, room);
 }
 
 static void ending_pass(struct wire *wire, int64_t since_ms, struct gr_ending *ending)
@@ -418,6 +419,9 @@ static void held_pass(struct wire *wire, struct gr_event *event, struct gr_event
     u64_pass(wire, &event->held.job);
     i64_pass(wire, &event->held.until_ms);
     pieces_pass(wire, event, room);
+    if (event->version >= 2) {
+        edges_pass(wire, event, GR_CALLED_MAX, room);
+    }
 }
 
 static void part_placed_pass(struct wire *wire, struct gr_event *event, struct gr_event_room *room)
@@ -485,7 +489,8 @@ static void header_pass(struct wire *wire, struct gr_event *event)
     i64_pass(wire, &event->at_ms);
     time_pass(wire, &event->since_ms, event->at_ms);
     u32_pass(wire, &event->epoch);
-    if (wire->wrong == NULL && event->version != GR_EVENT_VERSION) {
+    if (wire->wrong == NULL &&
+        (event->version < 1 || event->version > gr_event_version(event->type))) {
         wire->wrong = "the version of the fact is not known";
     }
 }

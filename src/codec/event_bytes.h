@@ -25,8 +25,10 @@
 
 #include <stddef.h>
 
-// Bytes of the largest fact (a gang of GR_TASKS_MAX pieces).
-#define GR_EVENT_BYTES_MAX (64u + 21u * GR_TASKS_MAX + 64u)
+// Bytes of the largest fact (a gang of GR_TASKS_MAX pieces for which GR_CALLED_MAX jobs go).
+#define GR_EVENT_BYTES_MAX (64u + 21u * GR_TASKS_MAX + 15u * GR_CALLED_MAX + 64u)
+// Edges of decoded facts together.
+#define GR_EVENT_EDGES GR_CALLED_MAX
 
 // Where the arrays of decoded facts go; about 1.1 MB, the caller's.
 struct gr_event_room {
@@ -34,7 +36,7 @@ struct gr_event_room {
     struct gr_piece pieces[GR_TASKS_MAX];
     struct gr_mix_item items[GR_MIX_MAX];
     struct gr_mask mask;
-    struct gr_edge edges[GR_SPEC_AFTER_MAX];
+    struct gr_edge edges[GR_EVENT_EDGES];
 };
 
 // Writes one fact to `bytes`, packed. Returns how many bytes it took, or -ENOSPC if `size` is too

@@ -54,6 +54,7 @@ static void layout_queue(struct gr_core *core, uint64_t *end)
     core->tenants_at = table(end, limits->place.nodes * sizeof(uint32_t));
     core->more_tenants_at = table(end, gr_tenants_more_bytes(limits));
     core->goes_at = table(end, limits->jobs);
+    core->called_at = table(end, GR_CALLED_MAX * sizeof(struct gr_edge));
 }
 
 static void layout(struct gr_core *core, const struct gr_core_limits *given)

@@ -207,7 +207,7 @@ enum gr_refusal gr_core_check(const struct gr_core *core, const struct gr_event 
     if (event->type == GR_EPOCH_BEGUN ? event->epoch <= core->epoch : event->epoch != core->epoch) {
         return GR_REFUSED_EPOCH;
     }
-    if (event->version != GR_EVENT_VERSION) {
+    if (event->version < 1 || event->version > gr_event_version(event->type)) {
         return GR_REFUSED_TYPE;
     }
     if (event->at_ms < core->now_ms) { // 0 before the first fact: there are no times before it

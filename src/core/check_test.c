@@ -601,6 +601,53 @@ static void parts_are_checked(void **state)
             GR_REFUSED_STATE); // nothing is missing any more
 }
 
+static struct gr_edge called[2];
+
+// The hold calls the running job, once or twice.
+static void call(struct pool *pool, struct gr_event *event, uint32_t count)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        called[i] = (struct gr_edge){.job = pool->running, .how = GR_STOP_RECLAIM};
+    }
+    event->edges = called;
+    event->edge_count = count;
+}
+
+// The running job is called for another one, on node 0.
+static void called_already(struct pool *pool, struct gr_event *event)
+{
+    uint64_t other = fixture_submit(&pool->f, fixture_demand(1, 2), 0);
+    struct gr_event held = good(pool, GR_ROOM_HELD);
+    held.held.job = other;
+    held.piece_count = 1;
+    call(pool, &held, 1);
+    (void)fixture_apply(&pool->f, &held, NULL);
+    event->sequence = held.sequence + 1;
+    event->pieces = &pool->pieces[1];
+    event->piece_count = 1;
+    event->held.job = fixture_submit(&pool->f, fixture_demand(1, 2), 0);
+    event->sequence++;
+}
+
+static void whom_a_hold_calls_is_checked(void **state)
+{
+    (void)state;
+#define CALLED(change, refusal) REFUSED(GR_ROOM_HELD, call(&pool, &e, 1); change, refusal)
+    CALLED((void)0, GR_REFUSED_NOTHING);
+    CALLED(called[0].job = 999, GR_REFUSED_JOB);
+    CALLED(called[0].job = pool.waiting, GR_REFUSED_STATE);
+    CALLED(called[0].how = GR_STOP_BY_USER, GR_REFUSED_FIELD);
+    CALLED(called[0].reserved = 1, GR_REFUSED_FIELD);
+    CALLED(e.edge_count = 2, GR_REFUSED_FIELD); // the same one twice
+    CALLED(e.edge_count = GR_CALLED_MAX + 1, GR_REFUSED_FIELD);
+    CALLED(e.edges = NULL, GR_REFUSED_FIELD);
+    CALLED(e.version = 1, GR_REFUSED_FIELD);
+    CALLED(taken_back(&pool, &e), GR_REFUSED_STATE);
+    CALLED(called_already(&pool, &e), GR_REFUSED_STATE);
+    CALLED((pool.pieces[0].node = 1, pool.pieces[0].devices = 1), GR_REFUSED_PIECES);
+#undef CALLED
+}
+
 static void a_start_takes_what_was_asked_for_and_is_free(void **state)
 {
     (void)state;
@@ -656,6 +703,8 @@ int main(void)
         cmocka_unit_test(terms_and_checkpoints_are_checked),
         cmocka_unit_test(holds_are_checked),
         cmocka_unit_test(parts_are_checked),
+
+        cmocka_unit_test(whom_a_hold_calls_is_checked),
         cmocka_unit_test(a_start_takes_what_was_asked_for_and_is_free),
         cmocka_unit_test(reserved_room_need_not_be_free),
     };

@@ -208,6 +208,7 @@ static unsigned stop_asked(struct gr_core *core, const struct gr_event *event,
 static void part_lost(struct gr_core *core, const struct gr_event *event)
 {
     gr_part_lose(core, event);
+    gr_hold_look(core, gr_core_job_slot(core, event->part_lost.job));
     room_grew(core);
 }
 
@@ -317,10 +318,6 @@ static unsigned apply_body(struct gr_core *core, const struct gr_event *event,
         return 0;
     case GR_ROOM_FREED:
         gr_hold_end(core, event->freed.job);
-        // What made it look possible may still do: not again and again in one moment.
-        core->reclaim_not_before_ms = event->at_ms < INT64_MAX - GR_RECLAIM_AGAIN_MS
-                                          ? event->at_ms + GR_RECLAIM_AGAIN_MS
-                                          : INT64_MAX;
         return 0;
     case GR_EPOCH_BEGUN:
         gr_links_close(core);

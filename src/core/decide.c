@@ -19,7 +19,7 @@ struct gr_event gr_decide_fact(const struct gr_core *core, int64_t at_ms, enum g
     event.since_ms = at_ms;
     event.epoch = core->epoch + (type == GR_EPOCH_BEGUN);
     event.type = (uint16_t)type;
-    event.version = GR_EVENT_VERSION;
+    event.version = gr_event_version(type);
     return event;
 }
 

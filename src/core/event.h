@@ -42,7 +42,7 @@ enum gr_event_type {
     GR_PART_PLACED = 27,  // all tasks that a running gang lacks have a place again
 };
 #define GR_EVENT_TYPES 28
-#define GR_EVENT_VERSION 1
+#define GR_EVENT_VERSION 1 // of most types; see gr_event_version
 
 // Why a request or a fact is refused. Codes are for ever; texts in refusal.c.
 enum gr_refusal {
@@ -88,6 +88,11 @@ const char *gr_refusal_name(enum gr_refusal refusal);
 const char *gr_refusal_text(enum gr_refusal refusal);
 // The type's stable name ("job-placed"). Static text; NULL for an unknown number.
 const char *gr_event_type_name(unsigned type);
+// The newest version of a type, which new facts have; those from 1 on are known, too.
+static inline uint16_t gr_event_version(unsigned type)
+{
+    return type == GR_ROOM_HELD ? 2 : GR_EVENT_VERSION; // 1: who goes was found out anew
+}
 
 // What an organisation is to the pool.
 enum gr_role {
@@ -190,6 +195,9 @@ enum gr_freed_why {
 };
 #define GR_FREED_WHYS 4
 
+// Jobs that are called to make room for one: those that a GR_ROOM_HELD names, at most.
+#define GR_CALLED_MAX 4096
+
 // Signals are numbered below this.
 #define GR_SIGNALS 128
 
@@ -242,7 +250,7 @@ struct gr_job {
     uint8_t stop_signal;  // number
     uint8_t is_linked;    // it has edges, waiters or an array: a row in the table of links
     uint8_t is_parted;    // this attempt has lost a part: a row in the table of parts
-    uint8_t reserved[2];  // zero
+    uint16_t called_for;  // row plus 1 of the hold for which it goes; 0: none
 };
 static_assert(sizeof(struct gr_job) == 128, "two cache lines, no padding");
 static_assert(sizeof(struct gr_demand) == 28, "no padding");
@@ -358,10 +366,12 @@ struct gr_event {
         } checkpointed;
         // Of the waiting `job` with this id: where it will start when those have ended who are
         // asked to stop for it. Until then, or GR_ROOM_FREED, nobody else starts on these nodes.
+        // From version 2 on, edges name who is asked: running jobs, in order of their ids, that
+        // hold something on these nodes; how: enum gr_stop_why, the same of all.
         struct {
             uint64_t job;
             int64_t until_ms; // then the hold ends
-        } held;               // and pieces
+        } held;               // and pieces, and edges
         // Of the `job` with this id, which has a hold.
         struct {
             uint64_t job;
@@ -398,7 +408,8 @@ struct gr_event {
     uint32_t item_count;
     const struct gr_mix_item *items; // GR_MIX_SET
     const struct gr_mask *mask;      // GR_MASK_ADDED
-    const struct gr_edge *edges;     // GR_JOB_SUBMITTED: at most GR_SPEC_AFTER_MAX
+    // GR_JOB_SUBMITTED: at most GR_SPEC_AFTER_MAX; GR_ROOM_HELD: at most GR_CALLED_MAX
+    const struct gr_edge *edges;
     uint32_t edge_count;
 };
 

@@ -15,7 +15,7 @@
 #define OVERDUE_MS 1000
 // Taking room back: after a search in vain not again for so long; a search looks at so many lanes,
 // and at the victims for so many jobs.
-#define TAKING_MS GR_RECLAIM_AGAIN_MS
+#define TAKING_MS 1000
 #define TAKING_LANES 4096
 #define TAKING_TRIES 4
 
@@ -435,7 +435,6 @@ static bool take_back(struct gr_core *core, int64_t at_ms, struct gr_piece *piec
     bool borrowed = (terms & GR_RECLAIM_BORROWED) != 0 && core->quota_count > 0;
     bool by_priority = (terms & GR_RECLAIM_PRIORITY) != 0;
     if ((!borrowed && !by_priority) || core->running == 0 || core->hold_count == GR_HOLDS ||
-        at_ms < core->reclaim_not_before_ms ||
         (core->reclaim_new == 0 && at_ms < core->reclaim_at_ms)) {
         return false;
     }

@@ -294,6 +294,7 @@ void gr_jobs_requeue(struct gr_core *core, uint32_t slot)
                                (job->stop_why == GR_STOP_RECLAIM && job->attempts < UINT16_MAX));
     job->started_ms = job->began_ms = job->stop_ms = job->grace_ms = job->safe_ms = 0;
     job->stop_why = job->stop_signal = 0;
+    job->called_for = 0;
     queue_add_front(core, slot);
 }
 

@@ -1,6 +1,6 @@
-// Taking room back, fact by fact: room is held for the job that has a right to it, those are asked
-// to stop who make it fit there, and it starts when they have ended. Nothing is remembered between
-// the facts but the hold: who is still to be asked follows from who is there.
+// Taking room back, fact by fact: room is held for the job that has a right to it, and those are
+// called who make it fit there; they are asked to stop, one after the other; and it starts when
+// they have ended. The hold's fact says who goes: nobody else is ever asked for it.
 #include "core/reclaim.h"
 
 #include <signal.h>
@@ -81,24 +81,46 @@ static bool hold_start(const struct gr_taker *taker, const struct gr_hooks *hook
            gr_start_fact(core, hooks, taker->at_ms, job, pieces, ret_event) == GR_REFUSED_NOTHING;
 }
 
-// What there is to do for one that does not start: somebody else is asked to stop, or it ends.
-// False: it waits for those who were asked.
-static bool hold_go_on(const struct gr_taker *taker, struct gr_piece *pieces,
-                       struct gr_event *ret_event)
+// The order in which those are asked who were called: see gr_victim_is_lower; then by id.
+static bool called_before(const struct gr_taker *taker, uint32_t a, uint32_t b)
+{
+    bool lower_a = gr_victim_is_lower(taker, a), lower_b = gr_victim_is_lower(taker, b);
+    return lower_a != lower_b ? lower_b
+                              : gr_job_at(taker->core, a)->id < gr_job_at(taker->core, b)->id;
+}
+
+static void called_sort(const struct gr_taker *taker, uint32_t *slots, uint32_t count)
+{
+    for (uint32_t gap = count / 2; gap > 0; gap /= 2) {
+        for (uint32_t i = gap; i < count; i++) {
+            uint32_t moving = slots[i], at = i;
+            for (; at >= gap && called_before(taker, moving, slots[at - gap]); at -= gap) {
+                slots[at] = slots[at - gap];
+            }
+            slots[at] = moving;
+        }
+    }
+}
+
+// What there is to do for one that does not start: the next of those who were called is asked to
+// stop, or it ends. False: it waits for those who were asked.
+static bool hold_go_on(const struct gr_taker *taker, const struct gr_hold *hold,
+                       struct gr_piece *pieces, struct gr_event *ret_event)
 {
     struct gr_core *core = taker->core;
-    struct gr_victims victims;
-    bool fits = gr_taker_fill(taker, true, pieces) == taker->job->demand.tasks;
-    if (fits && gr_taker_may(taker, 0)) {
-        return false;
-    }
-    if (!gr_victims_choose(taker, &victims, pieces) || victims.count == 0) {
-        *ret_event = freed(core, taker->at_ms, taker->job->id,
-                           gr_taker_may(taker, 0) ? GR_FREED_ROOM : GR_FREED_RIGHT);
+    uint32_t *slots = gr_core_at(core, core->scratch_at);
+    uint32_t count = gr_hold_called(core, hold, slots);
+    enum gr_freed_why why;
+    called_sort(taker, slots, count);
+    if (!gr_victims_still(taker, slots, count, pieces, &why)) {
+        *ret_event = freed(core, taker->at_ms, taker->job->id, why);
         return true;
     }
-    *ret_event = gr_decide_stop(core, taker->at_ms, gr_job_at(core, victims.slots[0])->id,
-                                GR_STOP_RECLAIM, SIGTERM, core->queue_terms.notice_ms);
+    if (count == 0) {
+        return false;
+    }
+    *ret_event = gr_decide_stop(core, taker->at_ms, gr_job_at(core, slots[0])->id,
+                                (enum gr_stop_why)hold->how, SIGTERM, core->queue_terms.notice_ms);
     return true;
 }
 
@@ -120,7 +142,7 @@ static bool hold_next(struct gr_core *core, const struct gr_hooks *hooks, int64_
         return true;
     }
     gr_reclaim_try(core, hold->job);
-    bool goes_on = hold_go_on(&taker, pieces, ret_event);
+    bool goes_on = hold_go_on(&taker, hold, pieces, ret_event);
     gr_reclaim_tried(core, hold->job);
     return goes_on;
 }
@@ -138,6 +160,29 @@ bool gr_holds_next(struct gr_core *core, const struct gr_hooks *hooks, int64_t a
 }
 
 // --- a new hold
+
+// Names who goes, in order of ids, as facts want them.
+static void call(struct gr_core *core, const struct gr_victims *victims, enum gr_stop_why how,
+                 struct gr_event *event)
+{
+    struct gr_edge *edges = gr_core_at(core, core->called_at);
+    assert(victims->count <= GR_CALLED_MAX);
+    for (uint32_t i = 0; i < victims->count; i++) {
+        edges[i] = (struct gr_edge){.job = gr_job_at(core, victims->slots[i])->id, .how = how};
+    }
+    for (uint32_t gap = victims->count / 2; gap > 0; gap /= 2) {
+        for (uint32_t i = gap; i < victims->count; i++) {
+            struct gr_edge moving = edges[i];
+            uint32_t at = i;
+            for (; at >= gap && moving.job < edges[at - gap].job; at -= gap) {
+                edges[at] = edges[at - gap];
+            }
+            edges[at] = moving;
+        }
+    }
+    event->edges = edges;
+    event->edge_count = victims->count;
+}
 
 bool gr_reclaim_for(struct gr_core *core, int64_t at_ms, const struct gr_job *job,
                     const uint64_t variants[GR_VARIANT_WORDS], struct gr_piece *pieces,
@@ -174,5 +219,6 @@ bool gr_reclaim_for(struct gr_core *core, int64_t at_ms, const struct gr_job *jo
         at_ms < INT64_MAX - notice - HOLD_MS ? at_ms + notice + HOLD_MS : INT64_MAX;
     ret_event->pieces = pieces;
     ret_event->piece_count = job->demand.tasks;
+    call(core, &victims, GR_STOP_RECLAIM, ret_event);
     return true;
 }

@@ -23,6 +23,12 @@ enum gr_refusal gr_hold_check(const struct gr_core *core, const struct gr_event 
 void gr_hold_add(struct gr_core *core, const struct gr_event *event);
 // A hold ends, if the job has one: its nodes are for anybody again.
 void gr_hold_end(struct gr_core *core, uint64_t job);
+// Slots of the running jobs that were called for a hold and not asked to stop yet, in no order.
+// Returns how many, at most GR_CALLED_MAX.
+uint32_t gr_hold_called(const struct gr_core *core, const struct gr_hold *hold,
+                        uint32_t *ret_slots);
+// A running job has lost a part: it is called no more if it holds nothing there now.
+void gr_hold_look(struct gr_core *core, uint32_t slot);
 // NULL, or what does not hold.
 const char *gr_holds_audit(const struct gr_core *core);
 
@@ -56,16 +62,24 @@ struct gr_victims {
     uint64_t cost; // of all of them together
 };
 
-// May this running job go for the taker?
+// May this running job go for the taker? Not one that was called for somebody else.
 bool gr_victim_may(const struct gr_taker *taker, uint32_t slot);
+// Does a job go because of its lower priority? Then its going takes nothing from the right to call
+// others, but what it gives back may: the others are asked before it.
+bool gr_victim_is_lower(const struct gr_taker *taker, uint32_t slot);
+// May all of these still go, in this order, without losing more than may be lost, and does the
+// taker then have its right, and room where it is held for it? If not, *ret_why.
+bool gr_victims_still(const struct gr_taker *taker, const uint32_t *slots, uint32_t count,
+                      struct gr_piece *pieces, enum gr_freed_why *ret_why);
 // Has the taker's organisation a right to what the job takes, once `back` milli of its own come
 // back?
 bool gr_taker_may(const struct gr_taker *taker, uint64_t back);
 // Pieces of the job on the nodes it may use, by what is free there, and with `coming` what jobs
 // hold that were asked to stop. Returns how many tasks found room; the pieces are whole if all did.
 uint32_t gr_taker_fill(const struct gr_taker *taker, bool coming, struct gr_piece *pieces);
-// Chooses victims so that the job fits, and pieces where it will. False: there are none, or they
-// would lose more than may be lost. With no victims: it fits when those have ended that were asked.
+// Chooses victims so that the job fits, and pieces where it will. False: there are none, they would
+// lose more than may be lost, or they are more than GR_CALLED_MAX. With no victims: it fits when
+// those have ended that were asked.
 bool gr_victims_choose(const struct gr_taker *taker, struct gr_victims *ret_victims,
                        struct gr_piece *pieces);
 

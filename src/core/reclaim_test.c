@@ -398,6 +398,101 @@ static void a_hold_ends_with_its_job_its_right_or_its_time(void **state)
     }
 }
 
+// Who else might go from the held nodes is not asked for again: it once came out otherwise there,
+// and the same room was held and freed for ever.
+static void who_was_called_goes_and_nobody_else(void **state)
+{
+    (void)state;
+    struct world world;
+    world_make(&world, 3);
+    terms_set(&world, GR_RECLAIM_BORROWED | GR_RECLAIM_PRIORITY, 0, GR_ANY_MILLI);
+    quota_set(&world, 0, 4);
+    quota_set(&world, 1, 7);
+    quota_set(&world, 2, 9);
+    (void)submit(&world, 1, 1, 6); // node 0
+    assert_int_equal(run(&world), 1);
+    uint64_t low = submit(&world, 0, 1, 4); // node 1, all that it may have
+    assert_int_equal(run(&world), 1);
+    (void)submit(&world, 2, 1, 4); // node 1
+    (void)submit(&world, 2, 1, 5); // node 2
+    assert_int_equal(run(&world), 2);
+    uint64_t borrowed[3]; // four of these five: on nodes 0, 0 and 2, the last one the cheapest
+    for (unsigned i = 0; i < 3; i++) {
+        world.f.at += 1000;
+        borrowed[i] = submit(&world, 1, 1, i < 2 ? 1 : 3);
+        assert_int_equal(run(&world), 1);
+    }
+    world.f.at += 1000;
+    struct gr_demand gang = fixture_demand(2, 1);
+    gang.priority = 101;
+    uint64_t high = submit_demand(&world, 0, gang);
+    (void)run(&world);
+    assert_int_equal(world.held, 1);
+    assert_int_equal(world.freed, 0);
+    assert_int_equal(world.stopped_count, 2);
+    assert_int_equal(world.stopped[0], borrowed[1]);
+    assert_int_equal(world.stopped[1], low);
+    gives_way(&world, low);
+    gives_way(&world, borrowed[1]);
+    (void)run(&world);
+    assert_true(runs(&world, high));
+    done(&world);
+}
+
+static void a_right_that_goes_before_anybody_was_asked_saves_them(void **state)
+{
+    (void)state;
+    struct world world;
+    struct gr_event event;
+    world_make(&world, 1);
+    quota_set(&world, 0, 8);
+    uint64_t other = submit(&world, 1, 1, 8);
+    assert_int_equal(run(&world), 1);
+    world.f.at += 1000;
+    (void)submit(&world, 0, 1, 8);
+    assert_true(gr_decide_start(world.f.core, NULL, world.f.at, world.f.pieces, &event));
+    assert_int_equal(event.type, GR_ROOM_HELD);
+    assert_int_equal(event.edge_count, 1);
+    assert_int_equal(event.edges[0].job, other);
+    (void)fixture_apply(&world.f, &event, NULL);
+    assert_int_equal(gr_core_job_find(world.f.core, other)->called_for, 1);
+    quota_set(&world, 0, 4);
+    (void)run(&world);
+    assert_int_equal(world.freed, 1);
+    assert_int_equal(world.freed_why, GR_FREED_RIGHT);
+    assert_int_equal(world.stopped_count, 0);
+    assert_int_equal(gr_core_job_find(world.f.core, other)->called_for, 0);
+    done(&world);
+}
+
+// As the first releases held it: nobody was named.
+static void room_that_is_held_without_saying_who_goes_is_freed(void **state)
+{
+    (void)state;
+    struct world world;
+    world_make(&world, 1);
+    quota_set(&world, 0, 8);
+    (void)submit(&world, 1, 1, 8);
+    assert_int_equal(run(&world), 1);
+    world.f.at += 1000;
+    uint64_t owner = submit(&world, 0, 1, 8);
+    struct gr_piece piece = {
+        .devices = 0xff, .milli = GR_DEVICE_MILLI, .cpu_milli = 1000, .memory_mib = 0};
+    struct gr_event event = fixture_fact(&world.f, GR_ROOM_HELD);
+    event.version = 1;
+    event.held.job = owner;
+    event.held.until_ms = world.f.at + 1000;
+    event.pieces = &piece;
+    event.piece_count = 1;
+    (void)fixture_apply(&world.f, &event, NULL);
+    (void)run(&world); // and held anew, with a name
+    assert_int_equal(world.freed, 1);
+    assert_int_equal(world.freed_why, GR_FREED_ROOM);
+    assert_int_equal(world.held, 1);
+    assert_int_equal(world.stopped_count, 1);
+    done(&world);
+}
+
 static int bytes_write(void *context, const void *bytes, size_t size, struct gr_err *err)
 {
     uint8_t **at = context;
@@ -462,6 +557,9 @@ int main(void)
         cmocka_unit_test(higher_priority_takes_from_lower_of_the_same_organisation),
         cmocka_unit_test(no_more_is_lost_than_may_be),
         cmocka_unit_test(a_hold_ends_with_its_job_its_right_or_its_time),
+        cmocka_unit_test(who_was_called_goes_and_nobody_else),
+        cmocka_unit_test(a_right_that_goes_before_anybody_was_asked_saves_them),
+        cmocka_unit_test(room_that_is_held_without_saying_who_goes_is_freed),
         cmocka_unit_test(holds_are_kept_in_copies_and_when_saved),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

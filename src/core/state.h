@@ -119,11 +119,12 @@ struct gr_reserved_room {
 
 // Room that is held for a job while it is being freed (reclaim).
 struct gr_hold {
-    uint64_t job;        // 0: a free row
-    int64_t until_ms;    // `at` from which it is given up
-    int64_t made_ms;     // `at` of the fact
-    uint32_t node_count; // nodes marked with it
-    uint32_t first;      // of these
+    uint64_t job;             // 0: a free row
+    int64_t until_ms;         // `at` from which it is given up
+    int64_t made_ms;          // `at` of the fact
+    uint32_t node_count : 24; // nodes marked with it
+    uint32_t how : 8;         // enum gr_stop_why of those who are called; 0: nobody is
+    uint32_t first;           // of these nodes
 };
 static_assert(sizeof(struct gr_hold) == 32, "no padding");
 // At a time.
@@ -146,9 +147,6 @@ struct gr_fleet_fit {
 
 // Nodes that are remembered of those where room grew.
 #define GR_QUEUE_FREED 64
-
-// Taking room back that came to nothing is tried again after so long.
-#define GR_RECLAIM_AGAIN_MS 1000
 
 // What the core's block begins with; the tables follow.
 struct gr_core {
@@ -211,8 +209,6 @@ struct gr_core {
     // Taking room back was tried in vain, and is not tried again before then unless somebody new
     // waits.
     int64_t reclaim_at_ms;
-    // Held room came to nothing: no room is held for anybody before then, whoever waits.
-    int64_t reclaim_not_before_ms;
     uint32_t reclaim_new;    // 1: somebody has begun to wait since
     uint32_t stopping_first; // running jobs that were asked to stop, by slot plus 1
     struct gr_mask narrowed; // of the last decision: a mask without what quotas do not leave
@@ -241,6 +237,7 @@ struct gr_core {
     uint64_t array_index_at; // id of an array -> row
     uint64_t key_index_at;   // key -> place in the ring
     uint64_t scratch_at;     // a slot a job, for sorting; holds nothing between calls
+    uint64_t called_at;      // GR_CALLED_MAX edges: of the last decision that holds room
     uint64_t place_at;
     uint64_t size;
 };

@@ -18,5 +18,29 @@ bool gr_victims_choose(const struct gr_taker *taker, struct gr_victims *ret_vict
     for (uint32_t i = 0; found && i < ret_victims->count; i++) {
         gr_goes_at(taker->core)[ret_victims->slots[i]] = 0;
     }
-    return found && ret_victims->cost <= gr_lost_left(taker->core, taker->at_ms);
+    return found && ret_victims->count <= GR_CALLED_MAX &&
+           ret_victims->cost <= gr_lost_left(taker->core, taker->at_ms);
+}
+
+bool gr_victims_still(const struct gr_taker *taker, const uint32_t *slots, uint32_t count,
+                      struct gr_piece *pieces, enum gr_freed_why *ret_why)
+{
+    struct gr_core *core = taker->core;
+    uint64_t cost = 0;
+    uint32_t go = 0;
+    while (go < count && gr_victim_may(taker, slots[go])) {
+        uint64_t lost = gr_lost_of(core, gr_job_at(core, slots[go]), taker->at_ms);
+        cost = lost > UINT64_MAX - cost ? UINT64_MAX : cost + lost;
+        gr_goes_at(core)[slots[go]] = 1;
+        gr_victim_trial(taker, slots[go++], true);
+    }
+    bool may = go == count && gr_taker_may(taker, 0);
+    bool fits = may && cost <= gr_lost_left(core, taker->at_ms) &&
+                gr_taker_fill(taker, true, pieces) == taker->job->demand.tasks;
+    while (go > 0) {
+        gr_victim_trial(taker, slots[--go], false);
+        gr_goes_at(core)[slots[go]] = 0;
+    }
+    *ret_why = may ? GR_FREED_ROOM : GR_FREED_RIGHT;
+    return fits;
 }

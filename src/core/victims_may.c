@@ -94,12 +94,20 @@ static bool is_borrowed(const struct gr_taker *taker, uint32_t org, uint32_t var
     return true;
 }
 
+bool gr_victim_is_lower(const struct gr_taker *taker, uint32_t slot)
+{
+    const struct gr_job *job = gr_job_at(taker->core, slot);
+    return (taker->core->queue_terms.reclaim & GR_RECLAIM_PRIORITY) != 0 &&
+           job->org == taker->job->org && job->demand.priority < taker->job->demand.priority;
+}
+
 bool gr_victim_may(const struct gr_taker *taker, uint32_t slot)
 {
     const struct gr_core *core = taker->core;
     const struct gr_job *job = gr_job_at(core, slot);
     uint32_t terms = core->queue_terms.reclaim;
-    if (job->stop_why != GR_STOP_NOT || taker->at_ms < job->started_ms ||
+    if ((job->called_for != 0 && core->holds[job->called_for - 1].job != taker->hold) ||
+        job->stop_why != GR_STOP_NOT || taker->at_ms < job->started_ms ||
         taker->at_ms - job->started_ms < core->queue_terms.min_run_ms) {
         return false;
     }
@@ -107,8 +115,7 @@ bool gr_victim_may(const struct gr_taker *taker, uint32_t slot)
     if (kinds.many) {
         return false;
     }
-    if ((terms & GR_RECLAIM_PRIORITY) != 0 && job->org == taker->job->org &&
-        job->demand.priority < taker->job->demand.priority) {
+    if (gr_victim_is_lower(taker, slot)) {
         return true;
     }
     bool may = (terms & GR_RECLAIM_BORROWED) != 0 && gr_quota_has(core, taker->variant) &&

@@ -429,6 +429,7 @@ json_t *gr_view_event(const struct gr_view_names *names, const struct gr_event *
         rc |= gr_json_set_int(object, "node", event->node_state.node);
         rc |= gr_json_set_text(object, "state", gr_slice_of(node_states[event->node_state.state]));
     }
+    rc |= gr_view_hold(object, event);
     rc |= gr_view_terms(object, names, event);
     if (rc != 0) {
         json_decref(object);

@@ -47,6 +47,11 @@ json_t *gr_view_event(const struct gr_view_names *names, const struct gr_event *
 // Adds to `object` what the facts about quotas, shares and the queue say, and nothing for others.
 // As the setters of base/json.h.
 int gr_view_terms(json_t *object, const struct gr_view_names *names, const struct gr_event *event);
+// Adds what the facts say of room that is held, freed, or taken from a job that is asked to stop;
+// as gr_view_terms.
+int gr_view_hold(json_t *object, const struct gr_event *event);
+// The word for why a job is asked to stop (enum gr_stop_why). Static text.
+const char *gr_view_stop(unsigned why);
 // Adds nominal, borrow and lend; as gr_view_terms.
 int gr_view_quota_terms(json_t *object, const struct gr_quota *quota);
 // Adds weight and limits; as gr_view_terms.

@@ -225,15 +225,11 @@ static int set_reason(json_t *object, struct gr_pool *pool, const struct gr_job 
 
 static int set_stop(json_t *object, const struct gr_job *job)
 {
-    static const char *const whys[] = {
-        [GR_STOP_BY_USER] = "user",    [GR_STOP_TIME_LIMIT] = "time-limit", [GR_STOP_NODE] = "node",
-        [GR_STOP_RECLAIM] = "reclaim", [GR_STOP_IDLE] = "held-idle",
-    };
     if (job->stop_why == GR_STOP_NOT) {
         return gr_json_set_null(object, "stop");
     }
     json_t *stop = json_object();
-    int rc = gr_json_set_text(stop, "why", gr_slice_of(whys[job->stop_why]));
+    int rc = gr_json_set_text(stop, "why", gr_slice_of(gr_view_stop(job->stop_why)));
     return rc | gr_json_set(object, "stop", stop);
 }
 

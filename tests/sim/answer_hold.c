@@ -37,8 +37,8 @@ static void stop_verify(struct drive *drive, const struct gr_event *event)
     const struct world *world = &drive->world;
     const struct world_job *job = world_job(world, event->stop_asked.job);
     uint64_t id = event->stop_asked.job;
-    if (job == NULL || !job->running || job->stop_why != GR_STOP_NOT ||
-        event->stop_asked.why != GR_STOP_RECLAIM ||
+    if (job == NULL || !job->running || job->stop_why != GR_STOP_NOT || job->called_for == 0 ||
+        event->stop_asked.why != job->called_how ||
         event->stop_asked.grace_ms != world->queue_terms.notice_ms ||
         drive->at - job->started < world->queue_terms.min_run_ms) {
         story_wrong("job %llu is asked to stop that may not be", (unsigned long long)id);
@@ -71,6 +71,9 @@ void answer_hold_verify(struct drive *drive, const struct gr_event *event)
         if (event->freed.why == GR_FREED_LEFT && job != NULL) {
             story_wrong("job %llu is still there", (unsigned long long)event->freed.job);
         }
+        if (event->sequence == drive->held_at + 1 && drive->at == world->now) {
+            story_wrong("room was held for job %llu in vain", (unsigned long long)event->freed.job);
+        }
         goal_reach("hold ended", event->freed.why);
     } else {
         const struct world_job *job = world_job(world, event->held.job);
@@ -81,5 +84,6 @@ void answer_hold_verify(struct drive *drive, const struct gr_event *event)
         if (event->held.until_ms < drive->at + world->queue_terms.notice_ms) {
             story_wrong("room is held for less than the notice");
         }
+        drive->held_at = event->sequence;
     }
 }

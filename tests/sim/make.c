@@ -240,8 +240,27 @@ static struct gr_event terms_fact(struct drive *drive, unsigned type, uint64_t i
 
 // --- facts as nobody should make them
 
-static struct gr_event placed_fact(struct drive *drive, struct gr_piece *pieces)
+// Jobs that are called for a hold, most often running ones in order of their ids.
+static uint32_t called_make(struct drive *drive, struct gr_edge *edges)
 {
+    const struct world *world = &drive->world;
+    uint64_t last = 0;
+    uint32_t count = 0;
+    while (world->jobs > 0 && count < WORLD_JOB_EDGES && chance(drive, 60)) {
+        const struct world_job *job = &world->job[below(drive, world->jobs)];
+        if ((job->running && job->id > last) || chance(drive, 5)) {
+            last = job->id;
+            edges[count++] = (struct gr_edge){
+                .job = chance(drive, 97) ? job->id : 1,
+                .how = chance(drive, 95) ? GR_STOP_RECLAIM : below(drive, GR_STOP_WHYS + 1)};
+        }
+    }
+    return count;
+}
+
+static struct gr_event placed_fact(struct drive *drive, struct make_room *room)
+{
+    struct gr_piece *pieces = room->pieces;
     static const enum gr_event_type types[] = {GR_JOB_PLACED, GR_JOB_PLACED, GR_ROOM_RESERVED,
                                                GR_ROOM_HELD, GR_ROOM_FREED};
     struct gr_event event = drive_fact(drive, PICK(drive, types));
@@ -258,6 +277,9 @@ static struct gr_event placed_fact(struct drive *drive, struct gr_piece *pieces)
     }
     if (event.type == GR_ROOM_HELD) {
         event.held.until_ms = event.at_ms + below(drive, 9) - 1;
+        event.version -= chance(drive, 20);
+        event.edge_count = chance(drive, 50) ? called_make(drive, room->edges) : 0;
+        event.edges = room->edges;
     }
     if (event.type == GR_JOB_PLACED) {
         event.placed.attempt = job == NULL ? 1 : job->attempt + 1;
@@ -273,6 +295,11 @@ static struct gr_event placed_fact(struct drive *drive, struct gr_piece *pieces)
         if (chance(drive, 70)) {
             pieces[p].node = below(drive, world->nodes);
             pieces[p].devices = (uint16_t)((1u << shape->devices) - 1);
+        }
+        const struct world_job *called =
+            p < event.edge_count ? world_job(world, event.edges[p].job) : NULL;
+        if (called != NULL && called->running) {
+            pieces[p].node = called->pieces[0].node;
         }
     }
     return event;
@@ -444,7 +471,7 @@ struct gr_event make_any(struct drive *drive, struct make_room *room)
     case GR_CHECKPOINTED:
         return terms_fact(drive, type, id);
     default:
-        return placed_fact(drive, room->pieces);
+        return placed_fact(drive, room);
     }
 }
 

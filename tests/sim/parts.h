@@ -23,6 +23,7 @@ struct drive {
     int64_t at;
     struct gr_piece *pieces; // GR_TASKS_MAX
     uint64_t refused_at;     // sequence at which some starts may have been refused by rules
+    uint64_t held_at;        // of the last fact, decided and not made up, that holds room
 };
 
 // The next random number (SplitMix64).

@@ -367,7 +367,8 @@ world_set world_objections(const struct world *world, const struct gr_event *eve
            when(event->type == GR_EPOCH_BEGUN ? event->epoch <= world->epoch
                                               : event->epoch != world->epoch,
                 GR_REFUSED_EPOCH) |
-           when(event->version != 1, GR_REFUSED_TYPE) |
+           when(event->version < 1 || event->version > (event->type == GR_ROOM_HELD ? 2 : 1),
+                GR_REFUSED_TYPE) |
            when(event->at_ms < world->now || event->at_ms < 0, GR_REFUSED_TIME) |
            when(event->since_ms < 0 || event->since_ms > event->at_ms, GR_REFUSED_FIELD);
 }

@@ -52,7 +52,9 @@ struct world_job {
     int64_t order; // place in its priority's queue, the lowest first
     int64_t began, stop, grace, safe;
     uint32_t stop_why, stop_signal;
-    uint64_t array; // 0: none
+    uint64_t called_for; // it goes so that this job finds room; 0: it does not
+    uint32_t called_how; // enum gr_stop_why
+    uint64_t array;      // 0: none
     uint32_t array_index;
     bool no_place; // waits for one in its array
     uint32_t edge_count;

@@ -18,6 +18,37 @@ void world_hold_end(struct world *world, uint64_t job)
     for (uint32_t n = 0; n < world->nodes; n++) {
         world->held[n] = world->held[n] == job ? 0 : world->held[n];
     }
+    for (uint32_t j = 0; j < world->jobs; j++) {
+        if (world->job[j].called_for == job) {
+            world->job[j].called_for = world->job[j].called_how = 0;
+        }
+    }
+}
+
+// What stands against the jobs that a hold calls.
+static world_set called_objections(const struct world *world, const struct gr_event *event)
+{
+    world_set set = event->version < 2 && event->edge_count > 0 ? WORLD_NO(GR_REFUSED_FIELD) : 0;
+    for (uint32_t e = 0; e < event->edge_count; e++) {
+        const struct gr_edge *edge = &event->edges[e];
+        const struct world_job *job = world_job(world, edge->job);
+        bool stands = false;
+        for (uint32_t p = 0; job != NULL && p < job->piece_count; p++) {
+            for (uint32_t q = 0; q < event->piece_count; q++) {
+                stands |= job->pieces[p].node == event->pieces[q].node;
+            }
+        }
+        set |= job == NULL ? WORLD_NO(GR_REFUSED_JOB) : 0;
+        set |= job != NULL && (!job->running || job->stop_why != GR_STOP_NOT || job->called_for)
+                   ? WORLD_NO(GR_REFUSED_STATE)
+                   : 0;
+        set |= job != NULL && !stands ? WORLD_NO(GR_REFUSED_PIECES) : 0;
+        bool in_order = e == 0 || event->edges[e - 1].job < edge->job;
+        set |= in_order && edge->reserved == 0 && edge->how == GR_STOP_RECLAIM
+                   ? 0
+                   : WORLD_NO(GR_REFUSED_FIELD);
+    }
+    return set;
 }
 
 world_set world_holds_objections(const struct world *world, const struct gr_event *event)
@@ -33,6 +64,7 @@ world_set world_holds_objections(const struct world *world, const struct gr_even
         set |= node < world->nodes && world->held[node] != 0 ? WORLD_NO(GR_REFUSED_HELD) : 0;
     }
     set |= world_has_hold(world, event->held.job) ? WORLD_NO(GR_REFUSED_STATE) : 0;
+    set |= called_objections(world, event);
     return set | (event->held.until_ms < event->at_ms ? WORLD_NO(GR_REFUSED_FIELD) : 0);
 }
 
@@ -47,6 +79,11 @@ void world_holds_apply(struct world *world, const struct gr_event *event)
         world->held[event->pieces[p].node] = event->held.job;
         world->held_until[event->pieces[p].node] = event->held.until_ms;
     }
+    for (uint32_t e = 0; e < event->edge_count; e++) {
+        struct world_job *job = world_job(world, event->edges[e].job);
+        job->called_for = event->held.job;
+        job->called_how = event->edges[e].how;
+    }
 }
 
 void world_lost_add(struct world *world, const struct world_job *job)
@@ -57,6 +94,18 @@ void world_lost_add(struct world *world, const struct world_job *job)
         (uint64_t)job->demand.tasks * job->demand.shape.devices * job->demand.shape.milli;
     world->lost += world->now > from ? milli * (uint64_t)(world->now - from) : 0;
     world->lost_jobs++;
+}
+
+// Does the core say of each job whether it is called, and for what?
+static bool called_differ(const struct world *world, const struct gr_core *core)
+{
+    for (uint32_t j = 0; j < world->jobs; j++) {
+        const struct gr_job *job = gr_core_job_find(core, world->job[j].id);
+        if (job == NULL || (job->called_for != 0) != (world->job[j].called_for != 0)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 const char *world_holds_compare(const struct world *world, const struct gr_core *core)
@@ -78,6 +127,7 @@ const char *world_holds_compare(const struct world *world, const struct gr_core 
         left -= nodes;
     }
     return left != 0                                                    ? "room is held for others"
+           : called_differ(world, core)                                 ? "others are called"
            : lost.total != world->lost || lost.jobs != world->lost_jobs ? "another loss"
                                                                         : NULL;
 }

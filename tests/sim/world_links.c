@@ -270,7 +270,8 @@ void world_requeue(struct world *world, struct world_job *job)
     job->order = --world->order_first;
     job->piece_count = 0;
     job->started = job->began = job->stop = job->grace = job->safe = 0;
-    job->stop_why = job->stop_signal = 0;
+    job->stop_why = job->stop_signal = job->called_how = 0;
+    job->called_for = 0;
 }
 
 void world_epoch(struct world *world)
