@@ -10,6 +10,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -45,6 +46,7 @@ struct serve {
     int64_t ending_ms;      // monotonic, when the end began; 0: it did not
     bool was_clock_doubted; // as was said last
     bool has_launched;      // the launcher is of this start's making, and nothing was served yet
+    bool is_refused;        // the start has come to nothing so far
 };
 
 struct gr_serve_config gr_serve_default(void)
@@ -414,6 +416,26 @@ static void stop_launcher(const struct serve *serve)
     }
 }
 
+// Waits until nothing is tried out in the state directory any more: what is tried makes files and
+// mounts there, and takes them away. False: not within ten seconds.
+static bool check_wait(const struct serve *serve)
+{
+    char bytes[512];
+    int64_t until_ms = gr_clock_ms() + 10000;
+    while (serve->check_fd >= 0) {
+        struct pollfd fd = {.fd = serve->check_fd, .events = POLLIN};
+        int64_t left_ms = until_ms - gr_clock_ms();
+        int rc = left_ms <= 0 ? 0 : poll(&fd, 1, (int)left_ms);
+        if (rc == 0 || (rc < 0 && errno != EINTR)) {
+            return false;
+        }
+        if (rc > 0 && read(serve->check_fd, bytes, sizeof bytes) <= 0) {
+            break; // all of its descriptors are closed: it has ended
+        }
+    }
+    return serve->check_fd < 0 || waitpid(serve->check_pid, NULL, 0) == serve->check_pid;
+}
+
 static void close_all(struct serve *serve)
 {
     struct gr_daemon *daemon = &serve->daemon;
@@ -438,6 +460,9 @@ static void close_all(struct serve *serve)
         kill(serve->snapshot_pid, SIGTERM);
         (void)waitpid(serve->snapshot_pid, NULL, 0);
     }
+    // A start that came to nothing leaves no directory that it made.
+    bool removes = serve->is_refused && serve->dir.lock_fd >= 0 && serve->dir.is_made;
+    removes = removes && check_wait(serve);
     if (serve->check_fd >= 0) {
         close(
             serve->check_fd); // it ends by itself, and cleans up: killed, it would leave processes
@@ -447,6 +472,9 @@ static void close_all(struct serve *serve)
         close(serve->signal_fd);
     }
     stop_launcher(serve); // while nobody else may start on this state
+    if (removes) {
+        gr_state_dir_remove(&serve->dir);
+    }
     gr_state_dir_close(&serve->dir);
 }
 
@@ -526,6 +554,7 @@ static int serve_here(const struct gr_serve_config *config, int ready_fd, struct
     rc = rc != 0 ? rc
                  : gr_state_dir_open(config->state_dir == NULL ? path : config->state_dir,
                                      &serve->dir, err);
+    serve->is_refused = true; // until all is well
     rc = rc != 0 ? rc : find_checks(config, err);
     rc = rc != 0 ? rc : launch(serve, err);
     if (rc == 0) {
@@ -542,7 +571,7 @@ static int serve_here(const struct gr_serve_config *config, int ready_fd, struct
         rc = config->in_background ? log_to_file(serve, err) : 0;
     }
     if (rc == 0) {
-        serve->has_launched = false; // it stays from now on
+        serve->has_launched = serve->is_refused = false; // it stays from now on
         if (ready_fd >= 0) {
             ssize_t written = write(ready_fd, "1", 1);
             (void)written;

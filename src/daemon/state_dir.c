@@ -1,6 +1,8 @@
 // The state directory: see state_dir.h.
 #include "daemon/state_dir.h"
 
+#include "journal/disk.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -54,7 +56,7 @@ int gr_state_default(char ret_path[GR_STATE_PATH_SIZE], struct gr_err *err)
     return gr_state_path(home, ".local/state/granary", ret_path, err);
 }
 
-// mkdir -p; only the last part is the pool's own.
+// mkdir -p; only the last part is the pool's own. Returns 1 if that was made, 0 if it was there.
 static int make_parents(const char *path, struct gr_err *err)
 {
     char part[GR_STATE_PATH_SIZE];
@@ -69,7 +71,8 @@ static int make_parents(const char *path, struct gr_err *err)
     }
     const char *slash = strrchr(path, '/');
     snprintf(part, sizeof part, "%.*s", slash == path ? 1 : (int)(slash - path), path);
-    return gr_state_sync(part, err); // what is durable in it must be found again
+    int rc = gr_state_sync(part, err); // what is durable in it must be found again
+    return rc == 0 ? 1 : rc;
 }
 
 // Locks the open file. A process that was just killed may have left a child that is about to become
@@ -178,9 +181,10 @@ int gr_state_dir_open(const char *path, struct gr_state_dir *ret_dir, struct gr_
         return gr_fail(err, -ENAMETOOLONG, "%s: the path is too long", path);
     }
     rc = make_parents(dir.path, err);
-    if (rc != 0) {
+    if (rc < 0) {
         return rc;
     }
+    dir.is_made = rc == 1;
     struct stat stat_now;
     if (stat(dir.path, &stat_now) != 0) {
         return gr_fail_errno(err, "look at %s", dir.path);
@@ -199,6 +203,12 @@ int gr_state_dir_open(const char *path, struct gr_state_dir *ret_dir, struct gr_
     }
     *ret_dir = dir;
     return 0;
+}
+
+void gr_state_dir_remove(const struct gr_state_dir *dir)
+{
+    assert(dir->lock_fd >= 0 && dir->is_made);
+    (void)gr_disk_remove_dir(dir->path, NULL);
 }
 
 void gr_state_dir_close(struct gr_state_dir *dir)

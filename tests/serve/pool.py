@@ -296,7 +296,10 @@ class Pool:
     def launcher(self):
         """The launcher's pid; None if there is none. A keeper that was just forked looks the same,
         so who is asked for is the one that took the lock."""
-        inode = os.stat(self.state + "/engine/launcher.lock").st_ino
+        try:
+            inode = os.stat(self.state + "/engine/launcher.lock").st_ino
+        except FileNotFoundError:
+            return next((pid for pid, _, _ in self.engine_processes()), None)
         with open("/proc/locks") as file:
             for line in file:
                 words = line.split()

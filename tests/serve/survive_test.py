@@ -81,6 +81,24 @@ def a_start_that_fails_ends_the_launcher_it_started_and_no_other():
         assert pool.launcher() == launcher and list(pool.keepers()) == [job]
 
 
+def a_start_that_fails_leaves_no_directory_that_it_made_and_harms_no_other():
+    with Pool(starts=False, pretend=None) as pool:
+        options = (("--pretend", "8xnonsense"), ("--checks", pool.path("nowhere")),
+                   ("--listen", "999.1.1.1:7"), ("--socket", pool.path("a/b/c")))
+        for option in options:
+            assert pool.fails_to_start(*option), option
+            assert not os.path.exists(pool.state), (option, os.listdir(pool.state))
+        pool.start()
+        assert pool.run("exit 3")["exit_code"] == 3
+        pool.end()
+        before = sorted(os.listdir(pool.state))
+        for option in options:
+            assert pool.fails_to_start(*option), option
+            assert set(before) <= set(os.listdir(pool.state)), option
+        pool.start()
+        assert pool.get("/v1/jobs?all=true")["jobs"][0]["exit_code"] == 3
+
+
 def fifty_jobs_outlive_both_killed_with_9():
     with Pool() as pool:
         jobs = _begin_fifty(pool)
