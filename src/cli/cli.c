@@ -22,6 +22,7 @@
 #include "cli/stop.h"
 #include "cli/submit.h"
 #include "cli/token.h"
+#include "cli/top.h"
 #include "cli/why.h"
 
 #include <errno.h>
@@ -40,8 +41,8 @@ static const struct {
      {&gr_cli_submit, &gr_cli_run, &gr_cli_ps, &gr_cli_show, &gr_cli_why, &gr_cli_logs,
       &gr_cli_stop, &gr_cli_checkpoint}},
     {"the pool",
-     {&gr_cli_serve, &gr_cli_journal, &gr_cli_backup, &gr_cli_restore, &gr_cli_pool, &gr_cli_nodes,
-      &gr_cli_devices, &gr_cli_queue, &gr_cli_quota, &gr_cli_share, &gr_cli_events,
+     {&gr_cli_serve, &gr_cli_journal, &gr_cli_backup, &gr_cli_restore, &gr_cli_pool, &gr_cli_top,
+      &gr_cli_nodes, &gr_cli_devices, &gr_cli_queue, &gr_cli_quota, &gr_cli_share, &gr_cli_events,
       &gr_cli_engine}},
     {"for operators",
      {&gr_cli_apply, &gr_cli_cordon, &gr_cli_uncordon, &gr_cli_drain, &gr_cli_token}},
