@@ -165,6 +165,38 @@ static void put_changes(const struct gr_cli_page *page, const json_t *why)
     }
 }
 
+// Whom the pool would stop for it, with what it has or would need.
+static void put_evicts(const struct gr_cli_page *page, const json_t *why)
+{
+    const json_t *evicts = json_object_get(why, "evicts");
+    const char *by = gr_cli_get_text(evicts, "by", "");
+    char devices[GR_CLI_UNIT_SIZE], nominal[GR_CLI_UNIT_SIZE], lost[GR_CLI_UNIT_SIZE];
+    char notice[GR_CLI_UNIT_SIZE], needs[TEXT_SIZE] = "its right to the room";
+    if (by[0] == '\0') {
+        return;
+    }
+    if (strcmp(by, "quota") == 0) {
+        snprintf(needs, sizeof needs, "a quota of %.80s, nominal %.40s for its organisation",
+                 gr_cli_get_text(evicts, "variant", "?"), amount(evicts, "nominal", nominal));
+    } else if (strcmp(by, "priority") == 0) {
+        snprintf(needs, sizeof needs, "priority %" PRId64,
+                 gr_cli_get_int_or(evicts, "priority", 0));
+    }
+    double seconds = json_number_value(json_object_get(evicts, "lost_device_seconds"));
+    snprintf(lost, sizeof lost, "%.2f", seconds / 3600);
+    gr_cli_page_putf(page, "would stop",
+                     "%" PRId64 " job%s with %s devices after a notice of %s, losing %s "
+                     "device-hours%s: with %s",
+                     gr_cli_get_int_or(evicts, "jobs", 0),
+                     gr_cli_get_int_or(evicts, "jobs", 0) == 1 ? "" : "s",
+                     amount(evicts, "devices", devices),
+                     gr_cli_span(gr_cli_get_int_or(evicts, "notice_ms", 0), notice), lost,
+                     json_is_true(json_object_get(evicts, "over_cap")) ? " (more than may be lost "
+                                                                         "now)"
+                                                                       : "",
+                     needs);
+}
+
 const char *gr_cli_estimates_text(const json_t *estimates, char buffer[GR_CLI_ESTIMATES_SIZE])
 {
     int64_t checked = gr_cli_get_int_or(estimates, "checked", 0);
@@ -214,6 +246,7 @@ static void why_page(void *context, const json_t *why, int64_t now_ms,
     put_position(&page, why);
     put_nodes(&page, why);
     put_changes(&page, why);
+    put_evicts(&page, why);
     put_estimate(&page, why, now_ms);
     if (json_is_object(json_object_get(why, "estimate"))) {
         char text[GR_CLI_ESTIMATES_SIZE];

@@ -61,6 +61,16 @@ const char *gr_why_change_name(uint32_t change)
     return change == GR_WHY_LIMIT ? "shorter-limit" : gr_change_name((enum gr_change)change);
 }
 
+const char *gr_evict_name(enum gr_evict_by by)
+{
+    static const char *const names[] = {[GR_EVICT_NONE] = "none",
+                                        [GR_EVICT_RIGHT] = "right",
+                                        [GR_EVICT_QUOTA] = "quota",
+                                        [GR_EVICT_PRIORITY] = "priority"};
+    assert((unsigned)by < sizeof names / sizeof *names);
+    return names[by];
+}
+
 // --- what quotas leave
 
 // The demand with a mask of what quotas leave to so much, within its own or at all. False: nothing.
@@ -437,6 +447,7 @@ void gr_core_why(struct gr_core *core, int64_t at_ms, uint64_t job, struct gr_pi
     } else {
         struct gr_why_line line = gr_why_line_count(&ask);
         room_find(&ask, &line);
+        gr_why_evict(&ask);
         gr_why_when(&ask, line.work);
     }
 }

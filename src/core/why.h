@@ -71,6 +71,8 @@ struct gr_why_ahead {
     uint64_t share, own_share;
 };
 #define GR_WHY_AHEAD 8
+// Jobs that are named of those that would be stopped.
+#define GR_WHY_EVICTED 8
 
 // A change of the job that would start it now. Of GR_CHANGE_* and GR_WHY_LIMIT.
 struct gr_why_change {
@@ -83,6 +85,29 @@ struct gr_why_change {
 #define GR_WHY_LIMIT GR_CHANGES
 // The stable name ("fewer-devices", "shorter-limit"). Static text.
 const char *gr_why_change_name(uint32_t change);
+
+// What would have the pool stop others for a job.
+enum gr_evict_by {
+    GR_EVICT_NONE = 0, // nothing, or the pool takes nothing back
+    GR_EVICT_RIGHT,    // it has a right to the room; what may be lost does not reach, or it comes
+    GR_EVICT_QUOTA,    // a larger quota of its organisation
+    GR_EVICT_PRIORITY, // a higher priority
+};
+// The stable name ("quota"). Static text.
+const char *gr_evict_name(enum gr_evict_by by);
+
+// Whom it would stop, and what that costs.
+struct gr_why_evict {
+    uint32_t by;       // enum gr_evict_by
+    uint32_t variant;  // index
+    uint64_t needs;    // QUOTA: nominal in milli of devices; PRIORITY: which; 0
+    uint64_t milli;    // of devices, that those hold who would be asked to stop
+    uint64_t lost;     // their work since the last checkpoints, in milli x milliseconds of devices
+    int64_t notice_ms; // between the signal and the end
+    uint32_t jobs;     // how many
+    bool is_over_cap;  // more than may be lost now
+    uint64_t first[GR_WHY_EVICTED]; // ids of the first of them
+};
 
 // Whether there is an estimate, and if not, why.
 enum gr_why_estimate {
@@ -109,8 +134,9 @@ struct gr_why {
     struct gr_why_ahead ahead[GR_WHY_AHEAD];
     uint32_t change_count; // smallest first
     struct gr_why_change changes[GR_CHANGES + 1];
-    uint32_t estimate; // enum gr_why_estimate
-    bool is_sampled;   // not every node was looked at for it
+    struct gr_why_evict evict; // `by` GR_EVICT_NONE: it does not wait for room, or nobody would go
+    uint32_t estimate;         // enum gr_why_estimate
+    bool is_sampled;           // not every node was looked at for it
     int64_t earliest_ms, likely_ms, latest_ms;
 };
 

@@ -37,6 +37,11 @@ void gr_why_bound_find(const struct gr_why_ask *ask);
 // variant of its need.
 uint64_t gr_why_bound_left(const struct gr_why_ask *ask);
 
+// --- why_evict.c
+
+// Whom the pool would stop for it, and what for. The state is the same afterwards.
+void gr_why_evict(const struct gr_why_ask *ask);
+
 // --- why_when.c
 
 // When it can start. `work`: that comes before it.

@@ -352,6 +352,163 @@ static void priority_and_own_quota_say_who_is_before(void **state)
     fixture_done(&world.f);
 }
 
+// --- whom it would stop
+
+static void terms_take_back(struct world *world, uint32_t reclaim, uint64_t cap)
+{
+    struct gr_event event = fixture_fact(&world->f, GR_QUEUE_TERMS_SET);
+    event.queue_terms = (struct gr_queue_terms){.half_life_ms = GR_HALF_LIFE_DEFAULT_MS,
+                                                .notice_ms = 30000,
+                                                .lost_per_hour = cap,
+                                                .reclaim = reclaim};
+    (void)fixture_apply(&world->f, &event, NULL);
+}
+
+static void quota_set(struct world *world, unsigned who, uint64_t nominal)
+{
+    struct gr_event event = fixture_fact(&world->f, GR_QUOTA_SET);
+    event.quota = (struct gr_quota){world->org[who], 0, nominal * 1000, GR_ANY_MILLI, GR_ANY_MILLI};
+    (void)fixture_apply(&world->f, &event, NULL);
+}
+
+static bool is_asked(const struct world *world, uint64_t job)
+{
+    const struct gr_job *row = gr_core_job_find(world->f.core, job);
+    return row != NULL && row->stop_why == GR_STOP_RECLAIM;
+}
+
+// The jobs that were asked to stop for their room.
+static uint32_t asked_count(const struct world *world)
+{
+    uint32_t cursor = 0, count = 0;
+    const struct gr_job *job;
+    while ((job = gr_core_job_next(world->f.core, &cursor)) != NULL) {
+        count += job->stop_why == GR_STOP_RECLAIM;
+    }
+    return count;
+}
+
+// Those that were named, and no others, were asked.
+static void assert_asked(const struct world *world, const struct gr_why_evict *evict)
+{
+    assert_int_equal(asked_count(world), evict->jobs);
+    for (uint32_t i = 0; i < evict->jobs && i < GR_WHY_EVICTED; i++) {
+        assert_true(is_asked(world, evict->first[i]));
+    }
+}
+
+static void a_right_that_the_cap_holds_back_says_what_it_would_cost(void **state)
+{
+    (void)state;
+    struct world world;
+    world_make(&world, GR_ORDER_FAIR);
+    fixture_node(&world.f, 8);
+    terms_take_back(&world, GR_RECLAIM_BORROWED, 1);
+    quota_set(&world, 1, 8);
+    uint64_t borrows = submit_as(&world, 0, fixture_demand(1, 6), 1, 2 * HOUR, NULL);
+    settle(&world);
+    world.f.at += HOUR;
+    uint64_t job = submit_as(&world, 1, fixture_demand(1, 4), 1, HOUR, NULL);
+    settle(&world);
+    assert_string_equal(why_of(&world, job), "no-room");
+    struct gr_why_evict evict = world.why.evict;
+    assert_int_equal(evict.by, GR_EVICT_RIGHT);
+    assert_string_equal(gr_evict_name(GR_EVICT_RIGHT), "right");
+    assert_int_equal(evict.jobs, 1);
+    assert_int_equal(evict.first[0], borrows);
+    assert_int_equal(evict.milli, 6000);
+    assert_int_equal(evict.lost, 6000 * HOUR);
+    assert_int_equal(evict.notice_ms, 30000);
+    assert_true(evict.is_over_cap);
+    terms_take_back(&world, GR_RECLAIM_BORROWED, GR_ANY_MILLI);
+    world.f.at += 2000; // it is tried again once a second
+    settle(&world);
+    assert_asked(&world, &evict);
+    fixture_done(&world.f);
+}
+
+static void without_a_right_it_says_which_quota_would_do_and_whom_it_hits(void **state)
+{
+    (void)state;
+    struct world world;
+    world_make(&world, GR_ORDER_FAIR);
+    fixture_node(&world.f, 8);
+    terms_take_back(&world, GR_RECLAIM_BORROWED, GR_ANY_MILLI);
+    quota_set(&world, 0, 2);
+    uint64_t own = submit_as(&world, 0, fixture_demand(1, 2), 1, 2 * HOUR, NULL);
+    settle(&world);
+    world.f.at += 60000;
+    uint64_t borrows = submit_as(&world, 0, fixture_demand(1, 4), 1, 2 * HOUR, NULL);
+    uint64_t mine = submit_as(&world, 1, fixture_demand(1, 2), 1, 2 * HOUR, NULL);
+    settle(&world);
+    world.f.at += 60000;
+    uint64_t job = submit_as(&world, 1, fixture_demand(1, 3), 1, HOUR, NULL);
+    settle(&world);
+    assert_string_equal(why_of(&world, job), "no-room");
+    struct gr_why_evict evict = world.why.evict;
+    assert_int_equal(evict.by, GR_EVICT_QUOTA);
+    assert_int_equal(evict.needs, 5000); // what it holds, and what the job asks for
+    assert_int_equal(evict.jobs, 1);
+    assert_int_equal(evict.first[0], borrows);
+    assert_false(evict.is_over_cap);
+    quota_set(&world, 1, 5);
+    world.f.at += 2000; // it is tried again once a second
+    settle(&world);
+    assert_asked(&world, &evict);
+    assert_false(is_asked(&world, own) || is_asked(&world, mine));
+    assert_string_equal(why_of(&world, job), "freeing");
+    assert_int_equal(world.why.evict.by, GR_EVICT_NONE);
+    fixture_done(&world.f);
+}
+
+static void the_lowest_priority_that_would_do_is_named(void **state)
+{
+    (void)state;
+    struct world world;
+    world_make(&world, GR_ORDER_FAIR);
+    fixture_node(&world.f, 8);
+    terms_take_back(&world, GR_RECLAIM_PRIORITY, GR_ANY_MILLI);
+    quota_set(&world, 0, 8);
+    struct gr_demand demand = fixture_demand(1, 4);
+    demand.priority = 110;
+    uint64_t low = submit_as(&world, 0, demand, 1, 2 * HOUR, NULL);
+    demand.priority = 150;
+    uint64_t high = submit_as(&world, 0, demand, 1, 2 * HOUR, NULL);
+    settle(&world);
+    world.f.at += 60000;
+    demand.priority = 100;
+    uint64_t job = submit_as(&world, 0, demand, 1, HOUR, NULL);
+    settle(&world);
+    assert_string_equal(why_of(&world, job), "no-room");
+    struct gr_why_evict evict = world.why.evict;
+    assert_int_equal(evict.by, GR_EVICT_PRIORITY);
+    assert_int_equal(evict.needs, 111);
+    assert_int_equal(evict.first[0], low);
+    demand.priority = 111;
+    (void)submit_as(&world, 0, demand, 1, HOUR, NULL);
+    settle(&world);
+    assert_asked(&world, &evict);
+    assert_false(is_asked(&world, high));
+    fixture_done(&world.f);
+}
+
+static void where_nothing_is_taken_back_nobody_would_be_stopped(void **state)
+{
+    (void)state;
+    struct world world;
+    world_make(&world, GR_ORDER_FAIR);
+    fixture_node(&world.f, 8);
+    terms_take_back(&world, 0, GR_ANY_MILLI);
+    quota_set(&world, 1, 8);
+    (void)submit_as(&world, 0, fixture_demand(1, 6), 1, 2 * HOUR, NULL);
+    settle(&world);
+    uint64_t job = submit_as(&world, 1, fixture_demand(1, 4), 1, HOUR, NULL);
+    settle(&world);
+    (void)why_of(&world, job);
+    assert_int_equal(world.why.evict.by, GR_EVICT_NONE);
+    fixture_done(&world.f);
+}
+
 // --- at random
 
 static uint64_t next_random(uint64_t *seed)
@@ -466,6 +623,90 @@ static unsigned changes_try(struct world *world, unsigned who, const struct gr_j
     return tried;
 }
 
+// In a copy: what it would take is given, and those are asked to stop for the job that were named,
+// or (*ret_others) others are: who is to go is chosen anew with each stop. Returns whether room was
+// taken back for it at all: another may come before it.
+static bool evict_try(struct world *world, unsigned who, const struct gr_job *job, uint64_t kinds,
+                      unsigned *ret_others)
+{
+    struct world copy = *world;
+    struct gr_err err;
+    struct gr_core_hold hold;
+    const struct gr_why_evict evict = world->why.evict;
+    uint64_t id = job->id, used;
+    uint32_t cursor = 0, before = asked_count(world);
+    assert_int_equal(gr_core_clone(world->f.core, &copy.f.core, &err), 0);
+    struct gr_quota quota = {job->org, evict.variant, 0, GR_ANY_MILLI, GR_ANY_MILLI};
+    (void)gr_quota_find(copy.f.core, job->org, evict.variant, &quota, &used);
+    if (evict.by == GR_EVICT_QUOTA) {
+        struct gr_event event = fixture_fact(&copy.f, GR_QUOTA_SET);
+        quota.nominal_milli = evict.needs;
+        event.quota = quota;
+        (void)fixture_apply(&copy.f, &event, NULL);
+    } else if (evict.by == GR_EVICT_PRIORITY) {
+        struct gr_demand demand = job->demand;
+        demand.priority = (uint8_t)evict.needs;
+        demand.shape.mask = 0;
+        id = submit_as(&copy, who, demand, kinds, job->limit_ms, NULL);
+    }
+    terms_take_back(&copy, copy.f.core->queue_terms.reclaim, GR_ANY_MILLI);
+    settle(&copy);
+    bool is_mine = false;
+    while (gr_core_hold_next(copy.f.core, &cursor, &hold)) {
+        is_mine = is_mine || hold.job == id;
+    }
+    if (is_mine && copy.f.core->hold_count == 1) {
+        uint32_t asked = asked_count(&copy) - before;
+        for (uint32_t i = 0; i < evict.jobs && i < GR_WHY_EVICTED; i++) {
+            asked -= is_asked(&copy, evict.first[i]);
+        }
+        *ret_others += asked != 0;
+    }
+    gr_core_free(copy.f.core);
+    return is_mine;
+}
+
+static void those_who_would_be_stopped_are_stopped(void **state)
+{
+    (void)state;
+    unsigned tried[4] = {0}, mine[4] = {0}, others = 0;
+    for (uint64_t round = 1; round <= 200; round++) {
+        struct world world;
+        uint64_t seed = round + 1000, jobs[24], kinds[24];
+        unsigned who[24];
+        random_make(&world, &seed);
+        terms_take_back(&world, GR_RECLAIM_BORROWED | GR_RECLAIM_PRIORITY, 1);
+        for (unsigned i = 0; i < 24; i++) {
+            world.f.at += 1000 * (int64_t)(next_random(&seed) % 600);
+            kinds[i] = next_random(&seed) % 3;
+            who[i] = (unsigned)(next_random(&seed) % 2);
+            jobs[i] = submit_as(&world, who[i], demand_draw(&seed), kinds[i],
+                                (int64_t)(next_random(&seed) % 4) * HOUR, NULL);
+            settle(&world);
+        }
+        world.f.at += 2000;
+        for (unsigned i = 0; i < 24; i++) {
+            const struct gr_job *job = gr_core_job_find(world.f.core, jobs[i]);
+            if (job == NULL || job->state != GR_JOB_WAITING || world.f.core->hold_count > 0) {
+                continue;
+            }
+            (void)why_of(&world, jobs[i]);
+            uint32_t by = world.why.evict.by;
+            if (by != GR_EVICT_NONE) {
+                tried[by]++;
+                mine[by] += evict_try(&world, who[i], job, kinds[i], &others);
+            }
+        }
+        fixture_done(&world.f);
+    }
+    for (unsigned by = 1; by < 4; by++) {
+        print_message("%s: %u tried, %u had their turn\n", gr_evict_name((enum gr_evict_by)by),
+                      tried[by], mine[by]);
+        assert_true(mine[by] > 10);
+    }
+    assert_true(others * 50 < mine[1] + mine[2] + mine[3]);
+}
+
 // Position is that of the order shown elsewhere.
 static void position_compare(struct world *world, uint64_t job)
 {
@@ -536,6 +777,11 @@ int main(void)
         cmocka_unit_test(room_kept_for_another_is_named_and_a_shorter_limit_does),
         cmocka_unit_test(in_a_plain_line_the_first_lets_nobody_pass),
         cmocka_unit_test(priority_and_own_quota_say_who_is_before),
+        cmocka_unit_test(a_right_that_the_cap_holds_back_says_what_it_would_cost),
+        cmocka_unit_test(without_a_right_it_says_which_quota_would_do_and_whom_it_hits),
+        cmocka_unit_test(the_lowest_priority_that_would_do_is_named),
+        cmocka_unit_test(where_nothing_is_taken_back_nobody_would_be_stopped),
+        cmocka_unit_test(those_who_would_be_stopped_are_stopped),
         cmocka_unit_test(every_suggested_change_starts_the_job_and_no_room_means_no_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

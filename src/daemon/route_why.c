@@ -241,6 +241,37 @@ static int set_estimate(json_t *object, const struct asking *asking, uint64_t id
     return rc | gr_json_set(object, "estimate", estimate);
 }
 
+// Whom the pool would stop for it; jobs that the caller may not know of are left out.
+static int set_evict(json_t *object, const struct asking *asking)
+{
+    const struct gr_why_evict *evict = &asking->why->evict;
+    if (evict->by == GR_EVICT_NONE) {
+        return gr_json_set_null(object, "evicts");
+    }
+    json_t *one = json_object();
+    json_t *first = json_array();
+    const char *by = gr_evict_name((enum gr_evict_by)evict->by);
+    int rc = gr_json_set_text(one, "by", gr_slice_of(by));
+    rc |= set_variant(one, "variant", asking, evict->variant);
+    rc |= evict->by == GR_EVICT_QUOTA ? set_milli(one, "nominal", evict->needs)
+                                      : gr_json_set_null(one, "nominal");
+    rc |= evict->by == GR_EVICT_PRIORITY ? gr_json_set_int(one, "priority", (int64_t)evict->needs)
+                                         : gr_json_set_null(one, "priority");
+    rc |= gr_json_set_int(one, "jobs", evict->jobs);
+    rc |= set_milli(one, "devices", evict->milli);
+    rc |= set_milli(one, "lost_device_seconds", evict->lost / 1000);
+    rc |= gr_json_set_int(one, "notice_ms", evict->notice_ms);
+    rc |= gr_json_set_bool(one, "over_cap", evict->is_over_cap);
+    for (uint32_t i = 0; i < evict->jobs && i < GR_WHY_EVICTED; i++) {
+        const struct gr_job *job = gr_core_job_find(asking->core, evict->first[i]);
+        if (job != NULL && gr_daemon_may_see(asking->daemon, asking->who, job->org)) {
+            rc |= gr_json_append(first, json_integer((json_int_t)job->id));
+        }
+    }
+    rc |= gr_json_set(one, "first", first);
+    return rc | gr_json_set(object, "evicts", one);
+}
+
 static json_t *view_why(const struct asking *asking, uint64_t id, const char *state,
                         const char *code, const char *text)
 {
@@ -253,6 +284,7 @@ static json_t *view_why(const struct asking *asking, uint64_t id, const char *st
     rc |= set_line(object, asking);
     rc |= set_nodes(object, asking);
     rc |= set_changes(object, asking);
+    rc |= set_evict(object, asking);
     rc |= set_estimate(object, asking, id);
     if (rc != 0) {
         json_decref(object);

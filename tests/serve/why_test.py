@@ -100,6 +100,28 @@ def what_was_said_of_a_start_is_checked_when_it_comes():
         assert code == 0 and said in out, (code, out, err)
 
 
+def whom_a_higher_priority_would_stop_is_named_with_what_is_lost():
+    with Pool(pretend="8xh20") as pool:
+        org = pool.get("/v1/whoami")["organisation"]
+        path = os.path.join(pool.folder, "quota.yaml")
+        with open(path, "w") as file:
+            file.write(f"organisations: [{{name: {org}, quotas: [{{kind: h20, nominal: 8}}]}}]\n"
+                       "queue: {notice: 20s, reclaim: [priority]}\n")
+        code, out, err = pool("apply", "-f", path)
+        assert code == 0, err
+        low = pool.submit("sleep 1000", kind="h20", devices=6, priority=120)
+        pool.wait([low], "running")
+        job = pool.submit("sleep 1000", kind="h20", devices=4)
+        evicts = _why(pool, job)["evicts"]
+        assert (evicts["by"], evicts["priority"], evicts["jobs"], evicts["devices"],
+                evicts["notice_ms"], evicts["first"]) == ("priority", 121, 1, 6, 20000, [low]), evicts
+        page = " ".join(_page(pool, job).split())
+        assert "1 job with 6 devices" in page and "with priority 121" in page, page
+        high = pool.submit("sleep 1000", kind="h20", devices=4, priority=121)
+        pool.wait([high], "running")
+        assert pool.state_of(low) not in ("running", "starting"), pool.job(low)
+
+
 def a_job_that_is_not_there_is_an_error():
     with Pool(pretend="8xh20") as pool:
         code, out, err = pool("why", "4711")
