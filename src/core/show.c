@@ -2,6 +2,7 @@
 #include "core/show.h"
 
 #include "core/queue.h"
+#include "core/reclaim.h"
 
 struct gr_org_terms gr_core_org_terms(const struct gr_core *core, uint32_t org)
 {
@@ -53,6 +54,54 @@ struct gr_core_use gr_core_user_use(const struct gr_core *core, uint32_t user, i
 uint64_t gr_core_quota_left(const struct gr_core *core, uint32_t org, uint32_t variant, bool own)
 {
     return gr_quota_left(core, org, variant, own);
+}
+
+uint32_t gr_core_quotas(const struct gr_core *core)
+{
+    return core->quota_count;
+}
+
+struct gr_quota gr_core_quota_get(const struct gr_core *core, uint32_t row, uint64_t *ret_used)
+{
+    assert(row < core->quota_count);
+    struct gr_quota quota = *gr_quota_at(core, row);
+    bool found = gr_quota_find(core, quota.org, quota.variant, &quota, ret_used);
+    assert(found);
+    (void)found;
+    return quota;
+}
+
+struct holding {
+    const struct gr_core *core;
+    uint64_t job; // for which
+};
+
+static void piece_held(void *context, const struct gr_piece *piece)
+{
+    struct holding *holding = context;
+    for (uint32_t h = 0; h < GR_HOLDS && holding->job == 0; h++) {
+        uint64_t job = holding->core->holds[h].job;
+        bool mine = job != 0 && gr_hold_keeps(holding->core, piece->node, 0) &&
+                    !gr_hold_keeps(holding->core, piece->node, job);
+        holding->job = mine ? job : 0;
+    }
+}
+
+uint64_t gr_core_held_on(const struct gr_core *core, uint64_t job)
+{
+    struct holding holding = {.core = core};
+    uint32_t slot = gr_core_job_slot(core, job);
+    if (core->hold_count > 0 && slot != GR_NONE && gr_job_at(core, slot)->state == GR_JOB_RUNNING) {
+        gr_jobs_pieces(core, gr_allocation_at(core, slot), piece_held, &holding);
+    }
+    return holding.job;
+}
+
+struct gr_core_reserved gr_core_reserved(const struct gr_core *core)
+{
+    const struct gr_reserved_room *kept = &core->room_kept;
+    return (struct gr_core_reserved){
+        .job = kept->job, .start_ms = kept->start_ms, .nodes = kept->node_count};
 }
 
 // Is there a variant of which quotas leave the job all that it asks for?

@@ -28,6 +28,21 @@ struct gr_core_use gr_core_user_use(const struct gr_core *core, uint32_t user, i
 // How much more of a variant an organisation may hold now, in milli: within what is its own or of
 // one above it (`own`), or at all. GR_ANY_MILLI: nothing bounds it. Both must be known.
 uint64_t gr_core_quota_left(const struct gr_core *core, uint32_t org, uint32_t variant, bool own);
+// Quotas that are set.
+uint32_t gr_core_quotas(const struct gr_core *core);
+// One of these by row, and what its organisation and those below it hold of its variant.
+struct gr_quota gr_core_quota_get(const struct gr_core *core, uint32_t row, uint64_t *ret_used);
+// The job for which a node is held that a running job holds something of; 0: there is none.
+uint64_t gr_core_held_on(const struct gr_core *core, uint64_t job);
+// Room that is reserved for the first blocked job.
+struct gr_core_reserved {
+    uint64_t job;     // id; 0: nothing is reserved
+    int64_t start_ms; // when it can start at the latest, if limits hold
+    uint32_t nodes;   // that are kept for it
+    uint32_t reserved;
+};
+// See struct gr_core_reserved.
+struct gr_core_reserved gr_core_reserved(const struct gr_core *core);
 // What but room keeps a live job from starting: GR_REFUSED_TERMS (limits of its organisation, of
 // one above it or of its user), GR_REFUSED_QUOTA (quotas leave it too little of every variant that
 // it may have), or nothing. Nothing without GR_ORDER_FAIR.

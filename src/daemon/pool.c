@@ -51,6 +51,7 @@ void gr_pool_fact(struct gr_pool *pool, const struct gr_event *event)
     if (event->type == GR_JOB_FINISHED || event->type == GR_JOB_DROPPED) {
         remember_end(pool, event);
     }
+    gr_queue_counts_fact(&pool->counts, pool->core, event);
     struct gr_effect effects[GR_EFFECTS_MAX];
     gr_commit_fact(pool->commit, event);
     unsigned count = gr_core_apply(pool->core, event, effects);

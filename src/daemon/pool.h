@@ -14,6 +14,7 @@
 #include "daemon/estimates.h"
 #include "daemon/history.h"
 #include "daemon/pool_clock.h"
+#include "daemon/queue_counts.h"
 #include "daemon/recover.h"
 #include "daemon/specs.h"
 #include "daemon/state_dir.h"
@@ -189,6 +190,7 @@ struct gr_pool {
     void (*on_durable)(void *context, const struct gr_journal_group *group);
     void *on_durable_context;
     struct gr_recovery recovery;                             // of this start
+    struct gr_queue_counts counts;                           // since this start
     uint64_t submitted_total, placed_total, ended_total[16]; // by outcome; since this start
 };
 
