@@ -6,11 +6,11 @@
 #include "daemon/limits.h"
 #include "daemon/pace.h"
 #include "daemon/sockets.h"
+#include "daemon/tryout.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -19,7 +19,6 @@
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -38,10 +37,8 @@ struct serve {
     struct gr_sockets sockets;
     struct gr_pace pace;
     int signal_fd;
-    int check_fd; // what the child that tries out the engine writes; -1: it is done
-    pid_t check_pid;
-    size_t check_bytes;
-    pid_t snapshot_pid; // the child that makes one; 0: none
+    struct gr_tryout tryout; // of the engine
+    pid_t snapshot_pid;      // the child that makes one; 0: none
     uint64_t snapshot_of;
     int64_t ending_ms;      // monotonic, when the end began; 0: it did not
     bool was_clock_doubted; // as was said last
@@ -124,62 +121,6 @@ static void reap(struct serve *serve)
         // One that failed is tried again only after as many facts more: it said why itself.
         serve->daemon.pool->snapshot_at = serve->snapshot_of;
     }
-}
-
-// --- what the engine can do here: tried out by a child, for it takes the better part of a second
-
-// Forks the child, while this process is small and has one thread. Without it the engine says less
-// about itself, nothing more.
-static void check_begin(struct serve *serve)
-{
-    int ends[2];
-    char path[GR_STATE_PATH_SIZE];
-    if (gr_state_path(serve->dir.path, "engine", path, NULL) != 0 || pipe2(ends, O_CLOEXEC) != 0) {
-        return;
-    }
-    pid_t pid = fork();
-    if (pid == 0) {
-        // Nobody may be left with the lock of a daemon that is killed, or with what its caller
-        // waits on.
-        (void)dup2(ends[1], STDERR_FILENO + 1);
-        (void)syscall(SYS_close_range, STDERR_FILENO + 2, ~0U, 0U);
-        struct gr_local_check checks[GR_DAEMON_CHECKS];
-        struct gr_local_config config = {.dir = path, .checks = serve->config->pool.checks};
-        memset(checks, 0, sizeof checks);
-        int count = gr_local_check(&config, checks, GR_DAEMON_CHECKS, NULL);
-        // Texts of the program have the same addresses in the parent.
-        ssize_t written =
-            count > 0 ? write(STDERR_FILENO + 1, checks, (size_t)count * sizeof checks[0]) : 0;
-        _exit(written < 0);
-    }
-    close(ends[1]);
-    if (pid < 0 || fcntl(ends[0], F_SETFL, O_NONBLOCK) != 0) {
-        close(ends[0]);
-        return;
-    }
-    serve->check_fd = ends[0];
-    serve->check_pid = pid;
-    serve->daemon.is_checking = true;
-}
-
-static void check_take(struct serve *serve)
-{
-    struct gr_daemon *daemon = &serve->daemon;
-    size_t room = sizeof daemon->checks - serve->check_bytes;
-    ssize_t got = read(serve->check_fd, (char *)daemon->checks + serve->check_bytes, room);
-    if (got > 0) {
-        serve->check_bytes += (size_t)got;
-        return;
-    }
-    if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
-        return;
-    }
-    close(serve->check_fd);
-    serve->check_fd = -1;
-    (void)waitpid(serve->check_pid, NULL, 0);
-    daemon->check_count = (int)(serve->check_bytes / sizeof daemon->checks[0]);
-    daemon->is_checking = false;
-    gr_route_engines_ready(daemon);
 }
 
 // --- the journal as a whole: verified by a child, once we serve
@@ -282,8 +223,8 @@ static int run(struct serve *serve, struct gr_err *err)
         for (int i = 0; i < count; i++) {
             if (events[i].data.fd == serve->signal_fd) {
                 take_signals(serve);
-            } else if (serve->check_fd >= 0 && events[i].data.fd == serve->check_fd) {
-                check_take(serve);
+            } else if (serve->tryout.fd >= 0 && events[i].data.fd == serve->tryout.fd) {
+                gr_tryout_take(&serve->tryout, daemon);
             } else if (daemon->verifier != NULL &&
                        events[i].data.fd == gr_verifier_fd(daemon->verifier)) {
                 verifier_hear(serve);
@@ -391,8 +332,8 @@ static int open_all(struct serve *serve, struct gr_err *err)
         rc = gr_pace_watch(pace, gr_care_fd(daemon->pool->care), false, err);
     }
     rc = rc != 0 ? rc : gr_pace_watch(pace, serve->signal_fd, false, err);
-    if (rc == 0 && serve->check_fd >= 0) {
-        rc = gr_pace_watch(pace, serve->check_fd, false, err);
+    if (rc == 0 && serve->tryout.fd >= 0) {
+        rc = gr_pace_watch(pace, serve->tryout.fd, false, err);
     }
     if (rc == 0 && daemon->verifier != NULL) {
         rc = gr_pace_watch(pace, gr_verifier_fd(daemon->verifier), false, err);
@@ -414,26 +355,6 @@ static void stop_launcher(const struct serve *serve)
         gr_state_path(serve->dir.path, "engine", path, NULL) == 0) {
         (void)gr_local_launcher_stop(path, NULL);
     }
-}
-
-// Waits until nothing is tried out in the state directory any more: what is tried makes files and
-// mounts there, and takes them away. False: not within ten seconds.
-static bool check_wait(const struct serve *serve)
-{
-    char bytes[512];
-    int64_t until_ms = gr_clock_ms() + 10000;
-    while (serve->check_fd >= 0) {
-        struct pollfd fd = {.fd = serve->check_fd, .events = POLLIN};
-        int64_t left_ms = until_ms - gr_clock_ms();
-        int rc = left_ms <= 0 ? 0 : poll(&fd, 1, (int)left_ms);
-        if (rc == 0 || (rc < 0 && errno != EINTR)) {
-            return false;
-        }
-        if (rc > 0 && read(serve->check_fd, bytes, sizeof bytes) <= 0) {
-            break; // all of its descriptors are closed: it has ended
-        }
-    }
-    return serve->check_fd < 0 || waitpid(serve->check_pid, NULL, 0) == serve->check_pid;
 }
 
 static void close_all(struct serve *serve)
@@ -462,11 +383,8 @@ static void close_all(struct serve *serve)
     }
     // A start that came to nothing leaves no directory that it made.
     bool removes = serve->is_refused && serve->dir.lock_fd >= 0 && serve->dir.is_made;
-    removes = removes && check_wait(serve);
-    if (serve->check_fd >= 0) {
-        close(
-            serve->check_fd); // it ends by itself, and cleans up: killed, it would leave processes
-    }
+    removes = removes && gr_tryout_wait(&serve->tryout);
+    gr_tryout_close(&serve->tryout);
     gr_pace_close(&serve->pace);
     if (serve->signal_fd >= 0) {
         close(serve->signal_fd);
@@ -549,7 +467,7 @@ static int serve_here(const struct gr_serve_config *config, int ready_fd, struct
     }
     serve->config = config;
     serve->pace.all_fd = serve->pace.others_fd = -1;
-    serve->signal_fd = serve->check_fd = serve->dir.lock_fd = -1;
+    serve->signal_fd = serve->tryout.fd = serve->dir.lock_fd = -1;
     int rc = config->state_dir == NULL ? gr_state_default(path, err) : 0;
     rc = rc != 0 ? rc
                  : gr_state_dir_open(config->state_dir == NULL ? path : config->state_dir,
@@ -559,7 +477,7 @@ static int serve_here(const struct gr_serve_config *config, int ready_fd, struct
     rc = rc != 0 ? rc : launch(serve, err);
     if (rc == 0) {
         if (config->pool.has_engine) {
-            check_begin(serve);
+            gr_tryout_begin(&serve->tryout, &serve->daemon, serve->dir.path, config->pool.checks);
         }
         // Without it the daemon serves, and says that nothing was verified.
         (void)gr_verifier_open(serve->dir.path, &serve->daemon.verifier, NULL);
