@@ -97,7 +97,7 @@ struct gr_cli_ask {
          .type = GR_OPTION_TEXT,                                                                   \
          .value = "DURATION",                                                                      \
          .store = &(ask)->limit,                                                                   \
-         .help = "Time limit of an attempt: 90s, 1h30m. Default: none."},                          \
+         .help = "Time limit of an attempt: 90s, 1h30m; 0: none. Default: none."},                 \
         {.name = "priority",                                                                       \
          .letter = 'p',                                                                            \
          .type = GR_OPTION_INT,                                                                    \
