@@ -164,6 +164,29 @@ static int restore(struct backup_options *options, const char *from, struct gr_e
     return rc;
 }
 
+// What went wrong as an exit code (docs/cli.md). What gr_cli_fail knows of is a matter of the
+// machine; here files have their own meaning.
+static int exit_of(const char *name, const struct gr_err *err)
+{
+    int code = gr_cli_fail(name, err);
+    switch (-err->code) {
+    case ENOENT:
+        return GR_EXIT_NOT_FOUND;
+    case EACCES:
+    case EPERM:
+        return GR_EXIT_REFUSED;
+    case EEXIST:
+    case EBUSY:
+        return GR_EXIT_CONFLICT;
+    case EBADMSG:
+    case ENODATA:
+    case EROFS:
+        return GR_EXIT_FAILED;
+    default:
+        return code;
+    }
+}
+
 static int run_either(int argc, char **argv, bool is_backup)
 {
     struct backup_options options = {0};
@@ -201,7 +224,7 @@ static int run_either(int argc, char **argv, bool is_backup)
          : is_backup ? back_up(&options, argv[1], &err)
                      : restore(&options, argv[1], &err);
     if (rc != 0) {
-        return gr_cli_fail(name, &err);
+        return exit_of(name, &err);
     }
     if (options.is_dry) {
         printf(is_backup ? "%s: would be copied to %s\n"

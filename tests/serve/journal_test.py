@@ -209,13 +209,15 @@ def a_backup_or_restore_that_fails_leaves_nothing_behind():
         for words in (("restore", pool.folder + "/nowhere", "--state", new),
                       ("backup", copy, "--state", pool.folder + "/nowhere")):
             code, _, err = pool(*words)
-            assert code != 0 and "there is no journal" in err, (words, err)
+            assert code == 3 and "there is no journal" in err, (words, code, err)
             assert not os.path.exists(new) and not os.path.exists(copy), words
         assert pool("backup", copy, "--state", pool.state)[0] == 0
+        assert pool("backup", copy, "--state", pool.state)[0] == 6  # it is there
+        assert pool("restore", copy, "--state", pool.state)[0] == 6
         shutil.copytree(copy, pool.folder + "/damaged")
         with open(pool.folder + "/damaged/journal/journal.db", "r+b") as file:
             file.truncate(5000)
-        assert pool("restore", pool.folder + "/damaged", "--state", new)[0] != 0
+        assert pool("restore", pool.folder + "/damaged", "--state", new)[0] == 1
         assert not os.path.exists(new)
         code, _, err = pool("restore", copy, "--state", new)
         assert code == 0, err
