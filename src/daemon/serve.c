@@ -44,6 +44,7 @@ struct serve {
     bool was_clock_doubted; // as was said last
     bool has_launched;      // the launcher is of this start's making, and nothing was served yet
     bool is_refused;        // the start has come to nothing so far
+    bool is_idle;           // at the end: nothing runs that would need the launcher
 };
 
 struct gr_serve_config gr_serve_default(void)
@@ -346,12 +347,12 @@ static int open_all(struct serve *serve, struct gr_err *err)
     return rc;
 }
 
-// Ends the launcher if it was asked to go, or if this start made it and came to nothing. Jobs go
-// on.
+// Ends the launcher if it was asked to go, if nothing runs, or if this start made it and came to
+// nothing. Jobs go on.
 static void stop_launcher(const struct serve *serve)
 {
     char path[GR_STATE_PATH_SIZE];
-    if ((serve->daemon.stops_jobs || serve->has_launched) &&
+    if ((serve->daemon.stops_jobs || serve->has_launched || serve->is_idle) &&
         gr_state_path(serve->dir.path, "engine", path, NULL) == 0) {
         (void)gr_local_launcher_stop(path, NULL);
     }
@@ -374,6 +375,7 @@ static void close_all(struct serve *serve)
     gr_events_close(daemon->events);
     gr_identities_close(daemon->identities);
     gr_verifier_close(daemon->verifier);
+    serve->is_idle = pool != NULL && pool->core != NULL && gr_core_running(pool->core) == 0;
     gr_pool_free(pool);
     gr_arena_done(&serve->arena);
     free(daemon->paused);

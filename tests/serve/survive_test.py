@@ -99,6 +99,21 @@ def a_start_that_fails_leaves_no_directory_that_it_made_and_harms_no_other():
         assert pool.get("/v1/jobs?all=true")["jobs"][0]["exit_code"] == 3
 
 
+def a_daemon_that_ends_takes_the_launcher_along_only_if_nothing_runs():
+    with Pool() as pool:
+        assert pool.run("exit 0")["exit_code"] == 0
+        pool.end()
+        until(lambda: not list(pool.engine_processes()))
+        pool.start()
+        job = pool.submit(command=["sleep", "60"])
+        pool.wait(job, states=("running",))
+        launcher = pool.launcher()
+        pool.end()
+        assert pool.launcher() == launcher
+        pool.start()
+        assert pool.launcher() == launcher and pool.state_of(job) == "running"
+
+
 def fifty_jobs_outlive_both_killed_with_9():
     with Pool() as pool:
         jobs = _begin_fifty(pool)
