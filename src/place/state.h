@@ -184,6 +184,11 @@ const struct gr_policy *gr_place_policy(const struct gr_place *place);
 // two, so that shapes that differ little in memory share one.
 uint32_t gr_slot_memory(uint32_t memory_mib);
 
+// --- masks.c
+
+// Makes the hash of the masks anew, after they were read. Touches the whole table.
+void gr_masks_rehash(struct gr_place *place);
+
 // --- index.c
 
 // Marks a node's row as behind. Constant time.
