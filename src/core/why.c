@@ -9,7 +9,7 @@
 #define NONE GR_NONE
 // Looks at nodes for one answer, beyond one at each; and nodes of a pool that is looked through for
 // the room that would be reserved for another.
-#define VISITS 250000
+#define VISITS 125000
 #define FORESEE_NODES 4096
 // A shorter time limit ends so much before it must.
 #define MINUTE_MS 60000

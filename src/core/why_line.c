@@ -17,6 +17,11 @@ struct stand {
 struct counting {
     const struct gr_why_ask *ask;
     const uint32_t *ranks; // by queue; those without waiting jobs are not written
+    // By need: twice the milli of its demand, plus 1 if it may want the same variants; and its
+    // priority. There are many more lanes than needs, whose rows would be looked up from anywhere
+    // in memory. NULL: no room for them.
+    const uint32_t *asks;
+    const uint8_t *priorities;
     struct stand mine;
     struct stand front[GR_WHY_AHEAD]; // the first in order
     uint32_t front_slots[GR_WHY_AHEAD];
@@ -88,16 +93,19 @@ static void front_offer(struct counting *counting, struct stand stand, const str
 static void first_offer(struct counting *counting, struct stand stand, const struct gr_lane *lane)
 {
     const struct gr_core *core = counting->ask->core;
+    uint64_t variants[GR_VARIANT_WORDS];
+    uint32_t known = counting->line->first;
+    if (known != NONE && compare_class(&stand, &counting->first) > 0) {
+        return;
+    }
+    uint32_t slot =
+        lane->first == counting->ask->slot ? gr_waits_at(core, lane->first)->next : lane->first;
+    if (slot == NONE) {
+        return;
+    }
     const struct gr_need *need = gr_need_at(core, lane->need);
     const struct gr_queue *queue = gr_queue_at(core, lane->queue);
     uint64_t milli = gr_demand_milli(&need->demand);
-    uint64_t variants[GR_VARIANT_WORDS];
-    uint32_t slot =
-        lane->first == counting->ask->slot ? gr_waits_at(core, lane->first)->next : lane->first;
-    uint32_t known = counting->line->first;
-    if (slot == NONE || (known != NONE && compare_class(&stand, &counting->first) > 0)) {
-        return;
-    }
     stand.id = gr_job_at(core, slot)->id;
     if ((known == NONE || is_before(&stand, &counting->first)) &&
         gr_terms_allow(core, queue->org, queue->user, milli) == GR_REFUSED_NOTHING &&
@@ -117,19 +125,25 @@ static bool wants_the_same(const struct gr_need *a, const struct gr_need *b)
     return false;
 }
 
-static void count_work(struct counting *counting, const struct gr_need *need, uint64_t jobs,
-                       uint64_t expected_ms)
+static uint32_t ask_of(const struct counting *counting, const struct gr_need *need)
 {
     uint64_t milli = gr_demand_milli(&need->demand);
+    assert(milli <= UINT32_MAX / 2);
+    return (uint32_t)milli * 2 + wants_the_same(need, counting->ask->need);
+}
+
+// `asked`: as in counting->asks.
+static void count_work(struct counting *counting, uint32_t asked, uint64_t jobs,
+                       uint64_t expected_ms)
+{
+    uint64_t milli = asked / 2;
     counting->ask->why->position += jobs;
     counting->ask->why->ahead_milli += jobs * milli;
-    counting->line->work +=
-        wants_the_same(need, counting->ask->need) ? (unsigned __int128)milli * expected_ms : 0;
+    counting->line->work += asked % 2 != 0 ? (unsigned __int128)milli * expected_ms : 0;
 }
 
 // A lane of the job's own queue and class: those that came before it.
-static void count_older(struct counting *counting, const struct gr_lane *lane,
-                        const struct gr_need *need)
+static void count_older(struct counting *counting, const struct gr_lane *lane, uint32_t asked)
 {
     const struct gr_core *core = counting->ask->core;
     uint64_t jobs = 0, expected_ms = 0;
@@ -141,30 +155,57 @@ static void count_older(struct counting *counting, const struct gr_lane *lane,
         jobs++;
         expected_ms += (uint64_t)gr_queue_expected_ms(job);
     }
-    count_work(counting, need, jobs, expected_ms);
+    count_work(counting, asked, jobs, expected_ms);
 }
 
 static void count_lane(struct counting *counting, const struct gr_lane *lane)
 {
     const struct gr_core *core = counting->ask->core;
     const struct gr_need *need = gr_need_at(core, lane->need);
-    struct stand stand = {.priority = need->demand.priority, .rank = counting->ranks[lane->queue]};
+    bool known = counting->asks != NULL;
+    struct stand stand = {.priority =
+                              known ? counting->priorities[lane->need] : need->demand.priority,
+                          .rank = counting->ranks[lane->queue]};
     // Who comes after it even if it stays within its own quota need not be asked whether it does.
     if (compare_class(&stand, &counting->mine) > 0) {
         return;
     }
-    stand.borrows = borrows(core, need, gr_queue_at(core, lane->queue)->org);
+    stand.borrows =
+        core->quota_count > 0 && borrows(core, need, gr_queue_at(core, lane->queue)->org);
     int class = compare_class(&stand, &counting->mine);
     if (class > 0) {
         return;
     }
+    uint32_t asked = known ? counting->asks[lane->need] : ask_of(counting, need);
     if (class < 0) {
-        count_work(counting, need, lane->jobs, lane->expected_ms);
+        count_work(counting, asked, lane->jobs, lane->expected_ms);
     } else {
-        count_older(counting, lane, need);
+        count_older(counting, lane, asked);
     }
     front_offer(counting, stand, lane);
     first_offer(counting, stand, lane);
+}
+
+// Writes what is asked of each need behind the ranks, if there is room in the scratch table.
+static void needs_note(struct counting *counting, uint32_t *scratch)
+{
+    const struct gr_core *core = counting->ask->core;
+    uint64_t room = (uint64_t)core->limits.jobs * sizeof *scratch;
+    uint64_t used = (uint64_t)core->queue_top * sizeof *scratch;
+    if (used + (uint64_t)core->need_top * (sizeof *scratch + 1) > room) {
+        return;
+    }
+    uint32_t *asks = scratch + core->queue_top;
+    uint8_t *priorities = (uint8_t *)(asks + core->need_top);
+    for (uint32_t n = 0; n < core->need_top; n++) {
+        const struct gr_need *need = gr_need_at(core, n);
+        if (need->jobs > 0 && need->waiting > 0) {
+            asks[n] = ask_of(counting, need);
+            priorities[n] = need->demand.priority;
+        }
+    }
+    counting->asks = asks;
+    counting->priorities = priorities;
 }
 
 static void count_lanes(struct counting *counting)
@@ -179,6 +220,7 @@ static void count_lanes(struct counting *counting)
         ranks[q] = rank++;
     }
     counting->ranks = ranks;
+    needs_note(counting, ranks);
     counting->mine =
         (struct stand){.borrows = borrows(core, counting->ask->need, counting->ask->job->org),
                        .priority = counting->ask->need->demand.priority,
@@ -281,7 +323,7 @@ static void count_jobs(struct counting *counting)
             ask->why->is_position_cut = true;
             return;
         }
-        count_work(counting, gr_need_at(core, gr_waits_at(core, s)->need), 1,
+        count_work(counting, ask_of(counting, gr_need_at(core, gr_waits_at(core, s)->need)), 1,
                    (uint64_t)gr_queue_expected_ms(job));
         if (ask->why->ahead_count < GR_WHY_AHEAD) {
             front_add(counting, &stand, s);

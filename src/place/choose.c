@@ -65,8 +65,10 @@ enum gr_filter gr_choose_filter(const struct gr_place *place, const struct gr_no
         return GR_FILTER_DOMAIN;
     }
     unsigned size = group_size(node, shape);
+    // What is free is within what there is: the cold row is looked at only if too little is free.
     if (shape->devices > node->devices || (size != 0 && shape->devices > size) ||
-        shape->cpu_milli > cold->cpu_milli || shape->memory_mib > cold->memory_mib) {
+        (shape->cpu_milli > node->cpu_milli && shape->cpu_milli > cold->cpu_milli) ||
+        (shape->memory_mib > node->memory_mib && shape->memory_mib > cold->memory_mib)) {
         return GR_FILTER_CAPACITY;
     }
     if (!devices_fit(node, shape)) {

@@ -127,7 +127,15 @@ static void try_less(struct asking *asking, enum gr_change change, uint32_t aske
     const struct gr_demand *demand = asking->demand;
     uint32_t low = least, high = asked;
     struct gr_demand other = with(demand, change, least);
-    if (asked <= least || !room_for(asking, &other)) {
+    uint64_t looks = asked > least + 1 ? 2 : 1; // one would only say that something smaller fits
+    if (asked <= least) {
+        return;
+    }
+    if (asking->visits / looks < asking->place->node_count) {
+        asking->out->is_cut = true;
+        return;
+    }
+    if (!room_for(asking, &other)) {
         return;
     }
     while (high - low > 1 && asking->visits >= asking->place->node_count) {
@@ -256,7 +264,8 @@ static void node_less(const struct asking *asking, uint32_t node, enum gr_filter
                           : best->milli;
         return;
     }
-    for (uint32_t d = shape->devices; d-- > best->devices + 1;) {
+    uint32_t most = row->whole < shape->devices ? row->whole : shape->devices;
+    for (uint32_t d = most; d > best->devices; d--) {
         other.devices = (uint8_t)d;
         if (fits_row(asking, node, row, &other)) {
             best->devices = d;
@@ -347,7 +356,7 @@ static void best_suggest(struct gr_explanation *out, const struct gr_shape *alon
 // --- the whole answer
 
 // Counts each node at the first filter that loses it for one task, and asks what would do if there
-// is only one.
+// is only one. Tasks that share no domain fit one node after the other: they are counted, too.
 static void count_nodes(const struct asking *asking, const struct gr_shape *alone,
                         struct best *best)
 {
@@ -362,6 +371,11 @@ static void count_nodes(const struct asking *asking, const struct gr_shape *alon
         out->lost[lost]++;
         if (best != NULL) {
             node_best(asking, n, lost, alone, best);
+        } else if (lost == GR_FILTER_NONE && asking->demand->domain_level == 0 &&
+                   out->tasks_fit < asking->demand->tasks) {
+            uint32_t more = asking->demand->tasks - out->tasks_fit;
+            uint32_t fit = gr_place_node_tasks(place, n, asking->demand);
+            out->tasks_fit += fit < more ? fit : more;
         }
         if (lost > GR_FILTER_MASK) {
             const struct gr_node *node = gr_node_at(place, n);
@@ -396,8 +410,9 @@ void gr_place_explain_within(struct gr_place *place, const struct gr_demand *dem
         return;
     }
     count_nodes(&asking, &alone, NULL);
-    if (may_look(&asking)) {
-        out->tasks_fit = gr_place_room_tasks(place, demand);
+    bool counted = demand->domain_level == 0;
+    if (counted || may_look(&asking)) {
+        out->tasks_fit = counted ? out->tasks_fit : gr_place_room_tasks(place, demand);
         out->fits = out->tasks_fit == demand->tasks;
         if (!out->fits) {
             explain_gang(&asking);

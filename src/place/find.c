@@ -232,6 +232,10 @@ static uint32_t node_tasks(const struct gr_place *place, uint32_t number,
                            const struct gr_shape *shape, uint32_t most, enum as as)
 {
     const struct gr_node_cold *cold = gr_cold_at(place, number);
+    if (as == AS_IT_IS &&
+        gr_choose_filter(place, gr_node_at(place, number), cold, shape) != GR_FILTER_NONE) {
+        return 0; // as most nodes of a full pool
+    }
     struct gr_node copy = *gr_node_at(place, number);
     if (as != AS_IT_IS) {
         copy.state = GR_NODE_UP;
