@@ -176,6 +176,9 @@ void gr_frame_bar(struct gr_frame *frame, size_t width, int64_t whole, const int
 void gr_frame_end(struct gr_frame *frame)
 {
     if (frame->row < frame->rows) {
+        while (frame->size > 0 && frame->text[frame->size - 1] == ' ') {
+            frame->size--; // blanks at a line's end say nothing
+        }
         bytes_add(frame, "\n", 1);
         frame->row++;
         frame->column = 0;

@@ -41,7 +41,7 @@ void gr_frame_to(struct gr_frame *frame, size_t column);
 // for who sees no colours or UTF-8), the rest as dots. Each part that is not nothing has a column.
 void gr_frame_bar(struct gr_frame *frame, size_t width, int64_t whole, const int64_t *parts,
                   const enum gr_style *styles, const char *marks, size_t count);
-// Ends the line.
+// Ends the line, without blanks at its end.
 void gr_frame_end(struct gr_frame *frame);
 // Lines that are left.
 size_t gr_frame_left(const struct gr_frame *frame);

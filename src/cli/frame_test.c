@@ -100,6 +100,19 @@ static void a_cell_is_as_wide_as_it_says(void **state)
     gr_frame_done(&frame);
 }
 
+static void a_line_ends_without_blanks(void **state)
+{
+    struct gr_frame frame = {0};
+    (void)state;
+    gr_frame_begin(&frame, 20, 3, false, true);
+    gr_frame_cell(&frame, GR_STYLE_PLAIN, 10, false, "a");
+    gr_frame_end(&frame);
+    gr_frame_to(&frame, 5);
+    gr_frame_end(&frame);
+    assert_prints(&frame, "a\n\n");
+    gr_frame_done(&frame);
+}
+
 static void a_bar_shows_the_smallest_part(void **state)
 {
     static const enum gr_style styles[] = {GR_STYLE_PLAIN, GR_STYLE_PLAIN, GR_STYLE_PLAIN};
@@ -124,6 +137,7 @@ int main(void)
         cmocka_unit_test(nothing_that_is_put_in_moves_the_cursor),
         cmocka_unit_test(without_utf8_only_ascii_is_shown),
         cmocka_unit_test(a_cell_is_as_wide_as_it_says),
+        cmocka_unit_test(a_line_ends_without_blanks),
         cmocka_unit_test(a_bar_shows_the_smallest_part),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
