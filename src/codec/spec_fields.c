@@ -18,7 +18,7 @@ const char *const gr_spec_use_words[] = {"other", "train", "serve", "render", "b
 static_assert(sizeof gr_spec_after_words / sizeof(char *) == GR_AFTERS + 1, "a word each");
 static_assert(sizeof gr_spec_use_words / sizeof(char *) == GR_USES + 1, "a word each");
 
-static const char *const requeue_words[] = {"failed", "node", "reclaim", NULL};
+static const char *const requeue_words[] = {"failed", "node", "reclaim", "move", NULL};
 
 static const struct gr_spec_field array_fields[] = {
     {NAME("first"), GR_SPEC_WHOLE, AT(array_first), 0, INT32_MAX, .value = "number",
@@ -36,9 +36,11 @@ static const struct gr_spec_field requeue_fields[] = {
     {NAME("attempts"), GR_SPEC_WHOLE, AT(attempts), 1, GR_SPEC_ATTEMPTS_MAX, .value = "1 to 1000",
      .help = "Attempts at most, the first one counted. Default: 1."},
     {NAME("on"), GR_SPEC_BITS, AT(requeue_on), .words = requeue_words,
-     .value = "list of failed, node, reclaim",
+     .value = "list of failed, node, reclaim, move",
      .help = "What makes it be tried again: the work failed by itself; its node or device failed; "
-             "the pool took the room back. Default: all three."},
+             "the pool took the room back; the pool moves it elsewhere so that another fits. The "
+             "last two count no attempt. Default: reclaim, and with several attempts failed and "
+             "node, too."},
     {NULL},
 };
 

@@ -157,6 +157,9 @@ static int set_number(json_t *object, const struct gr_spec_field *field, const s
 static bool has_default(const struct gr_spec_field *field, const struct gr_spec *spec)
 {
     const struct gr_spec standard = gr_spec_default();
+    if (field->type == GR_SPEC_BITS && spec->attempts > 1) {
+        return false; // another default holds then: it is said
+    }
     if (field->type == GR_SPEC_TIME) {
         return *(const int64_t *)place_in(spec, field) ==
                *(const int64_t *)place_in(&standard, field);

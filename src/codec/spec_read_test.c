@@ -215,8 +215,12 @@ static void words_come_from_their_lists(void **state)
     bad("\"requeue\":{\"attempts\":2,\"on\":[\"node\",\"nod\"]}", "requeue.on[1]", "found 'nod'");
     bad("\"requeue\":{\"attempts\":2,\"on\":[]}", "requeue.on", "must be some of");
     bad("\"requeue\":{\"on\":[\"node\"]}", "requeue.on", "more than one attempt");
+    assert_int_equal(good("\"name\":\"n\"").requeue_on, GR_REQUEUE_RECLAIM);
+    assert_int_equal(good("\"requeue\":{\"on\":[]}").requeue_on, 0);
+    assert_int_equal(good("\"requeue\":{\"on\":[\"move\"]}").requeue_on, GR_REQUEUE_MOVE);
     bad("\"requeue\":{\"attempts\":1001}", "requeue.attempts", "from 1 to 1000");
-    bad("\"requeue\":{\"attempts\":2,\"on\":3}", "requeue.on", "a list of failed, node or reclaim");
+    bad("\"requeue\":{\"attempts\":2,\"on\":3}", "requeue.on",
+        "a list of failed, node, reclaim or move");
     assert_int_equal(good("\"requeue\":{\"attempts\":2}").requeue_on, 7);
     assert_int_equal(good("\"requeue\":{\"attempts\":2,\"on\":\"node\"}").requeue_on, 2);
 }

@@ -255,7 +255,7 @@ static uint32_t draw_signal(void)
 static void draw_times(struct gr_spec *spec)
 {
     spec->attempts = draw(2) == 0 ? 1 : 2 + draw(GR_SPEC_ATTEMPTS_MAX - 1);
-    spec->requeue_on = spec->attempts == 1 ? 0 : 1 + draw(7);
+    spec->requeue_on = spec->attempts == 1 ? draw(4) << 2 : 1 + draw(15);
     spec->limit_ms = draw(3) == 0 ? 0 : (int64_t)draw(UINT32_MAX) * (1 + draw(73));
     spec->stop_signal = draw_signal();
     spec->grace_ms = draw(2) == 0 ? 30000 : draw(100000000);

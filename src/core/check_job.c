@@ -5,7 +5,8 @@
 #include "core/state.h"
 
 #define NONE UINT32_MAX
-#define REQUEUE (GR_REQUEUE_FAILED | GR_REQUEUE_NODE | GR_REQUEUE_RECLAIM | GR_REQUEUE_PART)
+#define REQUEUE                                                                                    \
+    (GR_REQUEUE_FAILED | GR_REQUEUE_NODE | GR_REQUEUE_RECLAIM | GR_REQUEUE_MOVE | GR_REQUEUE_PART)
 
 // What an element of an array must be: the next one of a live array, or the first of a new one.
 static enum gr_refusal check_element(const struct gr_core *core, const struct gr_event *event)

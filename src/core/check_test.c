@@ -376,7 +376,7 @@ static void users_attempts_and_arrays_are_checked(void **state)
         GR_REFUSED_USER);
     REFUSED(GR_JOB_SUBMITTED, e.submitted.attempts = 0, GR_REFUSED_FIELD);
     REFUSED(GR_JOB_SUBMITTED, e.submitted.attempts = GR_SPEC_ATTEMPTS_MAX + 1, GR_REFUSED_FIELD);
-    REFUSED(GR_JOB_SUBMITTED, e.submitted.requeue_on = 8, GR_REFUSED_FIELD);
+    REFUSED(GR_JOB_SUBMITTED, e.submitted.requeue_on = 64, GR_REFUSED_FIELD);
     REFUSED(GR_JOB_SUBMITTED, e.submitted.array.count = 1, GR_REFUSED_FIELD);
     REFUSED(GR_JOB_SUBMITTED, e.submitted.array.index = 1, GR_REFUSED_FIELD);
     REFUSED(GR_JOB_SUBMITTED, e.submitted.array.parallel = 1, GR_REFUSED_FIELD);

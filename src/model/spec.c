@@ -33,6 +33,7 @@ struct gr_spec gr_spec_default(void)
         .milli = GR_DEVICE_MILLI,
         .cpu_milli = 1000,
         .attempts = 1,
+        .requeue_on = GR_REQUEUE_RECLAIM,
         .stop_signal = 15,
         .grace_ms = 30000,
         .array_step = 1,
@@ -346,14 +347,18 @@ static const char *demand_wrong(const struct gr_spec *spec, const char **ret_why
 
 static const char *ending_wrong(const struct gr_spec *spec, const char **ret_why)
 {
-    const uint32_t known = GR_REQUEUE_FAILED | GR_REQUEUE_NODE | GR_REQUEUE_RECLAIM;
+    const uint32_t counted = GR_REQUEUE_FAILED | GR_REQUEUE_NODE;
+    const uint32_t known = counted | GR_REQUEUE_RECLAIM | GR_REQUEUE_MOVE;
     *ret_why = "must be 1 to 1000";
     if (is_outside(spec->attempts, 1, GR_SPEC_ATTEMPTS_MAX)) {
         return "requeue.attempts";
     }
-    *ret_why = spec->attempts > 1 ? "must be some of failed, node and reclaim"
-                                  : "is of use only with more than one attempt";
-    if ((spec->requeue_on & ~known) != 0 || (spec->attempts > 1) != (spec->requeue_on != 0)) {
+    *ret_why = "must be some of failed, node, reclaim and move";
+    if ((spec->requeue_on & ~known) != 0 || (spec->attempts > 1 && spec->requeue_on == 0)) {
+        return "requeue.on";
+    }
+    *ret_why = "has failed or node: they are of use only with more than one attempt";
+    if (spec->attempts == 1 && (spec->requeue_on & counted) != 0) {
         return "requeue.on";
     }
     *ret_why = "must be 0 (none) to 3650 days";

@@ -42,7 +42,8 @@ enum gr_after {
 enum gr_requeue {
     GR_REQUEUE_FAILED = 1u << 0,  // the work failed by itself
     GR_REQUEUE_NODE = 1u << 1,    // the node or device failed, or the attempt was lost
-    GR_REQUEUE_RECLAIM = 1u << 2, // the pool took the room back
+    GR_REQUEUE_RECLAIM = 1u << 2, // the pool took the room back; no attempt is counted for it
+    GR_REQUEUE_MOVE = 1u << 3,    // the pool wants it elsewhere; no attempt is counted for it
     // Not again, but on: tasks lost with their node or device are replaced while the others run.
     GR_REQUEUE_PART = 1u << 4,
 };
@@ -89,7 +90,7 @@ struct gr_spec {
     uint32_t memory_mib;     // 0: no limit and none counted
     uint32_t priority;       // 0..255, higher first
     uint32_t use;            // enum gr_use
-    uint32_t attempts;       // at most; 1: never again
+    uint32_t attempts;       // at most; 1: not for reasons that count
     uint32_t requeue_on;     // bits, enum gr_requeue
     int64_t limit_ms;        // time limit of an attempt; 0: none
     uint32_t stop_signal;    // number; 15 by default
@@ -106,7 +107,7 @@ struct gr_spec {
 };
 
 // A spec with every default filled in and no command: one task, 1 cpu, no devices, 1 attempt,
-// signal TERM, grace 30 s, umask 022.
+// again if its room is taken back, signal TERM, grace 30 s, umask 022.
 struct gr_spec gr_spec_default(void);
 
 // NULL if the spec is well formed, else the name of the first field that is not, with one phrase

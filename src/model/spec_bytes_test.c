@@ -138,7 +138,7 @@ static void the_form_does_not_change(void **state)
         1,    0,    0, 0, 0,   0, 0, 0,   0xe8, 3, 0, 0, // tasks, devices, milli
         0xe8, 3,    0, 0, 0,   0, 0, 0,                  // cpu, memory
         0,    0,    0, 0, 0,   0, 0, 0,   1,    0, 0, 0,
-        0,    0,    0, 0,               // priority, use, attempts, requeue on
+        4,    0,    0, 0,               // priority, use, attempts, requeue on
         15,   0,    0, 0, 0,   0, 0, 0, // stop signal, notice signal
         0,    0,    0, 0, 0,   0, 0, 0,   1,    0, 0, 0,
         0,    0,    0, 0, // array

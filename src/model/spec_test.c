@@ -183,6 +183,11 @@ static void attempts_and_their_reasons_go_together(void **state)
 {
     (void)state;
     struct gr_spec spec = good();
+    assert_int_equal(spec.requeue_on, GR_REQUEUE_RECLAIM);
+    spec.requeue_on |= GR_REQUEUE_MOVE; // no attempt is counted for these
+    assert_good(&spec);
+    spec.requeue_on = 0;
+    assert_good(&spec);
     spec.requeue_on = GR_REQUEUE_NODE;
     assert_wrong(&spec, "requeue.on");
     spec.attempts = GR_SPEC_ATTEMPTS_MAX;
@@ -192,7 +197,7 @@ static void attempts_and_their_reasons_go_together(void **state)
     spec.attempts = 0;
     assert_wrong(&spec, "requeue.attempts");
     spec.attempts = 2;
-    spec.requeue_on = 8;
+    spec.requeue_on = 128;
     assert_wrong(&spec, "requeue.on");
     spec.requeue_on = 0;
     assert_wrong(&spec, "requeue.on");

@@ -149,7 +149,7 @@ void answer_submit(struct drive *drive)
                                        .tag = draw(drive),
                                        .user = UINT32_MAX,
                                        .attempts = (uint16_t)below(drive, 4),
-                                       .requeue_on = (uint8_t)below(drive, 8),
+                                       .requeue_on = (uint8_t)below(drive, 16),
                                        .limit_ms = chance(drive, 70) ? 1 + below(drive, 3000) : 0};
     bool known = chance(drive, 70);
     submission.mask =

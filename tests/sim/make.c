@@ -340,7 +340,7 @@ static struct gr_event submitted_fact(struct drive *drive, struct make_room *roo
     event.submitted.limit_ms = (int64_t)below(drive, 20) - 1;
     event.submitted.user = chance(drive, 50) ? UINT32_MAX : below(drive, WORLD_USERS + 1);
     event.submitted.attempts = (uint16_t)(chance(drive, 90) ? 1 : below(drive, 1002));
-    event.submitted.requeue_on = (uint8_t)below(drive, 9);
+    event.submitted.requeue_on = (uint8_t)below(drive, 33);
     event.edge_count = make_edges(drive, room->edges);
     event.edges = room->edges;
     if (chance(drive, 40)) {

@@ -119,7 +119,7 @@ world_set world_submitted_objections(const struct world *world, const struct gr_
            when(user_wrong, GR_REFUSED_USER) |
            when(!rows_left(world, event), GR_REFUSED_LIMIT_OTHER) |
            when(event->submitted.limit_ms < 0 || event->submitted.attempts < 1 ||
-                    event->submitted.attempts > 1000 || event->submitted.requeue_on > 7,
+                    event->submitted.attempts > 1000 || (event->submitted.requeue_on & ~31u) != 0,
                 GR_REFUSED_FIELD) |
            element_objections(world, event) | edges_objections(world, event);
 }
