@@ -8,6 +8,7 @@
 #include "cli/devices.h"
 #include "cli/engine.h"
 #include "cli/events.h"
+#include "cli/export.h"
 #include "cli/journal.h"
 #include "cli/logs.h"
 #include "cli/nodes.h"
@@ -46,7 +47,7 @@ static const struct {
       &gr_cli_engine}},
     {"for operators",
      {&gr_cli_apply, &gr_cli_cordon, &gr_cli_uncordon, &gr_cli_drain, &gr_cli_token}},
-    {"without a pool", {&gr_cli_catalogue, &gr_cli_replay}},
+    {"without a pool", {&gr_cli_catalogue, &gr_cli_replay, &gr_cli_export}},
 };
 enum { GROUPS = sizeof groups / sizeof groups[0] };
 

@@ -6,6 +6,7 @@
 #include "cli/start.h"
 #include "place/policy.h"
 #include "replay/jobs_map.h"
+#include "replay/recording.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -120,7 +121,10 @@ static const char about[] =
     "says how full the pool became and how long jobs waited. Jobs that never leave (openb's) are "
     "placed when they arrive or dropped for good; a trace with durations has a queue."
     "\n\n"
-    "The second form runs the published openb benchmark: every trace, policy and seed that the "
+    "The second form repeats a recording that `granary export trace` wrote: the same decisions as "
+    "in the live pool, or how others would have differed."
+    "\n\n"
+    "The third form runs the published openb benchmark: every trace, policy and seed that the "
     "folder holds, compared with its published curves and with a proven ceiling.";
 
 static const char details[] =
@@ -180,9 +184,9 @@ static int check_bench_form(const struct gr_cli_replay_request *request, size_t 
 }
 
 // Terms, quotas and checkpoints: only the fair queue takes room back.
-static int read_terms(struct gr_cli_replay_request *request, struct gr_err *err)
+static int read_terms(struct gr_cli_replay_request *request, bool is_recording, struct gr_err *err)
 {
-    bool is_fair = request->has_queue && request->queue == GR_ORDER_FAIR;
+    bool is_fair = is_recording || (request->has_queue && request->queue == GR_ORDER_FAIR);
     const char *found = request->terms_text != NULL         ? "--terms"
                         : request->load.quotas != NULL      ? "--quotas"
                         : request->checkpoint_every != NULL ? "--checkpoint-every"
@@ -213,8 +217,8 @@ static int check_form(const struct gr_cli_replay_request *request, size_t operan
     }
     if (operands != 0) {
         return gr_fail(err, -EINVAL,
-                       "found a word without an option, expected it after --jobs or "
-                       "--bench openb");
+                       "found a word without an option that is no recording, expected it after "
+                       "--jobs or --bench openb, or what granary export trace wrote");
     }
     if ((load->nodes != NULL) == (load->pool != NULL)) {
         return gr_fail(err, -EINVAL, "found %s, expected --nodes FILE or --pool SPEC",
@@ -242,7 +246,8 @@ static int run_request(struct gr_cli_replay_request *request, size_t operands, c
 {
     struct gr_cli_replay_policies policies = {0};
     uint64_t seeds[GR_OPTIONS_LIST_MAX] = {0};
-    int code = check_form(request, operands, err);
+    bool is_recording = !request->is_bench && operands == 1 && gr_recording_is(argv[1]);
+    int code = is_recording ? 0 : check_form(request, operands, err);
     if (code == 0) {
         code = choose_policies(&request->policies, &policies, err);
     }
@@ -250,13 +255,16 @@ static int run_request(struct gr_cli_replay_request *request, size_t operands, c
         code = read_seeds(&request->seeds, seeds, err);
     }
     if (code == 0) {
-        code = read_terms(request, err);
+        code = read_terms(request, is_recording, err);
     }
     if (code == 0) {
         code = join_maps(request, err);
     }
     if (code < 0) {
         return code;
+    }
+    if (is_recording) {
+        return gr_cli_replay_recording(request, argv[1], &policies, err);
     }
     if (request->is_bench) {
         return gr_cli_replay_bench(request, argv[1], &policies, seeds, err);
@@ -469,12 +477,13 @@ static int run(int argc, char **argv)
     (void)add_results(&request, options, count);
     const struct gr_options table = {
         .usage = "replay --nodes FILE --jobs FILE [OPTIONS]\n"
+                 "replay RECORDING [OPTIONS]\n"
                  "replay --bench openb DIR [OPTIONS]",
         .about = about,
         .options = options,
         .details = details,
         .operands_max = 1,
-        .operands = "the folder of the benchmark",
+        .operands = "a recording, or the folder of the benchmark",
     };
     size_t operands = 0;
     int exit_code = GR_EXIT_OK;

@@ -72,6 +72,11 @@ int gr_cli_replay_trace(const struct gr_cli_replay_request *request,
 int gr_cli_replay_what_if(const struct gr_cli_replay_request *request,
                           const struct gr_cli_replay_policies *policies, struct gr_err *err);
 
+// Repeats a recording of a live pool and writes how its decisions compare. 0 or -errno with a text;
+// -EPROTO if they differ though nothing was changed and --verify was given.
+int gr_cli_replay_recording(const struct gr_cli_replay_request *request, const char *path,
+                            const struct gr_cli_replay_policies *policies, struct gr_err *err);
+
 // Runs the openb benchmark on `folder` and writes its rows; no policies: those that it compares by
 // default. `seeds` are those of the request, as numbers. 0 or -errno with a text.
 int gr_cli_replay_bench(const struct gr_cli_replay_request *request, const char *folder,
