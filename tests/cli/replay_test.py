@@ -295,7 +295,41 @@ def room_is_taken_back_by_quotas_in_a_fair_queue():
               "--checkpoint-every: found 'often', expected a duration such as 1h or 30m")
 
 
-TESTS = [what_if_shows_two_replays_side_by_side, room_is_taken_back_by_quotas_in_a_fair_queue,
+def generate(folder, *words):
+    jobs, quotas = folder / "generated.csv", folder / "quotas.csv"
+    done = subprocess.run([ROOT / "tools/workload", "--pool", "6x8xh20,2x8xt4", *map(str, words), jobs,
+                           quotas], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
+    return done, jobs, quotas
+
+
+def generated_work_has_the_load_that_was_asked_for():
+    with Files() as f:
+        folder = Path(f.folder.name)
+        done, jobs, quotas = generate(folder, "--days", 3, "--load", 110, "--seed", 5)
+        assert done.returncode == 0 and done.stderr == b"", done
+        first = jobs.read_bytes()
+        rows = list(csv.DictReader(io.StringIO(first.decode())))
+        asked = [int(r["duration"]) * int(r["tasks"]) * int(r["devices"]) for r in rows]
+        assert 1.1 <= sum(asked) / (64 * 3 * 86400) < 1.1 + max(asked) / (64 * 3 * 86400)
+        assert all(int(r["limit"]) >= int(r["duration"]) for r in rows)
+        assert generate(folder, "--days", 3, "--load", 110, "--seed", 5)[1].read_bytes() == first
+        assert generate(folder, "--days", 3, "--load", 110, "--seed", 6)[1].read_bytes() != first
+        assert generate(folder, "--load", 0)[0].returncode != 0
+        jobs.write_bytes(first)
+        delays = {}
+        for queue in ("fifo", "backfill", "fair"):
+            (row,) = json.loads(succeeds("--pool", "6x8xh20,2x8xt4", "--jobs", jobs, "--queue", queue,
+                                         "--verify", "-o", "json"))
+            assert row["finished"] == len(rows), row
+            delays[queue] = row["delay_mean_s"]
+        assert max(delays["backfill"], delays["fair"]) < delays["fifo"] / 3, delays
+        (row,) = json.loads(succeeds("--pool", "6x8xh20,2x8xt4", "--jobs", jobs, "--queue", "fair",
+                                     "--quotas", quotas, "--checkpoint-every", "1h", "--verify",
+                                     "-o", "json"))
+        assert row["finished"] == len(rows) and row["stopped"] > 0 and row["lost_device_h"] > 0, row
+
+
+TESTS = [generated_work_has_the_load_that_was_asked_for, what_if_shows_two_replays_side_by_side, room_is_taken_back_by_quotas_in_a_fair_queue,
          a_recorded_openb_run_gives_the_published_number, fewer_arrivals_are_asked_for_by_number,
          the_benchmark_says_how_near_each_policy_comes, a_queue_says_how_long_jobs_waited,
          the_output_is_the_same_twice_and_needs_no_order_of_rows, maps_come_in_pieces,
