@@ -32,11 +32,13 @@
 //     room-freed       u64 job, u32 why
 //     part-lost        u64 job, u32 attempt, u32 task, u32 part, u32 node, i64 until, u16 devices
 //     part-placed      u64 job, u32 attempt, u32 verdict, u64 rules version, u32 part, pieces
+//     preference-set   u32 row, 64 tiers
 //     ending           i64 began, u64 cpu ms, u64 peak KiB, u32 outcome, i32 exit code, u32 signal,
 //                      u32 task
 //     edges            u32 count; each: u64 job, u32 how
 //     shape            u32 cpu, u32 memory, u16 mask, u16 milli, u8 devices, u8 level
-//     demand           shape, u32 tasks, u32 tasks a domain, u8 level, u8 priority, u8 use
+//     demand           shape, u32 tasks, u32 tasks a domain, u8 level, u8 priority, u8 use, and if
+//                      the use has 128 added u8 preference
 //     pieces           u32 count; each: u32 node, u16 devices, u16 milli, u32 cpu, u32 memory
 #include "codec/event_bytes.h"
 
@@ -56,6 +58,22 @@ static void shape_pass(struct wire *wire, struct gr_shape *shape)
     u8_pass(wire, &shape->level);
 }
 
+// A bit of the use that says that a preference follows it.
+#define PREFERS 0x80u
+
+static void use_pass(struct wire *wire, struct gr_demand *demand)
+{
+    uint8_t use = (uint8_t)(demand->use | (demand->preference != 0 ? PREFERS : 0));
+    u8_pass(wire, &use);
+    demand->use = use & (uint8_t)~PREFERS;
+    if ((use & PREFERS) != 0) {
+        u8_pass(wire, &demand->preference);
+        if (wire->wrong == NULL && demand->preference == 0) {
+            wire->wrong = "a preference that is none"; // there is one way to write a fact
+        }
+    }
+}
+
 static void demand_pass(struct wire *wire, struct gr_demand *demand)
 {
     shape_pass(wire, &demand->shape);
@@ -63,7 +81,7 @@ static void demand_pass(struct wire *wire, struct gr_demand *demand)
     u32_pass(wire, &demand->domain_tasks);
     u8_pass(wire, &demand->domain_level);
     u8_pass(wire, &demand->priority);
-    u8_pass(wire, &demand->use);
+    use_pass(wire, demand);
 }
 
 static void piece_pass(struct wire *wire, struct gr_piece *piece)
@@ -396,6 +414,13 @@ static void part_lost_pass(struct wire *wire, struct gr_event *event)
     u16_pass(wire, &event->part_lost.devices);
 }
 
+static void preference_pass(struct wire *wire, struct gr_event *event)
+{
+    u32_pass(wire, &event->preference_set.row);
+    bytes_pass(wire, event->preference_set.preference.tiers,
+               sizeof event->preference_set.preference.tiers);
+}
+
 // --- bodies with arrays
 
 static void placed_pass(struct wire *wire, struct gr_event *event, struct gr_event_room *room)
@@ -466,6 +491,7 @@ static const struct body {
     [GR_ROOM_FREED] = {.plain = freed_pass},
     [GR_PART_LOST] = {.plain = part_lost_pass},
     [GR_PART_PLACED] = {.listed = part_placed_pass},
+    [GR_PREFERENCE_SET] = {.plain = preference_pass},
 };
 
 static void body_pass(struct wire *wire, struct gr_event *event, struct gr_event_room *room)

@@ -80,7 +80,7 @@ static struct gr_event example(enum gr_event_type type)
     case GR_JOB_SUBMITTED:
         event.submitted.tag = 99;
         event.submitted.limit_ms = 60000;
-        event.submitted.demand = (struct gr_demand){{1, 2, 3, 1000, 8, 4, 0}, 16, 4, 2, 200, 1, 0};
+        event.submitted.demand = (struct gr_demand){{1, 2, 3, 1000, 8, 4, 0}, 16, 4, 2, 200, 1, 7};
         event.submitted.org = 3;
         event.submitted.verdict = 2;
         event.submitted.rules_version = 9;
@@ -114,6 +114,11 @@ static struct gr_event example(enum gr_event_type type)
         event.reserved.start_ms = 123456;
         event.pieces = pieces;
         event.piece_count = 1;
+        break;
+    case GR_PREFERENCE_SET:
+        event.preference_set.row = 200;
+        gr_preference_put(&event.preference_set.preference, 9, 1);
+        gr_preference_put(&event.preference_set.preference, 4, 15);
         break;
     case GR_USER_ADDED:
         event.user_added.org = 5;

@@ -65,6 +65,7 @@ static void layout(struct gr_core *core, const struct gr_core_limits *given)
     limits->queues = or_default(limits->queues);
     limits->needs = or_default(limits->needs);
     limits->quotas = or_default(limits->quotas);
+    limits->preferences = limits->preferences == 0 ? 255 : limits->preferences;
     core->index_size = gr_ids_size(limits->jobs);
     core->array_index_size = gr_ids_size(limits->arrays);
     core->key_index_size = gr_ids_size(limits->keys);
@@ -75,6 +76,7 @@ static void layout(struct gr_core *core, const struct gr_core_limits *given)
     core->org_use_at = table(&end, limits->orgs * sizeof(struct gr_org_use));
     core->org_terms_at = table(&end, limits->orgs * sizeof(struct gr_org_terms));
     core->org_past_at = table(&end, limits->orgs * sizeof(struct gr_past));
+    core->preferences_at = table(&end, limits->preferences * sizeof(struct gr_preference));
     core->learned_at = table(&end, sizeof(struct gr_learned));
     core->health_at = table(&end, (uint64_t)limits->place.nodes * GR_NODE_DEVICES_MAX);
     core->kept_at = table(&end, limits->place.nodes);
@@ -125,6 +127,7 @@ static const char *limits_wrong(const struct gr_core_limits *limits)
            : limits->queues > 262144                                         ? "queues"
            : limits->needs > 262144                                          ? "needs"
            : limits->quotas > 1048576                                        ? "quotas"
+           : limits->preferences > 255                                       ? "preferences"
                                                                              : NULL;
 }
 

@@ -1,6 +1,7 @@
 // May a fact become part of this history? Structural invariants only: they never tighten, so that
 // old history stays valid. Pure. The order of the questions is part of the answer: the first no
 // counts.
+#include "core/prefer.h"
 #include "core/queue.h"
 #include "core/state.h"
 
@@ -263,6 +264,8 @@ enum gr_refusal gr_core_check(const struct gr_core *core, const struct gr_event 
     case GR_ORG_TERMS_SET:
     case GR_QUEUE_TERMS_SET:
         return gr_terms_check(core, event);
+    case GR_PREFERENCE_SET:
+        return gr_prefer_set_check(core, event);
     }
     return GR_REFUSED_TYPE;
 }

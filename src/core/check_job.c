@@ -1,5 +1,6 @@
 // May a fact about a job become part of this history? See check.c.
 #include "core/part.h"
+#include "core/prefer.h"
 #include "core/queue.h"
 #include "core/reclaim.h"
 #include "core/state.h"
@@ -88,6 +89,16 @@ enum gr_refusal gr_check_submitted(const struct gr_core *core, const struct gr_e
         (event->submitted.requeue_on & ~REQUEUE) != 0 ||
         gr_demand_wrong(&event->submitted.demand) != NULL) {
         return GR_REFUSED_FIELD;
+    }
+    if (event->submitted.demand.preference != 0) {
+        const struct gr_demand *demand = &event->submitted.demand;
+        enum gr_refusal refusal =
+            new_mask ? GR_REFUSED_MASK // the masks of its tiers are known before it is
+                     : gr_prefer_check(core, demand,
+                                       gr_place_mask_get(gr_pool(core), demand->shape.mask));
+        if (refusal != GR_REFUSED_NOTHING) {
+            return refusal;
+        }
     }
     if (!gr_queue_has_room(core, &event->submitted.demand, event->submitted.org, user)) {
         return GR_REFUSED_LIMIT_OTHER;
@@ -358,6 +369,7 @@ enum gr_refusal gr_check_job(const struct gr_core *core, const struct gr_event *
     case GR_QUOTA_SET:
     case GR_ORG_TERMS_SET:
     case GR_QUEUE_TERMS_SET:
+    case GR_PREFERENCE_SET:
         break;
     }
     assert(!"a fact that is not about a job");

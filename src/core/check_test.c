@@ -103,6 +103,10 @@ static struct gr_event good(struct pool *pool, enum gr_event_type type)
         return gr_decide_drop(pool->f.core, pool->f.at, pool->waiting, GR_REFUSED_BY_USER);
     case GR_USER_ADDED:
         break;
+    case GR_PREFERENCE_SET:
+        gr_preference_put(&event.preference_set.preference, 0, 2);
+        gr_preference_put(&event.preference_set.preference, 1, 1);
+        break;
     case GR_EPOCH_BEGUN:
         strcpy(event.epoch_begun.version, "1.0.0");
         break;

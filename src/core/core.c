@@ -3,6 +3,7 @@
 
 #include "base/hash.h"
 #include "core/part.h"
+#include "core/prefer.h"
 #include "core/queue.h"
 #include "core/reclaim.h"
 #include "core/state.h"
@@ -309,6 +310,9 @@ static unsigned apply_body(struct gr_core *core, const struct gr_event *event,
     case GR_ORG_TERMS_SET:
     case GR_QUEUE_TERMS_SET:
         terms_set(core, event);
+        return 0;
+    case GR_PREFERENCE_SET:
+        gr_prefer_set(core, event);
         return 0;
     case GR_CHECKPOINTED:
         gr_job_at(core, gr_core_job_slot(core, event->checkpointed.job))->safe_ms = event->since_ms;

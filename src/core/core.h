@@ -41,6 +41,7 @@ struct gr_core_limits {
     uint32_t queues;       // users of an organisation with live jobs, 0..262144; 0: 65536
     uint32_t needs;        // different demands of live jobs, 0..262144; 0: 65536
     uint32_t quotas;       // that are set, 0..1048576; 0: 65536
+    uint32_t preferences;  // of live jobs, 0..255; 0: 255
 };
 
 // How a core decides. Kept with the state, copied by clones, not part of its digest.
@@ -220,6 +221,8 @@ const struct gr_org *gr_core_org_get(const struct gr_core *core, uint32_t index)
 const struct gr_site *gr_core_site_get(const struct gr_core *core, uint32_t index);
 // See gr_core_org_get. The name of the catalogue row, NUL-terminated.
 const char *gr_core_variant_get(const struct gr_core *core, uint32_t index);
+// See gr_core_org_get. A preference by row: a demand carries the row plus 1.
+const struct gr_preference *gr_core_preference_get(const struct gr_core *core, uint32_t row);
 // See gr_core_org_get.
 const struct gr_user *gr_core_user_get(const struct gr_core *core, uint32_t index);
 // Class of a device's health as the last GR_DEVICES_SET said; 0 before. Whether it is out of use is
@@ -231,6 +234,8 @@ uint32_t gr_core_org_count(const struct gr_core *core);
 uint32_t gr_core_site_count(const struct gr_core *core);
 // See gr_core_org_count.
 uint32_t gr_core_variant_count(const struct gr_core *core);
+// See gr_core_org_count.
+uint32_t gr_core_preference_count(const struct gr_core *core);
 // See gr_core_org_count.
 uint32_t gr_core_user_count(const struct gr_core *core);
 // The last writer's epoch; 0 before the first.
@@ -264,13 +269,15 @@ struct gr_submission {
     uint32_t org;            // who submits
     struct gr_demand demand; // shape.mask is ignored
     struct gr_mask mask;
-    int64_t limit_ms;            // time limit, > 0; 0: none
-    uint64_t tag;                // the caller's own reference, kept and never interpreted
-    uint32_t user;               // who submits; UINT32_MAX: nobody in particular
-    uint16_t attempts;           // at most; 0 is taken as 1
-    uint8_t requeue_on;          // bits, enum gr_requeue
-    struct gr_array_of array;    // .array = 0 with count > 0: the first element
-    const struct gr_edge *edges; // what it waits for; borrowed
+    struct gr_preference preference; // which variants first; all zero: none. A variant that the
+                                     // mask allows and this does not name is cleared from the mask
+    int64_t limit_ms;                // time limit, > 0; 0: none
+    uint64_t tag;                    // the caller's own reference, kept and never interpreted
+    uint32_t user;                   // who submits; UINT32_MAX: nobody in particular
+    uint16_t attempts;               // at most; 0 is taken as 1
+    uint8_t requeue_on;              // bits, enum gr_requeue
+    struct gr_array_of array;        // .array = 0 with count > 0: the first element
+    const struct gr_edge *edges;     // what it waits for; borrowed
     uint32_t edge_count;
     uint8_t commitment[32]; // to what the aside says of it
 };
@@ -278,9 +285,21 @@ struct gr_submission {
 // Decides a submission at time `at_ms`. Returns GR_REFUSED_NOTHING and one or two facts, to be
 // checked and applied in order (a mask that was not known before, then the job), or why not. The
 // facts borrow from `submission`, whose mask was narrowed by hooks->allow.
+//
+// With a preference that was not known before, in whole or for such a mask, nothing stands against
+// the submission and the one fact is GR_PREFERENCE_SET or GR_MASK_ADDED: apply it and ask again
+// with the same submission, until the last fact is GR_JOB_SUBMITTED.
 enum gr_refusal gr_decide_submit(struct gr_core *core, const struct gr_hooks *hooks, int64_t at_ms,
                                  struct gr_submission *submission, struct gr_event ret_events[2],
                                  unsigned *ret_count);
+
+// How many tasks of a submission would find room now, all in one tier of its preference: as many as
+// it has tasks, or fewer. Its mask need not be known. Visits every node.
+uint32_t gr_core_submission_room(struct gr_core *core, const struct gr_submission *submission);
+// The same for the empty fleet.
+uint32_t gr_core_submission_fleet(struct gr_core *core, const struct gr_submission *submission);
+// gr_core_submission_room for the demand of a live job.
+uint32_t gr_core_room_tasks(const struct gr_core *core, const struct gr_demand *demand);
 
 // Decides which waiting job starts next, and where. Returns true and a fact: GR_JOB_PLACED, or,
 // with backfill, GR_ROOM_RESERVED for the first blocked job; its pieces are in `pieces` (room for

@@ -1,6 +1,7 @@
 // What to do next: turns requests and the state into facts. Changes nothing that is state; the
 // pool's pieces that it tries out are given back before it returns.
 #include "core/part.h"
+#include "core/prefer.h"
 #include "core/queue.h"
 #include "core/reclaim.h"
 #include "core/state.h"
@@ -37,7 +38,21 @@ static uint32_t demand_hash(const struct gr_demand *demand)
 
 // --- submissions
 
-// Would the demand fit the fleet if it were empty? Found out once for each demand and fleet.
+// Would all tasks of the demand, one tier after the other, fit the fleet if it were empty?
+static bool tiers_fit(struct gr_core *core, const struct gr_demand *demand)
+{
+    struct gr_tiers tiers;
+    struct gr_demand part = *demand;
+    bool fits = false;
+    gr_prefer_known(core, demand, &tiers);
+    for (uint32_t t = 0; t < tiers.count && !fits; t++) {
+        part.shape.mask = tiers.masks[t];
+        fits = gr_place_fleet_tasks(gr_pool(core), &part) == demand->tasks;
+    }
+    return fits;
+}
+
+// As tiers_fit, found out once for each demand and fleet.
 static bool fleet_fits(struct gr_core *core, const struct gr_demand *demand)
 {
     uint64_t fleet = (uint64_t)gr_place_node_count(gr_pool(core)) + 1;
@@ -45,7 +60,7 @@ static bool fleet_fits(struct gr_core *core, const struct gr_demand *demand)
     if (known->fleet != fleet || memcmp(&known->demand, demand, sizeof *demand) != 0) {
         known->fleet = fleet;
         known->demand = *demand;
-        known->fits = gr_place_fleet_tasks(gr_pool(core), demand) == demand->tasks;
+        known->fits = tiers_fit(core, demand);
     }
     return known->fits;
 }
@@ -63,14 +78,48 @@ static bool mask_anywhere(const struct gr_core *core, const struct gr_mask *mask
     return false;
 }
 
+// Is the row of a submission's preference known, and a mask for each of its tiers? If not: the fact
+// that is missing first, which borrows from the core.
+static enum gr_refusal preference_find(struct gr_core *core, int64_t at_ms,
+                                       struct gr_submission *submission, bool new_mask,
+                                       struct gr_event *ret_event, bool *ret_missing)
+{
+    struct gr_tiers tiers;
+    uint32_t row = gr_prefer_row(core, &submission->preference);
+    int tier = gr_prefer_mask_tiers(core, &submission->preference, &submission->mask, &tiers,
+                                    &core->narrowed);
+    bool full = gr_place_mask_count(gr_pool(core)) == core->limits.place.masks;
+    *ret_missing = row == GR_NONE || new_mask || tier >= 0;
+    if (row == GR_NONE) {
+        row = gr_prefer_free(core);
+        *ret_event = gr_decide_fact(core, at_ms, GR_PREFERENCE_SET);
+        ret_event->preference_set.row = row;
+        ret_event->preference_set.preference = submission->preference;
+    } else {
+        *ret_event = gr_decide_fact(core, at_ms, GR_MASK_ADDED);
+        ret_event->mask = new_mask ? &submission->mask : &core->narrowed;
+        submission->demand.preference = (uint8_t)(row + 1);
+    }
+    return row == GR_NONE || (full && (new_mask || tier >= 0)) ? GR_REFUSED_LIMIT_OTHER
+                                                               : GR_REFUSED_NOTHING;
+}
+
 // What stands against a submission, but for admit. Narrows its mask and sets the demand's; true in
-// `ret_new_mask` if no job asked for this mask before.
+// `ret_new_mask` if no job asked for this mask before, in `ret_missing` if another fact must come
+// first, for the sake of its preference.
 static enum gr_refusal submission_check(struct gr_core *core, const struct gr_hooks *hooks,
-                                        struct gr_submission *submission, bool *ret_new_mask)
+                                        int64_t at_ms, struct gr_submission *submission,
+                                        bool *ret_new_mask, bool *ret_missing,
+                                        struct gr_event *ret_event)
 {
     struct gr_demand *demand = &submission->demand;
+    bool prefers = gr_preference_tiers(&submission->preference) > 0;
+    uint64_t named[GR_VARIANT_WORDS];
     demand->shape.mask = 0;
-    if (gr_demand_wrong(demand) != NULL || submission->limit_ms < 0) {
+    demand->preference = 0;
+    *ret_missing = false;
+    if (gr_demand_wrong(demand) != NULL || submission->limit_ms < 0 ||
+        (prefers && !gr_preference_good(&submission->preference))) {
         return GR_REFUSED_FIELD;
     }
     if (submission->org >= core->org_count) {
@@ -81,6 +130,10 @@ static enum gr_refusal submission_check(struct gr_core *core, const struct gr_ho
     }
     if (hooks != NULL && hooks->allow != NULL) {
         hooks->allow(hooks->context, core, submission->org, demand, &submission->mask);
+    }
+    if (prefers) {
+        gr_preference_variants(&submission->preference, 0, named);
+        gr_mask_keep_variants(&submission->mask, named);
     }
     if (!mask_anywhere(core, &submission->mask)) {
         return GR_REFUSED_NOWHERE;
@@ -94,8 +147,15 @@ static enum gr_refusal submission_check(struct gr_core *core, const struct gr_ho
         return GR_REFUSED_LIMIT_OTHER;
     }
     demand->shape.mask = (uint16_t)mask;
-    bool fits = *ret_new_mask // nothing is remembered about a mask that may never be added
-                    ? gr_place_fleet_tasks(gr_pool(core), demand) == demand->tasks
+    if (prefers) {
+        enum gr_refusal refusal =
+            preference_find(core, at_ms, submission, *ret_new_mask, ret_event, ret_missing);
+        if (refusal != GR_REFUSED_NOTHING) {
+            return refusal;
+        }
+    }
+    bool fits = *ret_new_mask || *ret_missing // nothing is remembered of what may never be added
+                    ? gr_core_submission_fleet(core, submission) == demand->tasks
                     : fleet_fits(core, demand);
     return fits ? GR_REFUSED_NOTHING : GR_REFUSED_NEVER;
 }
@@ -128,10 +188,15 @@ enum gr_refusal gr_decide_submit(struct gr_core *core, const struct gr_hooks *ho
                                  unsigned *ret_count)
 {
     assert(core != NULL && submission != NULL && ret_events != NULL && ret_count != NULL);
-    bool new_mask;
-    enum gr_refusal refusal = submission_check(core, hooks, submission, &new_mask);
+    bool new_mask, missing;
+    struct gr_event before;
+    enum gr_refusal refusal =
+        submission_check(core, hooks, at_ms, submission, &new_mask, &missing, &before);
     if (refusal != GR_REFUSED_NOTHING) {
         return refusal;
+    }
+    if (missing) { // nothing is added for a submission that is refused for something else
+        submission->demand.preference = 0;
     }
     struct gr_event event = submission_fact(core, at_ms, submission, new_mask);
     refusal = gr_check_submitted(core, &event, new_mask);
@@ -145,6 +210,11 @@ enum gr_refusal gr_decide_submit(struct gr_core *core, const struct gr_hooks *ho
         return refusal;
     }
     unsigned count = 0;
+    if (missing) {
+        ret_events[0] = before;
+        *ret_count = 1;
+        return GR_REFUSED_NOTHING;
+    }
     if (new_mask) {
         ret_events[count] = gr_decide_fact(core, at_ms, GR_MASK_ADDED);
         ret_events[count++].mask = &submission->mask;
@@ -180,7 +250,7 @@ static bool find_room(struct gr_core *core, const struct gr_job *job, bool hidde
     if (is_hopeless(core, &job->demand, hidden)) {
         return false;
     }
-    if (gr_place_find_gang(place, &job->demand, salt, pieces)) {
+    if (gr_prefer_find(core, &job->demand, salt, pieces)) {
         return true;
     }
     if (!gr_place_draws(place)) { // each draw is another question

@@ -8,6 +8,7 @@
 #include "core/terms.h"
 #include "model/demand.h"
 #include "model/node.h"
+#include "model/preference.h"
 #include "model/spec.h"
 #include "place/place.h"
 
@@ -40,8 +41,9 @@ enum gr_event_type {
     GR_ROOM_FREED = 25,   // such a hold ends unused
     GR_PART_LOST = 26,    // a task of a running gang is over, and its place given back
     GR_PART_PLACED = 27,  // all tasks that a running gang lacks have a place again
+    GR_PREFERENCE_SET = 28,
 };
-#define GR_EVENT_TYPES 28
+#define GR_EVENT_TYPES 29
 #define GR_EVENT_VERSION 1 // of most types; see gr_event_version
 
 // Why a request or a fact is refused. Codes are for ever; texts in refusal.c.
@@ -401,6 +403,11 @@ struct gr_event {
             uint32_t part;          // 1, 2, ... in each attempt
             uint32_t reserved;      // zero
         } part_placed;              // and pieces
+        // A row of the table of preferences: a new one, or one that no live job names.
+        struct {
+            uint32_t row;
+            struct gr_preference preference;
+        } preference_set;
     };
     // GR_JOB_PLACED, GR_ROOM_RESERVED, GR_ROOM_HELD, GR_PART_PLACED: sorted by node, then devices
     const struct gr_piece *pieces;

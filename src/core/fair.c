@@ -4,6 +4,7 @@
 // In order: who stays within its own quota before who borrows; by priority; by shares; by arrival.
 // Of that order only lanes whose need is awake are looked at. The first job that finds no room has
 // room reserved for it; who comes after it may start where that does not delay it.
+#include "core/prefer.h"
 #include "core/reclaim.h"
 
 #include <string.h>
@@ -175,23 +176,17 @@ static bool first_find(struct gr_core *core, const struct search *search, struct
 
 // --- where to
 
-// The demand with a mask of only those variants that are left to it. True if it is the job's own.
-// False: *ret_index is the mask's, or -1 if it is not known; core->narrowed holds it.
-static bool is_whole(struct gr_core *core, const struct turn *turn, int *ret_index)
+// A mask's index with only these variants of it; -1 if it is not known. core->narrowed holds it.
+static int narrow(struct gr_core *core, uint16_t mask, const uint64_t left[GR_VARIANT_WORDS])
 {
-    const struct gr_need *need = gr_need_at(core, turn->need);
-    if (memcmp(turn->variants, need->variants, sizeof turn->variants) == 0) {
-        return true;
-    }
     uint64_t variants[GR_VARIANT_WORDS]; // of those that there are: fewer masks are made
     for (unsigned w = 0; w < GR_VARIANT_WORDS; w++) {
         unsigned count = core->variant_count > w * 64 ? core->variant_count - w * 64 : 0;
-        variants[w] = turn->variants[w] & (count >= 64 ? UINT64_MAX : (UINT64_C(1) << count) - 1);
+        variants[w] = left[w] & (count >= 64 ? UINT64_MAX : (UINT64_C(1) << count) - 1);
     }
-    core->narrowed = *gr_place_mask_get(gr_pool(core), need->demand.shape.mask);
+    core->narrowed = *gr_place_mask_get(gr_pool(core), mask);
     gr_mask_keep_variants(&core->narrowed, variants);
-    *ret_index = gr_place_mask_find(gr_pool(core), &core->narrowed);
-    return false;
+    return gr_place_mask_find(gr_pool(core), &core->narrowed);
 }
 
 static bool touches_reserved(const struct gr_core *core, const struct gr_piece *pieces,
@@ -215,11 +210,19 @@ static bool touches_held(const struct gr_core *core, const struct gr_piece *piec
     return false;
 }
 
-// Finds room for the demand of a turn, with what is held, and reserved if it must be, out of
-// bounds: a job that has a hold is started there by gr_holds_next, or here elsewhere. False, and
-// what is known from it is kept: the need sleeps, or the lane is passed over.
-static bool room_find(struct gr_core *core, const struct turn *turn, const struct gr_demand *demand,
-                      bool whole, int64_t at_ms, struct gr_piece *pieces)
+// What a search for room came to.
+enum room {
+    ROOM_FOUND,
+    ROOM_NONE,
+    ROOM_RESERVED, // only where it is reserved for another
+};
+
+// Finds room for the demand of a turn in one tier, with what is held, and reserved if it must be,
+// out of bounds: a job that has a hold is started there by gr_holds_next, or here elsewhere.
+// *ret_missing: so many tasks found none; 0: nobody counted.
+static enum room room_find(struct gr_core *core, const struct turn *turn,
+                           const struct gr_demand *demand, int64_t at_ms, struct gr_piece *pieces,
+                           uint32_t *ret_missing)
 {
     struct gr_place *place = gr_pool(core);
     const struct gr_job *job = gr_job_at(core, turn->slot);
@@ -231,21 +234,16 @@ static bool room_find(struct gr_core *core, const struct turn *turn, const struc
     bool found = count != NONE ? gr_place_find_among(place, nodes, count, demand, pieces)
                                : gr_place_find_most(place, demand, salt, pieces, &placed);
     if (!found) {
-        uint32_t missing = placed > 0 && !draws ? demand->tasks - placed : 0;
-        if (whole) {
-            gr_queue_sleep(core, turn->need, missing);
-        }
-        return false;
+        *ret_missing = placed > 0 && !draws ? demand->tasks - placed : 0;
+        return ROOM_NONE;
     }
+    *ret_missing = 0;
     if (touches_held(core, pieces, demand->tasks)) {
         gr_holds_hide(core, true);
         found = gr_place_find_most(place, demand, salt, pieces, &placed);
         gr_holds_hide(core, false);
         if (!found) {
-            if (whole) { // it wakes when a hold ends
-                gr_queue_sleep(core, turn->need, 0);
-            }
-            return false;
+            return ROOM_NONE; // until a hold ends
         }
     }
     bool must_hide = core->room_kept.node_count > 0 && core->room_kept.job != job->id &&
@@ -256,11 +254,8 @@ static bool room_find(struct gr_core *core, const struct turn *turn, const struc
         found = gr_place_find_most(place, demand, salt, pieces, &placed);
         gr_reserve_hide(core, false);
         gr_holds_hide(core, false);
-        if (!found && whole) {
-            gr_queue_sleep_beside(core, turn->need);
-        }
     }
-    return found;
+    return found ? ROOM_FOUND : ROOM_RESERVED;
 }
 
 // --- the first blocked job
@@ -310,33 +305,83 @@ enum outcome {
     TURN_FACT,    // *ret_event
 };
 
+// What the tiers of a turn came to that had no room.
+struct tally {
+    uint32_t missing; // the fewest tasks that lacked room in a tier; 0: nobody counted
+    bool reserved;    // there is room, where it is reserved
+    bool partly;      // quotas kept some of it from being looked at
+};
+
+// Room for a turn in one tier: true and pieces, or with *ret_makes_mask room that quotas may not
+// leave to it, which is looked for once core->narrowed is a mask.
+static bool tier_find(struct gr_core *core, const struct turn *turn, unsigned tier,
+                      struct gr_demand *demand, int64_t at_ms, struct gr_piece *pieces,
+                      struct tally *tally, bool *ret_makes_mask)
+{
+    uint64_t all[GR_VARIANT_WORDS], left[GR_VARIANT_WORDS], any = 0;
+    gr_prefer_variants(core, gr_need_at(core, turn->need), tier, all);
+    for (unsigned w = 0; w < GR_VARIANT_WORDS; w++) {
+        left[w] = all[w] & turn->variants[w];
+        any |= left[w];
+    }
+    bool whole = memcmp(left, all, sizeof all) == 0;
+    int mask = whole || any == 0 ? -1 : narrow(core, demand->shape.mask, left);
+    bool can_add = gr_place_mask_count(gr_pool(core)) < core->limits.place.masks;
+    tally->partly = tally->partly || (!whole && (any == 0 || mask >= 0 || !can_add));
+    if (!whole && (any == 0 || (mask < 0 && !can_add))) {
+        return false; // no more masks: it waits until its quota leaves it all its variants
+    }
+    if (mask >= 0) {
+        demand->shape.mask = (uint16_t)mask;
+    }
+    uint32_t missing;
+    enum room room = room_find(core, turn, demand, at_ms, pieces, &missing);
+    tally->reserved = tally->reserved || room == ROOM_RESERVED;
+    tally->missing = missing < tally->missing ? missing : tally->missing;
+    *ret_makes_mask = !whole && mask < 0; // for what has no room at all no mask is made
+    return room == ROOM_FOUND;
+}
+
+// No tier had room: the need sleeps, if all of it was looked at.
+static void turn_sleeps(struct gr_core *core, const struct turn *turn, const struct tally *tally)
+{
+    const struct gr_need *need = gr_need_at(core, turn->need);
+    uint32_t lane = gr_lane_find(core, turn->queue, turn->need);
+    if (memcmp(turn->variants, need->variants, sizeof turn->variants) != 0) {
+        gr_lane_at(core, lane)->passed_over[turn->own] = core->sequence;
+    }
+    if (tally->partly) {
+        return;
+    }
+    if (tally->reserved) {
+        gr_queue_sleep_beside(core, turn->need);
+    } else {
+        gr_queue_sleep(core, turn->need, tally->missing);
+    }
+}
+
 static enum outcome turn_take(struct gr_core *core, const struct gr_hooks *hooks, int64_t at_ms,
                               const struct turn *turn, struct gr_piece *pieces,
                               struct gr_event *ret_event)
 {
     struct gr_demand demand = gr_need_at(core, turn->need)->demand;
     struct gr_lane *lane = gr_lane_at(core, gr_lane_find(core, turn->queue, turn->need));
-    int mask = 0;
-    bool whole = is_whole(core, turn, &mask);
-    bool can_add = gr_place_mask_count(gr_pool(core)) < core->limits.place.masks;
-    if (!whole && mask < 0 && can_add) { // for what has no room at all no mask is made
-        if (!room_find(core, turn, &demand, true, at_ms, pieces)) {
-            lane->passed_over[turn->own] = core->sequence;
-            return TURN_IN_VAIN;
-        }
+    struct gr_tiers tiers;
+    struct tally tally = {.missing = UINT32_MAX};
+    bool found = false, makes_mask = false;
+    gr_prefer_known(core, &demand, &tiers);
+    for (uint32_t t = 0; t < tiers.count && !found; t++) {
+        demand.shape.mask = tiers.masks[t];
+        found = tier_find(core, turn, tiers.tiers[t], &demand, at_ms, pieces, &tally, &makes_mask);
+    }
+    if (!found) {
+        turn_sleeps(core, turn, &tally);
+        return TURN_IN_VAIN;
+    }
+    if (makes_mask) {
         *ret_event = gr_decide_fact(core, at_ms, GR_MASK_ADDED);
         ret_event->mask = &core->narrowed;
         return TURN_FACT;
-    }
-    if (!whole) {
-        lane->passed_over[turn->own] = core->sequence;
-        if (mask < 0) { // no more masks: it waits until its quota leaves it all its variants
-            return TURN_IN_VAIN;
-        }
-        demand.shape.mask = (uint16_t)mask;
-    }
-    if (!room_find(core, turn, &demand, whole, at_ms, pieces)) {
-        return TURN_IN_VAIN;
     }
     lane->passed_over[turn->own] = core->sequence;
     if (gr_start_fact(core, hooks, at_ms, gr_job_at(core, turn->slot), pieces, ret_event) !=

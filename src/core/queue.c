@@ -110,6 +110,8 @@ void gr_queue_init(struct gr_core *core)
     core->share_first = core->share_last = NONE;
     core->share_tick = 0;
     core->freed_count = 1;
+    memset(core->preference_needs, 0, sizeof core->preference_needs);
+    memset(core->known_tiers, 0, sizeof core->known_tiers);
 }
 
 bool gr_queue_has_room(const struct gr_core *core, const struct gr_demand *demand, uint32_t org,
@@ -152,6 +154,7 @@ static uint32_t need_come(struct gr_core *core, const struct gr_job *job)
                                  .share_milli = gr_share_milli(&job->demand)};
         variants_of(gr_place_mask_get(gr_pool(core), job->demand.shape.mask), need->variants);
         gr_ids_add(need_ids(core), hash, row);
+        core->preference_needs[job->demand.preference]++;
     }
     gr_need_at(core, row)->jobs++;
     return row;
@@ -194,6 +197,7 @@ void gr_queue_leave(struct gr_core *core, uint32_t slot)
     assert(waits->lane == NONE && need->jobs > 0 && queue->jobs > 0);
     if (--need->jobs == 0) {
         gr_ids_remove(need_ids(core), need_hash(&need->demand), waits->need);
+        core->preference_needs[need->demand.preference]--;
         *need = (struct gr_need){.next_free = core->need_free, .lane_first = NONE};
         core->need_free = waits->need;
     }
@@ -497,6 +501,7 @@ static const char *job_audit(const struct gr_core *core, uint32_t slot, bool wai
 static const char *needs_audit(const struct gr_core *core, uint64_t *ret_jobs)
 {
     uint64_t waiting = 0;
+    uint32_t prefer[256] = {0};
     for (uint32_t row = 0; row < core->need_top; row++) {
         const struct gr_need *need = gr_need_at(core, row);
         unsigned p = need->demand.priority;
@@ -504,15 +509,19 @@ static const char *needs_audit(const struct gr_core *core, uint64_t *ret_jobs)
         bool awake = bit_get(gr_bits_at(core, core->awake_at), row);
         bool beside = bit_get(gr_bits_at(core, core->beside_at), row);
         *ret_jobs += need->jobs;
+        prefer[need->demand.preference] += need->jobs > 0;
         waiting += need->waiting;
         if (need->waiting > need->jobs || filled != (need->waiting > 0) || (awake && !filled) ||
             (beside && !awake) || (filled && (core->needs_filled[p / 64] >> p % 64 & 1) == 0)) {
             return "what is known of a need does not fit together";
         }
         if (filled && !awake && need->demand.domain_level == 0 && core->hold_count == 0 &&
-            gr_place_room_tasks(gr_pool(core), &need->demand) == need->demand.tasks) {
+            gr_core_room_tasks(core, &need->demand) == need->demand.tasks) {
             return "a need sleeps that would find room";
         }
+    }
+    if (memcmp(prefer, core->preference_needs, sizeof prefer) != 0) {
+        return "live jobs name other preferences than is counted";
     }
     return core->order == GR_ORDER_FAIR && waiting != core->waiting
                ? "needs count other waiting jobs than there are"

@@ -1,6 +1,7 @@
 // When a blocked job finds room, and where: each node is ready for a task when enough of those who
 // hold it are expected to have ended. A gang takes the tasks that are ready first; one whose tasks
 // share domains the blocks that are. Nothing is tried out in the pool.
+#include "core/prefer.h"
 #include "core/reclaim.h"
 #include "core/tenants.h"
 
@@ -249,8 +250,9 @@ static bool domains_ready(const struct ready *ready, uint32_t block, struct gr_p
     return true;
 }
 
-bool gr_ready_find(const struct gr_core *core, int64_t at_ms, const struct gr_job *job,
-                   struct gr_piece *pieces, int64_t *ret_start_ms)
+// gr_ready_find for a demand of one tier.
+static bool tier_ready(const struct gr_core *core, int64_t at_ms, const struct gr_job *job,
+                       struct gr_piece *pieces, int64_t *ret_start_ms)
 {
     const struct gr_demand *demand = &job->demand;
     struct ready ready = {core, job, at_ms};
@@ -265,4 +267,30 @@ bool gr_ready_find(const struct gr_core *core, int64_t at_ms, const struct gr_jo
         notes_sort(pieces, demand->tasks, by_node);
     }
     return found;
+}
+
+bool gr_ready_find(const struct gr_core *core, int64_t at_ms, const struct gr_job *job,
+                   struct gr_piece *pieces, int64_t *ret_start_ms)
+{
+    struct gr_tiers tiers;
+    struct gr_job part = *job;
+    uint32_t best = GR_NONE, last = GR_NONE;
+    int64_t start_ms;
+    int missing = gr_prefer_tiers(core, &job->demand, &tiers, NULL);
+    for (uint32_t t = 0; missing < 0 && t < tiers.count; t++) {
+        part.demand.shape.mask = tiers.masks[t];
+        last = t;
+        if (tier_ready(core, at_ms, &part, pieces, &start_ms) &&
+            (best == GR_NONE || start_ms < *ret_start_ms)) { // the first choice of equal times
+            best = t;
+            *ret_start_ms = start_ms;
+        }
+    }
+    if (best != GR_NONE && best != last) { // the notes of later tiers took the place of its pieces
+        part.demand.shape.mask = tiers.masks[best];
+        bool found = tier_ready(core, at_ms, &part, pieces, &start_ms);
+        assert(found && start_ms == *ret_start_ms);
+        (void)found;
+    }
+    return best != GR_NONE;
 }

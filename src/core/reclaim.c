@@ -3,6 +3,8 @@
 // they have ended. The hold's fact says who goes: nobody else is ever asked for it.
 #include "core/reclaim.h"
 
+#include "core/prefer.h"
+
 #include <signal.h>
 
 #define NONE GR_NONE
@@ -184,6 +186,27 @@ static void call(struct gr_core *core, const struct gr_victims *victims, enum gr
     event->edge_count = victims->count;
 }
 
+// The variant of a set where taking room back for the taker's job loses least; GR_NONE: none.
+// *ret_last: the one that was asked about last, of which `victims` tells.
+static uint32_t variant_best(struct gr_taker *taker, const uint64_t variants[GR_VARIANT_WORDS],
+                             struct gr_victims *victims, struct gr_piece *pieces,
+                             uint64_t *ret_cost, uint32_t *ret_last)
+{
+    uint32_t best = NONE;
+    for (uint32_t v = 0; v < taker->core->variant_count; v++) {
+        if ((variants[v / 64] >> v % 64 & 1) == 0) {
+            continue;
+        }
+        taker->variant = *ret_last = v;
+        if (gr_victims_choose(taker, victims, pieces) &&
+            (best == NONE || victims->cost < *ret_cost)) {
+            best = v;
+            *ret_cost = victims->cost;
+        }
+    }
+    return best;
+}
+
 bool gr_reclaim_for(struct gr_core *core, int64_t at_ms, const struct gr_job *job,
                     const uint64_t variants[GR_VARIANT_WORDS], struct gr_piece *pieces,
                     struct gr_event *ret_event)
@@ -192,16 +215,18 @@ bool gr_reclaim_for(struct gr_core *core, int64_t at_ms, const struct gr_job *jo
     struct gr_victims victims;
     uint32_t best = NONE, last = NONE;
     uint64_t cost = UINT64_MAX;
+    struct gr_tiers tiers;
+    const struct gr_need *need =
+        gr_need_at(core, gr_waits_at(core, gr_core_job_slot(core, job->id))->need);
+    gr_prefer_known(core, &job->demand, &tiers);
     gr_reclaim_try(core, 0);
-    for (uint32_t v = 0; v < core->variant_count; v++) {
-        if ((variants[v / 64] >> v % 64 & 1) == 0) {
-            continue;
+    for (uint32_t t = 0; t < tiers.count && best == NONE; t++) { // the first choice that can be had
+        uint64_t some[GR_VARIANT_WORDS];
+        gr_prefer_variants(core, need, tiers.tiers[t], some);
+        for (unsigned w = 0; w < GR_VARIANT_WORDS; w++) {
+            some[w] &= variants[w];
         }
-        taker.variant = last = v;
-        if (gr_victims_choose(&taker, &victims, pieces)) {
-            best = best == NONE || victims.cost < cost ? v : best;
-            cost = best == v ? victims.cost : cost;
-        }
+        best = variant_best(&taker, some, &victims, pieces, &cost, &last);
     }
     taker.variant = best;
     // What fits as it is waits for another reason: nobody must go for it.

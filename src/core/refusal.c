@@ -69,6 +69,7 @@ static const char *const types[GR_EVENT_TYPES] = {
     [GR_ROOM_FREED] = "room-freed",
     [GR_PART_LOST] = "part-lost",
     [GR_PART_PLACED] = "part-placed",
+    [GR_PREFERENCE_SET] = "preference-set",
 };
 
 const char *gr_refusal_name(enum gr_refusal refusal)

@@ -1,5 +1,6 @@
 // Room for the first blocked job, so that those behind it do not delay it (EASY: Lifka, "The
 // ANL/IBM SP Scheduling System", JSSPP 1995).
+#include "core/prefer.h"
 #include "core/state.h"
 
 #define NONE UINT32_MAX
@@ -80,12 +81,12 @@ static void take(void *context, const struct gr_piece *piece)
 }
 
 // True if the job fits the pool as it is; the totals say no at less cost.
-static bool reserve_fits(struct gr_place *place, const struct gr_job *job, struct gr_piece *pieces)
+static bool reserve_fits(struct gr_core *core, const struct gr_job *job, struct gr_piece *pieces)
 {
     uint64_t wanted =
         (uint64_t)job->demand.tasks * job->demand.shape.devices * job->demand.shape.milli;
-    return gr_place_totals_get(place).free_milli[GR_NODE_UP] >= wanted &&
-           gr_place_find_gang(place, &job->demand, job->id * 65536, pieces);
+    return gr_place_totals_get(gr_pool(core)).free_milli[GR_NODE_UP] >= wanted &&
+           gr_prefer_find(core, &job->demand, job->id * 65536, pieces);
 }
 
 // Gives back what the jobs of these slots hold, from `now` jobs given to `then`; or takes it again.
@@ -106,7 +107,6 @@ static void reserve_give(struct gr_core *core, const uint32_t *slots, uint32_t n
 struct gr_event gr_reserve(struct gr_core *core, int64_t at_ms, const struct gr_job *job,
                            struct gr_piece *pieces)
 {
-    struct gr_place *place = gr_pool(core);
     struct gr_event event = gr_decide_fact(core, at_ms, GR_ROOM_RESERVED);
     event.reserved.job = job->id;
     event.reserved.start_ms = INT64_MAX;
@@ -124,7 +124,7 @@ struct gr_event gr_reserve(struct gr_core *core, int64_t at_ms, const struct gr_
     while (!fits && low < count) {
         high = count - low > low + 1 ? 2 * low + 1 : count;
         reserve_give(core, slots, low, high);
-        fits = reserve_fits(place, job, pieces);
+        fits = reserve_fits(core, job, pieces);
         low = fits ? low : high;
     }
     uint32_t given = high;
@@ -132,12 +132,12 @@ struct gr_event gr_reserve(struct gr_core *core, int64_t at_ms, const struct gr_
         uint32_t middle = low + (high - low) / 2;
         reserve_give(core, slots, given, middle);
         given = middle;
-        *(reserve_fits(place, job, pieces) ? &high : &low) = middle;
+        *(reserve_fits(core, job, pieces) ? &high : &low) = middle;
     }
     if (fits) {
         reserve_give(core, slots, given, high);
         given = high;
-        bool found = reserve_fits(place, job, pieces); // the pieces of the last yes
+        bool found = reserve_fits(core, job, pieces); // the pieces of the last yes
         assert(found);
         (void)found;
         event.reserved.start_ms = gr_reserve_end(core, gr_job_at(core, slots[high - 1]), at_ms);

@@ -4,6 +4,7 @@
 
 #include "base/hash.h"
 #include "core/part.h"
+#include "core/prefer.h"
 #include "core/queue.h"
 #include "core/reclaim.h"
 #include "core/state.h"
@@ -70,6 +71,7 @@ static void state_parts(const struct gr_core *core, part_function *each, void *c
     each(context, gr_org_past_at(core, 0), core->org_count * sizeof(struct gr_past));
     each(context, gr_user_past_at(core, 0), core->user_count * sizeof(struct gr_past));
     each(context, gr_quota_at(core, 0), core->quota_count * sizeof(struct gr_quota));
+    each(context, gr_preference_at(core, 0), core->preference_count * sizeof(struct gr_preference));
     gr_place_parts(gr_pool(core), each, context);
     each(context, gr_kept_at(core), nodes);
     each(context, gr_held_at(core), nodes * sizeof(uint16_t));
@@ -248,7 +250,8 @@ static const char *limit_small(const struct gr_core *core, const struct gr_core 
                {"edges", saved->edge_top, limits->edges},
                {"keys", saved->key_count, limits->keys},
                {"quotas", saved->quota_count, limits->quotas},
-               {"parts", saved->part_count, GR_PARTS}};
+               {"parts", saved->part_count, GR_PARTS},
+               {"preferences", saved->preference_count, limits->preferences}};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         if (all[i].needed > all[i].limit) {
             *ret_needed = all[i].needed;
@@ -303,6 +306,8 @@ static void tables_load(struct gr_core *core, struct source *source)
     source_read(source, gr_org_past_at(core, 0), core->org_count * sizeof(struct gr_past));
     source_read(source, gr_user_past_at(core, 0), core->user_count * sizeof(struct gr_past));
     source_read(source, gr_quota_at(core, 0), core->quota_count * sizeof(struct gr_quota));
+    source_read(source, gr_preference_at(core, 0),
+                core->preference_count * sizeof(struct gr_preference));
 }
 
 static int pool_load(struct gr_core *core, struct source *source, struct gr_err *err)

@@ -145,6 +145,17 @@ struct gr_fleet_fit {
     uint64_t fleet; // node count when it was found out, plus 1
 };
 
+// The masks of a demand's tiers, by its preference and mask. Not part of the state.
+struct gr_known_tiers {
+    uint32_t key;                 // preference << 16 | mask; 0: nothing is known
+    uint32_t count;               // of tiers that are not empty
+    uint16_t masks[GR_TIERS_MAX]; // indexes
+    uint8_t tiers[GR_TIERS_MAX];  // which tier of the preference
+    uint8_t reserved[3];          // zero
+};
+static_assert(sizeof(struct gr_known_tiers) == 56, "no padding");
+#define GR_KNOWN_BITS 6
+
 // Nodes that are remembered of those where room grew.
 #define GR_QUEUE_FREED 64
 
@@ -173,9 +184,9 @@ struct gr_core {
     struct gr_reserved_room room_kept;
     int64_t unreservable_ms; // `at` of the last reservation that found no time and no nodes
     struct gr_queue_terms queue_terms;
-    uint32_t quota_count; // rows of the table of quotas
-    uint32_t reserved_too;
-    uint8_t mix_digest[32]; // of the last mix that a fact set; the pool's own may be learned
+    uint32_t quota_count;      // rows of the table of quotas
+    uint32_t preference_count; // rows of the table of preferences
+    uint8_t mix_digest[32];    // of the last mix that a fact set; the pool's own may be learned
     uint64_t lost_total, lost_level; // by taking room back: in all, and of the last hour
     int64_t lost_at_ms;              // when the level was that
     uint64_t reclaimed_jobs;         // that were asked to stop for their room
@@ -194,6 +205,8 @@ struct gr_core {
     uint32_t padding_tried;
     struct gr_hopeless hopeless[GR_HOPELESS];
     struct gr_fleet_fit fleet_fit[GR_HOPELESS];
+    struct gr_known_tiers known_tiers[1 << GR_KNOWN_BITS];
+    uint32_t preference_needs[256]; // of live jobs, by what their demands carry
     struct gr_core_limits limits;
     uint32_t index_size, array_index_size, key_index_size; // gr_ids_size
     uint32_t key_first;                                    // of the ring of keys
@@ -216,6 +229,7 @@ struct gr_core {
     uint64_t links_at, edges_at, arrays_at, keys_at, org_use_at;
     uint64_t org_terms_at, org_past_at, user_past_at;  // state
     uint64_t quotas_at;                                // state: see quota.c
+    uint64_t preferences_at;                           // state: see prefer.h
     uint64_t org_now_at, user_now_at;                  // struct gr_use_now
     uint64_t shares_at, queues_at, needs_at, lanes_at; // see queue.h
     uint64_t need_index_at, queue_index_at, lane_index_at;

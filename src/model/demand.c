@@ -72,7 +72,7 @@ const char *gr_demand_wrong(const struct gr_demand *demand)
     if (demand->use >= GR_USES) {
         return "unknown use";
     }
-    if (shape->reserved != 0 || demand->reserved != 0) { // equal demands are equal bytes
+    if (shape->reserved != 0) { // equal demands are equal bytes
         return "a reserved field that is not zero";
     }
     return NULL;

@@ -56,7 +56,7 @@ struct gr_demand {
                           // no other lies within the narrower of this and shape.level
     uint8_t priority;     // higher first
     uint8_t use;          // enum gr_use
-    uint8_t reserved;     // zero
+    uint8_t preference; // which variants first: index of an interned gr_preference, plus 1; 0: none
 };
 
 // NULL if the demand is well formed, else one phrase that says what is wrong with it ("milli below

@@ -58,7 +58,7 @@ static bool sites_and_variants(const struct world *world, const struct gr_mask *
 
 // What the books say of the parts of a submission that become part of the fact as they are.
 static world_set fact_objections(struct drive *drive, const struct gr_submission *submission,
-                                 uint32_t mask)
+                                 uint32_t mask, uint8_t prefers)
 {
     bool known = mask < drive->world.masks;
     struct gr_event event = drive_fact(drive, GR_JOB_SUBMITTED);
@@ -68,6 +68,7 @@ static world_set fact_objections(struct drive *drive, const struct gr_submission
     event.submitted.limit_ms = submission->limit_ms;
     event.submitted.demand = submission->demand;
     event.submitted.demand.shape.mask = (uint16_t)mask;
+    event.submitted.demand.preference = prefers;
     event.submitted.attempts = submission->attempts == 0 ? 1 : submission->attempts;
     event.submitted.requeue_on = submission->requeue_on;
     event.submitted.array = submission->array;
@@ -77,6 +78,62 @@ static world_set fact_objections(struct drive *drive, const struct gr_submission
     event.edges = submission->edges;
     event.edge_count = submission->edge_count;
     return world_submitted_objections(&drive->world, &event);
+}
+
+static bool prefers_none(const struct gr_preference *preference)
+{
+    static const struct gr_preference none;
+    return memcmp(preference, &none, sizeof none) == 0;
+}
+
+// A preference that a submission has, as a row of other books; what its demand would name.
+static struct gr_demand with_preference(struct world *books, const struct gr_submission *submission)
+{
+    struct gr_demand demand = submission->demand;
+    demand.preference = !prefers_none(&submission->preference);
+    books->preference[0] = submission->preference;
+    return demand;
+}
+
+// What the books say of a preference: that its row is full, or a mask that it needs. *ret_row: what
+// the demand will name, 0 while something must come first.
+static world_set preference_objections(const struct world *world,
+                                       const struct gr_submission *submission,
+                                       const struct gr_mask *mask, bool known, uint8_t *ret_row)
+{
+    static struct world books;
+    uint32_t row = world_preference_row(world, &submission->preference);
+    bool full = world->masks == world->limits.place.masks;
+    *ret_row = 0;
+    if (prefers_none(&submission->preference)) {
+        return 0;
+    }
+    struct gr_demand demand = with_preference(&books, submission);
+    bool missing = false;
+    for (uint32_t t = 1; t < 16; t++) {
+        struct gr_mask part;
+        missing |=
+            world_tier_mask(&books, &demand, t, mask, &part) && !world_mask_known(world, &part);
+    }
+    bool is_there = row < world->preferences;
+    *ret_row = is_there && known && !missing ? (uint8_t)(row + 1) : 0;
+    return (missing && full) || (!is_there && !world_preference_room(world))
+               ? WORLD_NO(GR_REFUSED_LIMIT_OTHER)
+               : 0;
+}
+
+// Would it fit a tier of the empty pool? `books`: those with its preference.
+static bool tier_fits_empty(const struct world *world, const struct world *books,
+                            const struct world_view *empty, const struct gr_demand *demand,
+                            const struct gr_mask *mask)
+{
+    bool fits = false;
+    for (uint32_t t = 1; t < 16; t++) {
+        struct gr_mask part;
+        fits |= world_tier_mask(books, demand, t, mask, &part) &&
+                world_fits_one(world, empty, demand, &part);
+    }
+    return fits;
 }
 
 static world_set submission_objections(struct drive *drive, const struct gr_submission *submission)
@@ -89,8 +146,21 @@ static world_set submission_objections(struct drive *drive, const struct gr_subm
         return set;
     }
     uint32_t number = 0; // of the mask, maybe a new one
+    static struct world books;
+    struct gr_demand demand = with_preference(&books, submission);
+    if (demand.preference != 0 && world_preference_wrong(&submission->preference)) {
+        return WORLD_NO(GR_REFUSED_FIELD);
+    }
     if (drive->rules.no_site >= 0) {
         memset(mask.bits[drive->rules.no_site], 0, sizeof mask.bits[0]);
+    }
+    if (demand.preference != 0) { // what it does not name it does not want
+        struct gr_mask beyond;
+        (void)world_tier_mask(&books, &demand, 0, &mask, &beyond);
+        for (uint32_t s = 0; s < GR_SITES_MAX; s++) {
+            mask.bits[s][0] &= ~beyond.bits[s][0];
+            mask.bits[s][1] &= ~beyond.bits[s][1];
+        }
     }
     while (number < world->masks && memcmp(&world->mask[number], &mask, sizeof mask) != 0) {
         number++;
@@ -101,7 +171,9 @@ static world_set submission_objections(struct drive *drive, const struct gr_subm
     for (uint32_t j = 0; j < world->jobs; j++) {
         jobs += world->job[j].org == submission->org;
     }
-    set |= fact_objections(drive, submission, number);
+    uint8_t row;
+    set |= preference_objections(world, submission, &mask, known, &row);
+    set |= fact_objections(drive, submission, number, row);
     set |= submission->org < world->orgs &&
                    !world_priority_allowed(world, submission->org, submission->demand.priority)
                ? WORLD_NO(GR_REFUSED_PRIORITY)
@@ -110,7 +182,9 @@ static world_set submission_objections(struct drive *drive, const struct gr_subm
     set |= !sites_and_variants(world, &mask) ? WORLD_NO(GR_REFUSED_NOWHERE) : 0;
     set |=
         !known && world->masks == world->limits.place.masks ? WORLD_NO(GR_REFUSED_LIMIT_OTHER) : 0;
-    set |= !world_fits(world, &empty, &submission->demand, &mask) ? WORLD_NO(GR_REFUSED_NEVER) : 0;
+    bool fits = demand.preference == 0 ? world_fits(world, &empty, &demand, &mask)
+                                       : tier_fits_empty(world, &books, &empty, &demand, &mask);
+    set |= !fits ? WORLD_NO(GR_REFUSED_NEVER) : 0;
     set |= refused(&drive->rules, submission->tag) ? WORLD_NO(GR_REFUSED_RULES) : 0;
     return set;
 }
@@ -139,11 +213,38 @@ static void element_choose(struct drive *drive, struct gr_submission *submission
     }
 }
 
-void answer_submit(struct drive *drive)
+// Asks, and applies what comes of it. True: it is to be asked again.
+static bool submit_once(struct drive *drive, struct gr_submission *submission)
 {
     struct gr_hooks hooks = hooks_of(drive);
     struct gr_event events[2];
     unsigned count = 99;
+    bool no_row =
+        !prefers_none(&submission->preference) &&
+        world_preference_row(&drive->world, &submission->preference) == drive->world.preferences &&
+        !world_preference_room(&drive->world);
+    world_set objections = submission_objections(drive, submission);
+    enum gr_refusal answer =
+        gr_decide_submit(drive->core, &hooks, drive->at, submission, events, &count);
+    goal_reach("submission answered", (uint32_t)answer);
+    if (answer == GR_REFUSED_NOTHING ? objections != 0 : (objections & WORLD_NO(answer)) == 0) {
+        story_wrong("a submission is answered '%s', the books object with %llx",
+                    gr_refusal_name(answer), (unsigned long long)objections);
+    }
+    if (answer != GR_REFUSED_NOTHING && count != 99) {
+        story_wrong("a refusal wrote its outputs");
+    }
+    if (answer == GR_REFUSED_LIMIT_OTHER && no_row) {
+        goal_reach("preference", 4);
+    }
+    for (unsigned i = 0; answer == GR_REFUSED_NOTHING && i < count; i++) {
+        drive_apply(drive, &events[i]);
+    }
+    return answer == GR_REFUSED_NOTHING && events[count - 1].type != GR_JOB_SUBMITTED;
+}
+
+void answer_submit(struct drive *drive)
+{
     struct gr_submission submission = {.org = below(drive, drive->world.orgs),
                                        .demand = make_demand(drive),
                                        .tag = draw(drive),
@@ -172,19 +273,13 @@ void answer_submit(struct drive *drive)
             chance(drive, 95) ? drive->world.user[submission.user].org : submission.org;
     }
     element_choose(drive, &submission);
-    world_set objections = submission_objections(drive, &submission);
-    enum gr_refusal answer =
-        gr_decide_submit(drive->core, &hooks, drive->at, &submission, events, &count);
-    goal_reach("submission answered", (uint32_t)answer);
-    if (answer == GR_REFUSED_NOTHING ? objections != 0 : (objections & WORLD_NO(answer)) == 0) {
-        story_wrong("a submission is answered '%s', the books object with %llx",
-                    gr_refusal_name(answer), (unsigned long long)objections);
+    if (chance(drive, 30)) {
+        submission.preference = make_preference(drive);
     }
-    if (answer != GR_REFUSED_NOTHING && count != 99) {
-        story_wrong("a refusal wrote its outputs");
-    }
-    for (unsigned i = 0; answer == GR_REFUSED_NOTHING && i < count; i++) {
-        drive_apply(drive, &events[i]);
+    for (unsigned asked = 0; submit_once(drive, &submission); asked++) {
+        if (asked > 2 + GR_TIERS_MAX) {
+            story_wrong("a submission is never done");
+        }
     }
 }
 
@@ -211,6 +306,36 @@ static bool fits_in(struct drive *drive, const struct world_view *view, const st
 {
     return world_fits(&drive->world, view, &job->demand,
                       &drive->world.mask[job->demand.shape.mask]);
+}
+
+void answer_tier_verify(struct drive *drive, const struct world_view *view,
+                        const struct gr_event *event, const struct world_job *job,
+                        const struct gr_mask *mask)
+{
+    const struct world *world = &drive->world;
+    if (job->demand.preference == 0) {
+        return;
+    }
+    uint32_t tier = world_tier(world, &job->demand, world->node[event->pieces[0].node].variant);
+    for (uint32_t t = 1; t < tier; t++) {
+        struct gr_mask part;
+        bool can = world_tier_mask(world, &job->demand, t, mask, &part) &&
+                   (world_mask_known(world, &part) || world->masks < world->limits.place.masks);
+        if (can && world_fits_one(world, view, &job->demand, &part)) {
+            story_wrong("job %llu gets choice %u, but there is room for choice %u",
+                        (unsigned long long)job->id, tier, t);
+        }
+    }
+    goal_reach("preference", tier > 1);
+    if (job->demand.tasks > 1) {
+        goal_reach("preference", 5);
+    }
+}
+
+static void tier_verify(struct drive *drive, const struct world_view *view,
+                        const struct gr_event *event, const struct world_job *job)
+{
+    answer_tier_verify(drive, view, event, job, &drive->world.mask[job->demand.shape.mask]);
 }
 
 void answer_pieces_verify(struct drive *drive, const struct world_view *view,
@@ -255,6 +380,7 @@ void answer_start_job(struct drive *drive)
     }
     if (answer == GR_REFUSED_NOTHING) {
         answer_pieces_verify(drive, &view, &event, job);
+        tier_verify(drive, &view, &event, job);
         drive_apply(drive, &event);
         drive->world.promise = false; // it may take the room that was kept
     } else if (answer == GR_REFUSED_NO_ROOM && chance(drive, 20)) {
@@ -309,6 +435,9 @@ void answer_reservation_verify(struct drive *drive, const struct gr_event *event
         world_view_later(&drive->world, drive->at, start, &view);
         answer_held_hide(drive, &view, first->id);
         answer_pieces_verify(drive, &view, event, first);
+        if (drive->world.order == GR_ORDER_FAIR) { // else ends at one time come one by one
+            tier_verify(drive, &view, event, first);
+        }
     }
 }
 
@@ -449,6 +578,7 @@ bool answer_start(struct drive *drive)
         return false;
     }
     answer_pieces_verify(drive, &view, &event, job);
+    tier_verify(drive, &view, &event, job);
     drive_apply(drive, &event);
     answer_promise_verify(drive);
     return true;

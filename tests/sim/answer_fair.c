@@ -69,6 +69,22 @@ static bool in_time(const struct drive *drive, const struct world_job *job)
     return job->limit > 0 && job->limit <= drive->world.kept_start - drive->at;
 }
 
+// Does it fit a mask of what is left to it, or a tier of that, which is known?
+static bool fits_known(const struct world *world, const struct world_view *view,
+                       const struct gr_mask *mask, const struct world_job *job)
+{
+    bool fits = false;
+    if (job->demand.preference == 0) {
+        return world_fits(world, view, &job->demand, mask) && is_known(world, mask, job);
+    }
+    for (uint32_t t = 1; t < 16; t++) {
+        struct gr_mask part;
+        fits |= world_tier_mask(world, &job->demand, t, mask, &part) &&
+                world_fits_one(world, view, &job->demand, &part) && is_known(world, &part, job);
+    }
+    return fits;
+}
+
 // The room that a job may use: not what is reserved for another one, if it could be in its way.
 static void room_for(const struct drive *drive, const struct world_job *job,
                      struct world_view *ret_view)
@@ -92,7 +108,7 @@ static bool can_start(struct drive *drive, const struct world_job *job, bool own
     struct world_view view;
     room_for(drive, job, &view);
     return world_terms_allow(world, job) && answer_start_objections(drive, job) == 0 &&
-           world_fits(world, &view, &job->demand, &mask) && is_known(world, &mask, job);
+           fits_known(world, &view, &mask, job);
 }
 
 // Of those of a user that ask for the same only the first has its turn.
@@ -228,6 +244,18 @@ static void reserved_verify(struct drive *drive, const struct gr_event *event,
     goal_reach("fair", in_time(drive, job) ? FAIR_BEFORE : FAIR_BESIDE);
 }
 
+// No earlier choice had room for it, within its own quota if it starts so.
+static void choice_verify(struct drive *drive, const struct gr_event *event,
+                          const struct world_job *job, bool own)
+{
+    struct gr_mask mask = mask_left(&drive->world, job, own);
+    struct world_view view;
+    room_for(drive, job, &view);
+    if (drive->refused_at != drive->world.sequence) {
+        answer_tier_verify(drive, &view, event, job, &mask);
+    }
+}
+
 static void start_verify(struct drive *drive, const struct gr_event *event)
 {
     const struct world *world = &drive->world;
@@ -251,6 +279,7 @@ static void start_verify(struct drive *drive, const struct gr_event *event)
     } else {
         reserved_verify(drive, event, job);
         order_verify(drive, job, own || world->quotas == 0);
+        choice_verify(drive, event, job, own && world->quotas > 0);
     }
     if (world->quotas > 0) {
         goal_reach("fair", own ? FAIR_OWN : FAIR_BORROWED);

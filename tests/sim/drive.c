@@ -139,6 +139,8 @@ static void applied_count(struct drive *drive, const struct gr_event *event)
         goal_reach("stop asked", event->stop_asked.why);
     } else if (event->type == GR_DEVICES_SET) {
         goal_reach("devices set", event->devices_set.is_out);
+    } else if (event->type == GR_PREFERENCE_SET) {
+        goal_reach("preference", event->preference_set.row < drive->world.preferences ? 3 : 2);
     } else {
         terms_count(drive, event);
     }
@@ -509,29 +511,29 @@ void drive_run(uint64_t seed, uint64_t steps)
     drive->at = below(drive, 3) * 1000;
     // Some pools stay small, so that they are full and room is taken back.
     uint32_t nodes = chance(drive, 25) ? 1 + below(drive, 4) : WORLD_NODES;
-    drive->config = (struct gr_core_config){.limits = {.place = {.nodes = nodes,
-                                                                 .masks = WORLD_MASKS,
-                                                                 .slots = 32,
-                                                                 .domains = {3, 8, 0, 0}},
-                                                       .jobs = 6 + below(drive, WORLD_JOBS - 5),
-                                                       .pieces = below(drive, WORLD_PIECES),
-                                                       .orgs = WORLD_ORGS,
-                                                       .sites = WORLD_SITES,
-                                                       .variants = WORLD_VARIANTS,
-                                                       .users = WORLD_USERS,
-                                                       .arrays = WORLD_ARRAYS,
-                                                       .edges = WORLD_EDGES,
-                                                       .keys = WORLD_KEYS,
-                                                       .keys_per_org = 1 + below(drive, WORLD_KEYS),
-                                                       .queues = 2 + below(drive, 8),
-                                                       .needs = 4 + below(drive, WORLD_JOBS),
-                                                       .quotas = 1 + below(drive, WORLD_QUOTAS)},
-                                            .policy = policy_of(seed),
-                                            .seed = seed,
-                                            .order = chance(drive, 45)   ? GR_ORDER_FAIR
-                                                     : chance(drive, 65) ? GR_ORDER_BACKFILL
-                                                                         : GR_ORDER_FIFO,
-                                            .learn_mix = chance(drive, 30)};
+    drive->config = (struct gr_core_config){
+        .limits =
+            {.place = {.nodes = nodes, .masks = WORLD_MASKS, .slots = 32, .domains = {3, 8, 0, 0}},
+             .jobs = 4 + below(drive, WORLD_JOBS - 3),
+             .pieces = below(drive, WORLD_PIECES),
+             .orgs = WORLD_ORGS,
+             .sites = WORLD_SITES,
+             .variants = WORLD_VARIANTS,
+             .users = WORLD_USERS,
+             .arrays = WORLD_ARRAYS,
+             .edges = WORLD_EDGES,
+             .keys = WORLD_KEYS,
+             .keys_per_org = 1 + below(drive, WORLD_KEYS),
+             .queues = 2 + below(drive, 8),
+             .needs = 4 + below(drive, WORLD_JOBS),
+             .quotas = 1 + below(drive, WORLD_QUOTAS),
+             .preferences = 1 + below(drive, WORLD_PREFERENCES)},
+        .policy = policy_of(seed),
+        .seed = seed,
+        .order = chance(drive, 45)   ? GR_ORDER_FAIR
+                 : chance(drive, 65) ? GR_ORDER_BACKFILL
+                                     : GR_ORDER_FIFO,
+        .learn_mix = chance(drive, 30)};
     drive->world.limits = drive->config.limits;
     drive->world.order = drive->config.order;
     drive->world.queue_terms = (struct gr_queue_terms){.half_life_ms = INT64_C(604800000),

@@ -17,7 +17,7 @@ static struct {
     uint64_t counts[DETAILS];
 } goals[] = {
     {.name = "applied", // by event type; room is taken back seldom: core/reclaim_walk_test.c does
-     .details = 0x3fffffe,
+     .details = 0x3fffffe | 1u << GR_PREFERENCE_SET,
      .seldom = 1u << GR_ROOM_HELD | 1u << GR_ROOM_FREED},
     {.name = "check says", // up to GR_REFUSED_LIMIT_OTHER, and the later ones
      .details = ((1u << 19) - 1) | 1u << GR_REFUSED_USER | 1u << GR_REFUSED_AFTER |
@@ -40,7 +40,10 @@ static struct {
     {.name = "devices set", .details = 0x3},    // 0: in use again, 1: out
     {.name = "quota set", .details = 0xf}, // 0: none any more, 1: new, 2: another, 3: a full table
     {.name = "terms of the queue set", .details = 0x3}, // 0: what was held is forgotten at once
-    {.name = "checkpoint", .details = 0x3},             // 0: the first of an attempt, 1: another
+    // Placed in the first choice, in a later one; a row set, a row set anew; no row left; two tiers
+    // wanted by a gang.
+    {.name = "preference", .details = 0x3f},
+    {.name = "checkpoint", .details = 0x3}, // 0: the first of an attempt, 1: another
     {.name = "state loaded", .details = 0x1},
     // 4 * from + to: 1 waiting, 2 running, 3 held, 0 not there. A job is held only at first.
     {.name = "job went",

@@ -119,6 +119,30 @@ struct gr_demand make_demand(struct drive *drive)
     return demand;
 }
 
+struct gr_preference make_preference(struct drive *drive)
+{
+    struct gr_preference preference = {0};
+    uint32_t last = 0;
+    if (chance(drive, 3)) { // nonsense
+        preference.tiers[below(drive, sizeof preference.tiers)] = (uint8_t)draw(drive);
+        return preference;
+    }
+    for (uint32_t v = below(drive, 2), left = 2 + below(drive, 3); v < 4 && left > 0; v++, left--) {
+        uint32_t tier = last < 2 || chance(drive, 60) ? ++last : 1 + below(drive, last);
+        preference.tiers[v / 2] |= (uint8_t)(tier << v % 2 * 4);
+    }
+    if (chance(drive, 50)) { // the last variants first
+        for (uint32_t i = 0; i < 2; i++) {
+            uint8_t pair = preference.tiers[i];
+            uint32_t low = pair % 16u, high = pair / 16u;
+            low = low == 0 ? 0 : last + 1 - low;
+            high = high == 0 ? 0 : last + 1 - high;
+            preference.tiers[i] = (uint8_t)(high * 16 + low);
+        }
+    }
+    return preference;
+}
+
 // --- quotas, shares and checkpoints
 
 struct gr_event make_quota(struct drive *drive)
@@ -336,6 +360,8 @@ static struct gr_event submitted_fact(struct drive *drive, struct make_room *roo
     struct world *world = &drive->world;
     struct gr_event event = drive_fact(drive, GR_JOB_SUBMITTED);
     event.submitted.demand = make_demand(drive);
+    event.submitted.demand.preference =
+        (uint8_t)(chance(drive, 70) ? 0 : below(drive, world->preferences + 2));
     event.submitted.org = below(drive, world->orgs + 1);
     event.submitted.limit_ms = (int64_t)below(drive, 20) - 1;
     event.submitted.user = chance(drive, 50) ? UINT32_MAX : below(drive, WORLD_USERS + 1);
@@ -470,6 +496,11 @@ struct gr_event make_any(struct drive *drive, struct make_room *room)
     case GR_QUEUE_TERMS_SET:
     case GR_CHECKPOINTED:
         return terms_fact(drive, type, id);
+    case GR_PREFERENCE_SET:
+        event = drive_fact(drive, GR_PREFERENCE_SET);
+        event.preference_set.row = below(drive, world->preferences + 2);
+        event.preference_set.preference = make_preference(drive);
+        return event;
     default:
         return placed_fact(drive, room);
     }

@@ -101,6 +101,8 @@ struct gr_mask make_mask(struct drive *drive);
 struct gr_shape make_shape(struct drive *drive);
 // See make_shape.
 struct gr_demand make_demand(struct drive *drive);
+// Which variants first: well formed but for a few.
+struct gr_preference make_preference(struct drive *drive);
 // Any fact, about things that may not be there; its arrays are the caller's.
 struct gr_event make_any(struct drive *drive, struct make_room *room);
 // Jobs to wait for, at most WORLD_JOB_EDGES; returns how many.
@@ -123,6 +125,10 @@ world_set answer_start_objections(struct drive *drive, const struct world_job *j
 // A fact's pieces are a proper answer to a job's demand, in the view.
 void answer_pieces_verify(struct drive *drive, const struct world_view *view,
                           const struct gr_event *event, const struct world_job *job);
+// Its pieces lie in the first choice of its preference that finds room in the view and has a mask.
+void answer_tier_verify(struct drive *drive, const struct world_view *view,
+                        const struct gr_event *event, const struct world_job *job,
+                        const struct gr_mask *mask);
 // Room is kept for this job, from the first moment on at which ends make some.
 void answer_reservation_verify(struct drive *drive, const struct gr_event *event,
                                const struct world_job *job);

@@ -87,7 +87,7 @@ world_set world_demand_objections(const struct gr_demand *demand)
     return when(demand->tasks < 1 || demand->tasks > GR_TASKS_MAX || s->devices > 16 ||
                     !milli_good || s->cpu_milli > GR_CPU_MILLI_MAX ||
                     s->memory_mib > GR_MEMORY_MIB_MAX || s->level > 4 || demand->domain_level > 4 ||
-                    !blocks_good || demand->use > 4 || s->reserved != 0 || demand->reserved != 0,
+                    !blocks_good || demand->use > 4 || s->reserved != 0,
                 GR_REFUSED_FIELD);
 }
 
@@ -285,6 +285,7 @@ static world_set body_objections(const struct world *world, const struct gr_even
     case GR_JOB_SUBMITTED:
         return when(event->submitted.demand.shape.mask >= world->masks, GR_REFUSED_MASK) |
                world_demand_objections(&event->submitted.demand) |
+               world_prefers_objections(world, &event->submitted.demand) |
                world_submitted_objections(world, event);
     case GR_JOB_PLACED:
         job = world_job(world, event->placed.job);
@@ -348,6 +349,8 @@ static world_set body_objections(const struct world *world, const struct gr_even
     case GR_ORG_TERMS_SET:
     case GR_QUEUE_TERMS_SET:
         return world_terms_objections(world, event);
+    case GR_PREFERENCE_SET:
+        return world_preference_objections(world, event);
     case GR_CHECKPOINTED:
         job = world_job(world, event->checkpointed.job);
         return attempt_objections(
@@ -574,6 +577,9 @@ void world_apply(struct world *world, const struct gr_event *event)
     case GR_ORG_TERMS_SET:
     case GR_QUEUE_TERMS_SET:
         world_terms_apply(world, event);
+        break;
+    case GR_PREFERENCE_SET:
+        world_preference_apply(world, event);
         break;
     case GR_CHECKPOINTED:
         world_job(world, event->checkpointed.job)->safe = event->since_ms;

@@ -7,7 +7,7 @@
 
 #define WORLD_NODES 24
 #define WORLD_JOBS 24
-#define WORLD_MASKS 12
+#define WORLD_MASKS 40
 #define WORLD_ORGS 6
 #define WORLD_SITES 3
 #define WORLD_VARIANTS 4
@@ -19,6 +19,7 @@
 #define WORLD_JOB_EDGES 3
 #define WORLD_KEYS 8
 #define WORLD_QUOTAS 10
+#define WORLD_PREFERENCES 6
 
 // A node as it was added, and its state.
 struct world_node {
@@ -104,6 +105,8 @@ struct world {
     struct gr_org_terms terms[WORLD_ORGS]; // weight 0: nothing was said
     struct gr_queue_terms queue_terms;
     struct world_past org_past[WORLD_ORGS], user_past[WORLD_USERS];
+    uint32_t preferences;
+    struct gr_preference preference[WORLD_PREFERENCES];
     // What was submitted, for the learned mix.
     uint64_t submitted, tasks, mix_due;
     // Room that is kept.
@@ -148,6 +151,31 @@ void world_leave(struct world *world, uint64_t id, bool done);
 void world_requeue(struct world *world, struct world_job *job);
 // Another writer: arrays that are not complete stay so.
 void world_epoch(struct world *world);
+
+// --- world_prefer.c: kinds in order of preference
+
+// The tier of a variant for a demand that prefers some; 0: in none, or the demand prefers none.
+uint32_t world_tier(const struct world *world, const struct gr_demand *demand, uint32_t variant);
+// What a mask allows of one tier of the demand. False: nothing.
+bool world_tier_mask(const struct world *world, const struct gr_demand *demand, uint32_t tier,
+                     const struct gr_mask *mask, struct gr_mask *ret_mask);
+// Was the mask added?
+bool world_mask_known(const struct world *world, const struct gr_mask *mask);
+// Row of a preference; world->preferences if it was never set.
+uint32_t world_preference_row(const struct world *world, const struct gr_preference *preference);
+// Is there a row for one more?
+bool world_preference_room(const struct world *world);
+// Is it ill formed?
+bool world_preference_wrong(const struct gr_preference *preference);
+// Everything that stands against GR_PREFERENCE_SET.
+world_set world_preference_objections(const struct world *world, const struct gr_event *event);
+// Everything that stands against the preference that a demand of a known mask names.
+world_set world_prefers_objections(const struct world *world, const struct gr_demand *demand);
+// Makes GR_PREFERENCE_SET part of the books.
+void world_preference_apply(struct world *world, const struct gr_event *event);
+// The first tier that the demand, which prefers some, fits; 0: none.
+uint32_t world_tier_fits(const struct world *world, const struct world_view *view,
+                         const struct gr_demand *demand, const struct gr_mask *mask);
 
 // --- world_holds.c: room that is held
 
@@ -218,11 +246,14 @@ void world_view_empty(const struct world *world, struct world_view *ret_view);
 // What will be free when every running job with an end until `until` (seen at `at`) is gone.
 void world_view_later(const struct world *world, int64_t at, int64_t until,
                       struct world_view *ret_view);
-// Would the demand fit, and wholly? `mask` instead of the demand's.
+// Would the demand fit, and wholly, on any variants of the mask?
+bool world_fits_one(const struct world *world, const struct world_view *view,
+                    const struct gr_demand *demand, const struct gr_mask *mask);
+// Would the demand fit, and wholly, in one tier if it prefers some? `mask` instead of the demand's.
 bool world_fits(const struct world *world, const struct world_view *view,
                 const struct gr_demand *demand, const struct gr_mask *mask);
 // Are these pieces a proper answer to the demand: on usable nodes that the mask allows, within what
-// is free, together in the domains they must share? NULL or a phrase.
+// is free, together in the domains they must share, in one tier? NULL or a phrase.
 const char *world_pieces_wrong(const struct world *world, const struct world_view *view,
                                const struct gr_demand *demand, const struct gr_piece *pieces,
                                uint32_t count);

@@ -120,6 +120,13 @@ static int64_t node_room(const struct world_node *node, const struct world_view 
 bool world_fits(const struct world *world, const struct world_view *view,
                 const struct gr_demand *demand, const struct gr_mask *mask)
 {
+    return demand->preference == 0 ? world_fits_one(world, view, demand, mask)
+                                   : world_tier_fits(world, view, demand, mask) != 0;
+}
+
+bool world_fits_one(const struct world *world, const struct world_view *view,
+                    const struct gr_demand *demand, const struct gr_mask *mask)
+{
     uint32_t level = demand->shape.level;
     uint32_t together = demand->domain_tasks != 0 ? demand->domain_tasks : demand->tasks;
     bool share = demand->domain_level != 0 && together > 1;
@@ -206,6 +213,10 @@ const char *world_pieces_wrong(const struct world *world, const struct world_vie
         const char *wrong = piece_wrong(world, view, demand, level, &pieces[p]);
         if (wrong != NULL) {
             return wrong;
+        }
+        if (world_tier(world, demand, world->node[pieces[p].node].variant) !=
+            world_tier(world, demand, world->node[pieces[0].node].variant)) {
+            return "pieces of two choices";
         }
         view_take(&left, &pieces[p]);
         if (share && world->node[pieces[p].node].domain[demand->domain_level - 1] >= 64) {

@@ -349,6 +349,7 @@ static void apply(const struct gr_event *event)
     case GR_ROOM_FREED:
     case GR_PART_LOST:
     case GR_PART_PLACED:
+    case GR_PREFERENCE_SET:
         break;
     }
 }
