@@ -3,6 +3,7 @@
 // place is looked at again when room has grown where a task of it fits. Changes nothing that is
 // state.
 #include "core/part.h"
+#include "core/prefer.h"
 #include "core/reclaim.h"
 
 #include <signal.h>
@@ -181,6 +182,26 @@ static bool room_find(const struct mend *mend)
 
 // --- what it may
 
+// Of a set of variants, those of the choice in which the other tasks are. False: none.
+static bool choice_keep(const struct mend *mend, uint64_t variants[GR_VARIANT_WORDS])
+{
+    const struct gr_core *core = mend->core;
+    const struct gr_need *need = gr_need_at(core, gr_waits_at(core, mend->slot)->need);
+    uint64_t tier[GR_VARIANT_WORDS], any = 0;
+    if (need->demand.preference == 0) {
+        return true;
+    }
+    uint32_t node = gr_jobs_first_piece(core, mend->slot)->node;
+    unsigned number = gr_preference_tier(gr_preference_at(core, need->demand.preference - 1u),
+                                         gr_place_node_get(gr_pool(core), node)->variant);
+    gr_prefer_variants(core, need, number, tier);
+    for (unsigned w = 0; w < GR_VARIANT_WORDS; w++) {
+        variants[w] &= tier[w];
+        any |= variants[w];
+    }
+    return any != 0;
+}
+
 // The variants where limits and quotas leave it enough for what is missing; false: nowhere.
 static bool variants_find(const struct mend *mend, uint64_t ret_variants[GR_VARIANT_WORDS])
 {
@@ -192,11 +213,13 @@ static bool variants_find(const struct mend *mend, uint64_t ret_variants[GR_VARI
     uint64_t milli = gr_demand_milli(&more);
     if (core->order != GR_ORDER_FAIR) { // who asks for neither at a start
         memcpy(ret_variants, need->variants, sizeof need->variants);
-        return true;
+        return choice_keep(mend, ret_variants);
     }
     return gr_terms_allow_more(core, job->org, job->user, milli) == GR_REFUSED_NOTHING &&
-           (gr_quota_variants(core, need, job->org, milli, true, ret_variants) ||
-            gr_quota_variants(core, need, job->org, milli, false, ret_variants));
+           ((gr_quota_variants(core, need, job->org, milli, true, ret_variants) &&
+             choice_keep(mend, ret_variants)) ||
+            (gr_quota_variants(core, need, job->org, milli, false, ret_variants) &&
+             choice_keep(mend, ret_variants)));
 }
 
 // Narrows the demand's mask to these variants. -1: the mask is not known, core->narrowed holds it.
