@@ -339,7 +339,7 @@ uint32_t make_edges(struct drive *drive, struct gr_edge *ret_edges)
             job = world->array[below(drive, world->arrays)].id;
         }
         ret_edges[e] =
-            (struct gr_edge){.job = chance(drive, 92) ? job : 1, .how = below(drive, GR_AFTERS)};
+            (struct gr_edge){.job = chance(drive, 85) ? job : 1, .how = below(drive, GR_AFTERS)};
     }
     return count;
 }
@@ -361,7 +361,7 @@ static struct gr_event submitted_fact(struct drive *drive, struct make_room *roo
     struct gr_event event = drive_fact(drive, GR_JOB_SUBMITTED);
     event.submitted.demand = make_demand(drive);
     event.submitted.demand.preference =
-        (uint8_t)(chance(drive, 70) ? 0 : below(drive, world->preferences + 2));
+        (uint8_t)(chance(drive, 88) ? 0 : below(drive, world->preferences + 2));
     event.submitted.org = below(drive, world->orgs + 1);
     event.submitted.limit_ms = (int64_t)below(drive, 20) - 1;
     event.submitted.user = chance(drive, 50) ? UINT32_MAX : below(drive, WORLD_USERS + 1);
