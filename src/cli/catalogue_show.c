@@ -322,7 +322,10 @@ static void kinds_table(const struct gr_cli_books *books)
         kind_names(books, kind, " ", names, sizeof names);
         fprintf(stdout, "%s%s%s  %s\n", gr_terminal_style(&terminal, GR_STYLE_HEAD), kind->name,
                 gr_terminal_style(&terminal, GR_STYLE_PLAIN), kind->summary);
-        fprintf(stdout, "    %-9s ", kind->order == GR_KIND_CHEAPEST ? "cheapest:" : "in order:");
+        fprintf(stdout, "    %-9s ",
+                kind->order == GR_KIND_CHEAPEST  ? "cheapest:"
+                : kind->order == GR_KIND_FASTEST ? "fastest:"
+                                                 : "in order:");
         gr_text_wrap(stdout, names, 14, PAGE_WIDTH, 14);
     }
     fprintf(stdout,

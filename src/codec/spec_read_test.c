@@ -177,6 +177,7 @@ static void kinds_have_the_form_of_names(void **state)
     (void)state;
     assert_string_equal(good("\"devices\":1,\"kind\":[\"h100\",\"h200\"]").kind, "h100|h200");
     assert_string_equal(good("\"devices\":1,\"kind\":\"cheapest:a|b\"").kind, "cheapest:a|b");
+    assert_string_equal(good("\"devices\":1,\"kind\":\"fastest:a|b\"").kind, "fastest:a|b");
     bad("\"devices\":1,\"kind\":\"\"", "kind", "expected a kind");
     bad("\"devices\":1,\"kind\":\"a||b\"", "kind", "found 'a||b'");
     bad("\"devices\":1,\"kind\":\"|a\"", "kind", "expected a kind");

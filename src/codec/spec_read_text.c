@@ -254,10 +254,11 @@ static int read_map(struct gr_spec_reader *reader, const struct gr_spec_field *f
 // who knows the pool.
 static bool is_kind(struct gr_slice text)
 {
-    static const char cheapest[] = "cheapest:";
+    static const char *const orders[] = {"cheapest:", "fastest:"};
     size_t at = 0;
-    if (text.size >= sizeof cheapest - 1 && memcmp(text.text, cheapest, sizeof cheapest - 1) == 0) {
-        at = sizeof cheapest - 1;
+    for (size_t o = 0; o < sizeof orders / sizeof *orders && at == 0; o++) {
+        size_t size = strlen(orders[o]);
+        at = text.size >= size && memcmp(text.text, orders[o], size) == 0 ? size : 0;
     }
     size_t name = 0;
     for (; at < text.size; at++) {

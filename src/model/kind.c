@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <strings.h>
 
-const char *const gr_kind_order_words[] = {"listed", "cheapest", NULL};
+const char *const gr_kind_order_words[] = {"listed", "cheapest", "fastest", NULL};
 
 bool gr_kind_has(const struct gr_kind *kind, size_t variant)
 {
@@ -25,18 +25,21 @@ bool gr_kind_has(const struct gr_kind *kind, size_t variant)
 void gr_kind_rank(const struct gr_kind *kind, const struct gr_catalogue *catalogue,
                   uint16_t *ret_variants)
 {
-    int64_t prices[GR_KIND_VARIANTS_MAX];
+    int64_t keys[GR_KIND_VARIANTS_MAX]; // smaller comes first
+    enum gr_fact fact = kind->order == GR_KIND_FASTEST ? GR_FACT_FP16 : GR_FACT_PRICE;
     assert(kind->count <= GR_KIND_VARIANTS_MAX);
     for (size_t i = 0; i < kind->count; i++) {
-        int64_t price = INT64_MAX; // unknown: last
+        int64_t key = INT64_MAX; // unknown: last
         uint16_t variant = kind->variants[i];
-        (void)gr_variant_get(&catalogue->variants[variant], GR_FACT_PRICE, &price);
+        if (gr_variant_get(&catalogue->variants[variant], fact, &key)) {
+            key = fact == GR_FACT_FP16 ? -key : key;
+        }
         size_t at = i;
-        for (; kind->order == GR_KIND_CHEAPEST && at > 0 && prices[at - 1] > price; at--) {
-            prices[at] = prices[at - 1];
+        for (; kind->order != GR_KIND_LISTED && at > 0 && keys[at - 1] > key; at--) {
+            keys[at] = keys[at - 1];
             ret_variants[at] = ret_variants[at - 1];
         }
-        prices[at] = price;
+        keys[at] = key;
         ret_variants[at] = variant;
     }
 }
@@ -119,16 +122,20 @@ static int add_member(const struct gr_catalogue *catalogue, const struct gr_kind
 int gr_kind_resolve(const struct gr_catalogue *catalogue, const struct gr_kinds *kinds,
                     struct gr_slice text, struct gr_kind *ret_kind, struct gr_err *err)
 {
-    static const char cheapest[] = "cheapest:";
     const struct gr_kind *named = gr_kinds_find(kinds, text);
     if (named != NULL) {
         *ret_kind = *named;
         return 0;
     }
     struct gr_kind kind = {.order = GR_KIND_LISTED};
-    if (text.size >= sizeof cheapest - 1 && memcmp(text.text, cheapest, sizeof cheapest - 1) == 0) {
-        kind.order = GR_KIND_CHEAPEST;
-        text = (struct gr_slice){text.text + sizeof cheapest - 1, text.size - sizeof cheapest + 1};
+    for (unsigned o = GR_KIND_CHEAPEST; gr_kind_order_words[o] != NULL; o++) {
+        const char *word = gr_kind_order_words[o];
+        size_t size = strlen(word);
+        if (text.size > size && memcmp(text.text, word, size) == 0 && text.text[size] == ':') {
+            kind.order = (enum gr_kind_order)o;
+            text = (struct gr_slice){text.text + size + 1, text.size - size - 1};
+            break;
+        }
     }
     for (bool more = true; more;) {
         const char *bar = text.size == 0 ? NULL : memchr(text.text, '|', text.size);
@@ -214,7 +221,7 @@ static int read_order(const struct load *load, const struct gr_yaml_node *node,
                       struct gr_kind *kind, struct gr_err *err)
 {
     char quote[GR_WORDS_QUOTE_SIZE];
-    int code = gr_yaml_expect(load->yaml, node, GR_YAML_SCALAR, "listed or cheapest", err);
+    int code = gr_yaml_expect(load->yaml, node, GR_YAML_SCALAR, "listed, cheapest or fastest", err);
     if (code < 0) {
         return code;
     }
@@ -224,7 +231,7 @@ static int read_order(const struct load *load, const struct gr_yaml_node *node,
             return 0;
         }
     }
-    return gr_yaml_fail(load->yaml, node, err, "found %s, expected listed or cheapest",
+    return gr_yaml_fail(load->yaml, node, err, "found %s, expected listed, cheapest or fastest",
                         gr_words_quote(node->text, quote));
 }
 

@@ -13,7 +13,8 @@
 // Which of a kind's variants is to be taken first.
 enum gr_kind_order {
     GR_KIND_LISTED,   // as listed
-    GR_KIND_CHEAPEST, // whichever costs least where and when it is asked for
+    GR_KIND_CHEAPEST, // whichever does the work at least cost, where and when it is asked for
+    GR_KIND_FASTEST,  // whichever does the work fastest
 };
 
 // The words for enum gr_kind_order, NULL-terminated. Static memory.
@@ -53,9 +54,9 @@ void gr_kinds_done(struct gr_kinds *kinds);
 const struct gr_kind *gr_kinds_find(const struct gr_kinds *kinds, struct gr_slice name);
 
 // Resolves what a user wrote: an id or name of a variant, the name of a kind, or several of these
-// with '|' between them, in order of preference; `cheapest:` before it asks for whichever is
-// cheapest. Variants that come twice through sets are taken once. -EINVAL with the nearest known
-// name if one is unknown, -E2BIG above GR_KIND_VARIANTS_MAX; *ret_kind is untouched then.
+// with '|' between them, in order of preference; `cheapest:` or `fastest:` before it asks for
+// whichever is. Variants that come twice through sets are taken once. -EINVAL with the nearest
+// known name if one is unknown, -E2BIG above GR_KIND_VARIANTS_MAX; *ret_kind is untouched then.
 int gr_kind_resolve(const struct gr_catalogue *catalogue, const struct gr_kinds *kinds,
                     struct gr_slice text, struct gr_kind *ret_kind, struct gr_err *err);
 
@@ -63,8 +64,8 @@ int gr_kind_resolve(const struct gr_catalogue *catalogue, const struct gr_kinds 
 bool gr_kind_has(const struct gr_kind *kind, size_t variant);
 
 // Writes the kind's variants into ret_variants (kind->count of them) in the order in which they are
-// to be tried: as listed, or by the catalogue's purchase price with unknown prices last. Equal and
-// unknown prices keep the listed order. Who knows better prices (a pool's lots, a market) orders by
-// them instead.
+// to be tried: as listed, by the catalogue's purchase price, or by its FP16 rate, what is unknown
+// last. Equal and unknown ones keep the listed order. Who knows better (a pool knows costs, speeds
+// and what the work is) orders by that instead: speed.h.
 void gr_kind_rank(const struct gr_kind *kind, const struct gr_catalogue *catalogue,
                   uint16_t *ret_variants);

@@ -142,7 +142,7 @@ static void a_wrong_file_is_refused_with_its_place(void **state)
         {"kinds:\n  x: {any-of: [h20, nv-h20-96]}",
          "f:2:21: found 'nv-h20-96' again, expected each variant once"},
         {"kinds:\n  x: {any-of: [h20], order: best}",
-         "f:2:29: found 'best', expected listed or cheapest"},
+         "f:2:29: found 'best', expected listed, cheapest or fastest"},
         {"kinds:\n  x: {any-of: [h20], summary: \"a\\nb\"}",
          "f:2:31: found a longer text, expected one line of at most 127 bytes"},
         {"kinds:\n  x: {any-of: [h20]}\n  x: {any-of: [h100]}",
