@@ -224,6 +224,7 @@ static void show_page(void *context, const json_t *job, int64_t now_ms,
     gr_cli_page_put(&page, "why", gr_cli_job_why(job, text, sizeof text));
     gr_cli_page_put(&page, "nearest", gr_cli_get_text_in(job, "reason", "hint", ""));
     put_request(&page, job);
+    gr_cli_page_put(&page, "kinds", gr_cli_get_text(job, "kind_order", ""));
     put_after(&page, job);
     put_places(&page, job);
     put_time(&page, "submitted", job, "submitted_ms", now_ms);

@@ -55,6 +55,7 @@ static const struct gr_cli_column dry_columns[] = {
     {"name", GR_TABLE_FILL, GR_CLI_IN_ALL, 0, "name", NULL},
     {"would", GR_TABLE_LEFT, GR_CLI_IN_ALL, 0, "would", NULL},
     {"why", GR_TABLE_FILL, GR_CLI_IN_ALL, 0, "reason.text", NULL},
+    {"kinds", GR_TABLE_FILL, GR_CLI_IN_ALL, 0, "kind_order", NULL},
 };
 static const struct gr_cli_noun dry_runs = {
     .plural = "submissions",

@@ -118,7 +118,9 @@ struct gr_pool_cached_array {
 struct gr_pool_cached_kind {
     char kind[GR_NAME_SIZE]; // "" : nothing is cached
     uint32_t variants;
+    uint32_t use;                             // enum gr_use
     uint64_t bits[GR_POOL_VARIANTS_MAX / 64]; // a bit a variant
+    struct gr_preference preference;          // which of them first
 };
 
 // What is held against a device: what node checks and looking after it found, until somebody looked
@@ -182,7 +184,7 @@ struct gr_pool {
     size_t order_count, order_done, order_room;
     struct gr_pool_cached_array arrays[GR_POOL_CACHED];
     struct gr_pool_cached_user users[GR_POOL_CACHED];
-    struct gr_pool_cached_kind kind_bits[GR_POOL_CACHED];
+    struct gr_pool_cached_kind kinds_cached[GR_POOL_CACHED];
     uint8_t salts[4096]; // random bytes for asides, used up from salts_left down
     size_t salts_left;
     const char *ending_text; // what the engine said of the job that the next fact ends; or NULL

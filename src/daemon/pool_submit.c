@@ -2,6 +2,7 @@
 #include "base/hash.h"
 #include "daemon/aside.h"
 #include "daemon/pool.h"
+#include "daemon/pool_kind.h"
 #include "daemon/shortage.h"
 #include "model/domain.h"
 
@@ -71,46 +72,10 @@ static bool refuse_by_core(struct gr_pool_refusal *ret, enum gr_refusal refusal)
     return false;
 }
 
-// Which of the pool's variants a kind means.
-static int kind_bits(struct gr_pool *pool, const char *text,
-                     uint64_t ret_bits[GR_POOL_VARIANTS_MAX / 64], struct gr_err *err)
-{
-    size_t size = strlen(text);
-    uint32_t count = gr_core_variant_count(pool->core);
-    unsigned at = 0;
-    for (size_t i = 0; i < size; i++) {
-        at = at * 31 + (unsigned char)text[i];
-    }
-    struct gr_pool_cached_kind *cached = &pool->kind_bits[at % GR_POOL_CACHED];
-    if (cached->variants == count && size < sizeof cached->kind &&
-        strcmp(cached->kind, text) == 0) {
-        memcpy(ret_bits, cached->bits, sizeof cached->bits);
-        return 0;
-    }
-    struct gr_kind kind;
-    struct gr_pool_cached_kind found = {.variants = count};
-    int rc = gr_kind_resolve(&pool->catalogue, &pool->kinds, gr_slice_of(text), &kind, err);
-    if (rc != 0) {
-        return rc;
-    }
-    for (uint32_t v = 0; v < count; v++) {
-        int row =
-            gr_catalogue_find(&pool->catalogue, gr_slice_of(gr_core_variant_get(pool->core, v)));
-        if (row >= 0 && gr_kind_has(&kind, (size_t)row)) {
-            found.bits[v / 64] |= UINT64_C(1) << (v % 64);
-        }
-    }
-    if (size < sizeof found.kind) {
-        memcpy(found.kind, text, size);
-        *cached = found;
-    }
-    memcpy(ret_bits, found.bits, sizeof found.bits);
-    return 0;
-}
-
-// Where a spec may go: its kind's variants, at sites whose devices are of the sort it asks for.
+// Where a spec may go, and where first: its kind's variants, at sites whose devices are of the sort
+// it asks for.
 static bool mask_of(struct gr_pool *pool, const struct gr_spec *spec, struct gr_mask *ret_mask,
-                    struct gr_pool_refusal *ret)
+                    struct gr_preference *ret_preference, struct gr_pool_refusal *ret)
 {
     gr_mask_fill(ret_mask);
     if (spec->devices == 0) {
@@ -122,16 +87,17 @@ static bool mask_of(struct gr_pool *pool, const struct gr_spec *spec, struct gr_
     if (spec->kind[0] == '\0') {
         return true;
     }
-    uint64_t bits[GR_POOL_VARIANTS_MAX / 64];
+    struct gr_pool_cached_kind kind;
     struct gr_err err;
-    if (kind_bits(pool, spec->kind, bits, &err) != 0) {
+    if (gr_pool_kind_find(pool, spec->kind, (enum gr_use)spec->use, &kind, &err) != 0) {
         return refuse(ret, 422, "bad-spec", "kind", "`granary catalogue kinds` lists them", "%s",
                       err.text);
     }
-    gr_mask_keep_variants(ret_mask, bits);
+    gr_mask_keep_variants(ret_mask, kind.bits);
+    *ret_preference = kind.preference;
     uint64_t any = 0;
     for (unsigned i = 0; i < GR_POOL_VARIANTS_MAX / 64; i++) {
-        any |= bits[i];
+        any |= kind.bits[i];
     }
     return any != 0 || refuse(ret, 422, gr_refusal_name(GR_REFUSED_NOWHERE), "kind",
                               "`granary nodes` shows which kinds are here",
@@ -253,7 +219,7 @@ static bool demand_of(struct gr_pool *pool, const struct gr_spec *spec,
     if (wrong != NULL) {
         return refuse(ret, 422, "bad-spec", NULL, "", "%s", wrong);
     }
-    return mask_of(pool, spec, &ret_submission->mask, ret);
+    return mask_of(pool, spec, &ret_submission->mask, &ret_submission->preference, ret);
 }
 
 // Everything that can be said about a submission before the first fact.
@@ -319,6 +285,42 @@ static bool encode_spec(struct gr_pool *pool, const struct gr_spec *spec, size_t
     return true;
 }
 
+// The facts of one submission: more than one if its mask or its preference is new.
+static enum gr_refusal submit_one(struct gr_pool *pool, int64_t now_ms,
+                                  struct gr_submission *submission, uint64_t *ret_job)
+{
+    struct gr_mask asked = submission->mask;
+    for (bool is_done = false; !is_done;) {
+        struct gr_event events[2];
+        unsigned count;
+        submission->mask = asked; // deciding narrows it
+        enum gr_refusal refusal =
+            gr_decide_submit(pool->core, NULL, now_ms, submission, events, &count);
+        if (refusal != GR_REFUSED_NOTHING) {
+            return refusal;
+        }
+        for (unsigned e = 0; e < count; e++) {
+            gr_pool_fact(pool, &events[e]);
+        }
+        is_done = events[count - 1].type == GR_JOB_SUBMITTED;
+        *ret_job = events[count - 1].sequence;
+    }
+    return GR_REFUSED_NOTHING;
+}
+
+// As refuse_by_core; a full table may be one of orders of kinds.
+static bool refuse_kinds(struct gr_pool_refusal *ret, enum gr_refusal refusal,
+                         const struct gr_submission *submission)
+{
+    (void)refuse_by_core(ret, refusal);
+    if (refusal == GR_REFUSED_LIMIT_OTHER && gr_preference_tiers(&submission->preference) > 0) {
+        ret->field = "kind";
+        snprintf(ret->hint, sizeof ret->hint,
+                 "if it is the table of orders of kinds: ask for one kind, or try again later");
+    }
+    return false;
+}
+
 // One job, or all elements of an array, one fact each. Only the first may be refused: what could
 // stand against a later one was asked before.
 static bool submit_all(struct gr_pool *pool, const struct gr_spec *spec,
@@ -327,7 +329,6 @@ static bool submit_all(struct gr_pool *pool, const struct gr_spec *spec,
 {
     uint32_t count = spec->array_count == 0 ? 1 : spec->array_count;
     int64_t now_ms = gr_pool_now(pool);
-    struct gr_mask asked = submission->mask;
     *ret_submitted = (struct gr_pool_submitted){0};
     for (uint32_t i = 0; i < count; i++) {
         if (spec->array_count > 0) {
@@ -336,20 +337,12 @@ static bool submit_all(struct gr_pool *pool, const struct gr_spec *spec,
                                      .index = spec->array_first + i * spec->array_step,
                                      .count = spec->array_count,
                                      .parallel = spec->array_parallel};
-            submission->mask = asked; // deciding narrows it
         }
-        struct gr_event events[2];
-        unsigned event_count;
-        enum gr_refusal refusal =
-            gr_decide_submit(pool->core, NULL, now_ms, submission, events, &event_count);
+        enum gr_refusal refusal = submit_one(pool, now_ms, submission, &ret_submitted->last);
         if (refusal != GR_REFUSED_NOTHING) {
             assert(i == 0);
-            return refuse_by_core(ret, refusal);
+            return refuse_kinds(ret, refusal, submission);
         }
-        for (unsigned e = 0; e < event_count; e++) {
-            gr_pool_fact(pool, &events[e]);
-        }
-        ret_submitted->last = events[event_count - 1].sequence;
         if (i == 0) {
             ret_submitted->first = ret_submitted->last;
         }
@@ -463,17 +456,23 @@ bool gr_pool_submit_try(struct gr_pool *pool, const struct gr_spec *spec, bool *
         return false;
     }
     struct gr_place *place = gr_core_place_refresh(pool->core);
-    const struct gr_event *last = &events[count - 1];
+    struct gr_event *last = &events[count - 1];
+    bool prefers = gr_preference_tiers(&submission.preference) > 0;
+    if (last->type != GR_JOB_SUBMITTED) { // what comes before it is not known yet
+        last->submitted.demand = submission.demand;
+    }
     // Jobs that wait already come first; nobody is passed over for a question.
     bool is_first = held == 0 && gr_core_waiting(pool->core) == 0;
     const struct gr_demand *demand = &last->submitted.demand;
-    *ret_places =
-        is_first && count == 1 && gr_place_find_gang(place, demand, last->sequence, pool->pieces);
+    *ret_places = is_first && count == 1 && !prefers &&
+                  gr_place_find_gang(place, demand, last->sequence, pool->pieces);
     // A mask that is not part of the state yet can be asked about, but nothing is found by it.
     *ret_starts = *ret_places ||
-                  (is_first && count == 2 && gr_place_room_tasks(place, demand) >= demand->tasks);
+                  (is_first && (count == 2 || prefers) &&
+                   gr_core_submission_room(pool->core, &submission) >= submission.demand.tasks);
     if (!*ret_starts) {
-        gr_shortage_wait(pool, last, submission.edge_count, count == 1, spec->kind, ret_refusal);
+        bool is_known = count == 1 && last->type == GR_JOB_SUBMITTED;
+        gr_shortage_wait(pool, last, submission.edge_count, is_known, spec->kind, ret_refusal);
     }
     return true;
 }

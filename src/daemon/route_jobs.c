@@ -4,6 +4,7 @@
 #include "base/quantity.h"
 #include "codec/spec_json.h"
 #include "daemon/daemon.h"
+#include "daemon/pool_kind.h"
 #include "daemon/view.h"
 
 #include <assert.h>
@@ -89,6 +90,9 @@ static void reply_dry(struct gr_daemon *daemon, struct gr_http_request *request,
     } else {
         rc |= gr_json_set_null(object, "reason");
     }
+    char order[GR_POOL_KIND_TEXT_SIZE];
+    gr_pool_kind_say(pool, spec->kind, (enum gr_use)spec->use, order, sizeof order);
+    rc |= gr_json_set_text(object, "kind_order", gr_slice_of(order));
     json_t *places = json_array();
     for (uint32_t i = 0; is_taken && has_places && i < spec->tasks; i++) {
         const struct gr_piece *piece = &pool->pieces[i];

@@ -3,6 +3,7 @@
 #include "base/quantity.h"
 #include "core/show.h"
 #include "core/why.h"
+#include "daemon/pool_kind.h"
 #include "daemon/shortage.h"
 #include "daemon/view.h"
 
@@ -36,7 +37,7 @@ static int set_time(json_t *object, const char *key, int64_t at_ms)
 }
 
 // What the spec says of a job: name, user, kind, domain. Unknown when the journal lost it.
-static int set_spec(json_t *object, struct gr_pool *pool, uint64_t job)
+static int set_spec(json_t *object, struct gr_pool *pool, uint64_t job, bool is_full)
 {
     struct gr_spec spec;
     bool is_known = gr_pool_spec(pool, job, &spec, NULL) == 0;
@@ -44,6 +45,14 @@ static int set_spec(json_t *object, struct gr_pool *pool, uint64_t job)
     rc |= gr_json_set_text(object, "user", gr_slice_of(is_known ? gr_view_user(spec.uid) : ""));
     rc |= gr_json_set_text(object, "kind", gr_slice_of(is_known ? spec.kind : ""));
     rc |= gr_json_set_text(object, "domain", gr_slice_of(is_known ? spec.domain : ""));
+    const struct gr_job *row = is_full && is_known ? gr_core_job_find(pool->core, job) : NULL;
+    if (row != NULL && row->demand.preference != 0) {
+        char order[GR_POOL_KIND_TEXT_SIZE];
+        gr_pool_kind_text(pool, spec.kind, (enum gr_use)spec.use,
+                          gr_core_preference_get(pool->core, row->demand.preference - 1u), order,
+                          sizeof order);
+        rc |= gr_json_set_text(object, "kind_order", gr_slice_of(order));
+    }
     return rc;
 }
 
@@ -193,7 +202,7 @@ static int set_reason(json_t *object, struct gr_pool *pool, const struct gr_job 
                                      "at a time are under way";
     } else if (job->state == GR_JOB_WAITING && is_full) {
         reason_in_full(pool, job->id, &code, &text);
-        if (gr_place_room_tasks(gr_core_place(pool->core), &job->demand) < job->demand.tasks) {
+        if (gr_core_room_tasks(pool->core, &job->demand) < job->demand.tasks) {
             struct gr_spec spec;
             bool has_spec = gr_pool_spec(pool, job->id, &spec, NULL) == 0;
             gr_shortage_now(pool, &job->demand, has_spec ? spec.kind : "", &shortage);
@@ -201,8 +210,7 @@ static int set_reason(json_t *object, struct gr_pool *pool, const struct gr_job 
             text = detail;
         }
     } else if (job->state == GR_JOB_WAITING) {
-        bool would_fit =
-            gr_place_room_tasks(gr_core_place(pool->core), &job->demand) >= job->demand.tasks;
+        bool would_fit = gr_core_room_tasks(pool->core, &job->demand) >= job->demand.tasks;
         enum gr_refusal bar = gr_core_job_bar(pool->core, job->id);
         code = bar != GR_REFUSED_NOTHING ? gr_refusal_name(bar)
                : would_fit               ? "turn"
@@ -252,7 +260,7 @@ json_t *gr_view_job(struct gr_pool *pool, const struct gr_job *job, bool is_full
     json_t *object = json_object();
     int rc = gr_json_set_int(object, "id", (int64_t)job->id);
     rc |= set_array(object, more.array, more.array_index);
-    rc |= set_spec(object, pool, job->id);
+    rc |= set_spec(object, pool, job->id, is_full);
     rc |= gr_json_set_text(object, "state", gr_slice_of(gr_view_job_state(pool, job)));
     rc |= set_reason(object, pool, job, is_full);
     rc |= set_demand(object, pool, &job->demand, job->org, job->limit_ms);
@@ -345,7 +353,7 @@ json_t *gr_view_ended(struct gr_pool *pool, const struct gr_ended *ended, bool i
     json_t *object = json_object();
     int rc = gr_json_set_int(object, "id", (int64_t)ended->id);
     rc |= set_array(object, ended->array, ended->array_index);
-    rc |= set_spec(object, pool, ended->id);
+    rc |= set_spec(object, pool, ended->id, false);
     rc |= gr_json_set_text(object, "state", gr_slice_of(gr_view_ended_state(ended)));
     rc |= set_ended_reason(object, ended);
     rc |= set_demand(object, pool, &ended->demand, ended->org, ended->limit_ms);

@@ -5,7 +5,7 @@ the names of cases."""
 import subprocess
 import sys
 
-from pool import NOBODY, Pool, cases_of, main, need_root
+from pool import NOBODY, Pool, cases_of, main, need_root, until
 
 
 def _granary(pool, *words):
@@ -63,6 +63,42 @@ def what_waits_says_which_nodes_lack_what_and_what_would_fit():
                                                         "command": ["true"]})
         assert reply.status == 503 and reply.error["code"] == "no-capacity", reply
         assert reply.error["message"] == "1 job waits before it", reply
+
+
+def kinds_are_tried_in_the_order_that_was_asked_for():
+    with Pool(pretend="2xh20,2xh200,2xh100") as pool:
+        def dry(kind, **spec):
+            reply = pool.ask("POST", "/v1/jobs?dry_run=true",
+                             {"command": ["true"], "kind": kind, "devices": 1, **spec})
+            assert reply.status == 200, reply
+            return reply.json()
+
+        def run_on(kind):
+            job = pool.ask("POST", "/v1/jobs",
+                           {"command": ["sleep", "60"], "kind": kind, "devices": 2}).json()["id"]
+            until(lambda: pool.get(f"/v1/jobs/{job}")["places"])
+            shown = pool.get(f"/v1/jobs/{job}")
+            return shown["places"][0]["node"], shown
+
+        answer = dry("h200|h20|b200|h100")
+        assert answer["would"] == "start now", answer
+        assert answer["kind_order"] == "h200, then h20, then h100; not in this pool: b200", answer
+        train = dry("cheapest:h20|h100", use="train")["kind_order"]
+        assert train.startswith("cheapest first, by an hour of H100 work: h100 ("), train
+        fast = dry("fastest:h20|h200|h100", use="serve")["kind_order"]
+        assert fast == "fastest first, H100 being 1: h200 (1.27), then h100 (1.00), " \
+                       "then h20 (0.38)", fast
+        assert dry("h20|b200")["kind_order"] == "not in this pool: b200"
+        first, shown = run_on("h200|h20")
+        assert "h200" in first, shown
+        assert shown["kind_order"] == "h200, then h20", shown
+        second, _ = run_on("h200|h20")
+        assert "h20" in second and "h200" not in second, second
+        code, out, err = pool("show", str(shown["id"]))
+        assert code == 0 and "h200, then h20" in out, (out, err)
+        refused = pool.ask("POST", "/v1/jobs", {"command": ["true"], "kind": "b200|b300",
+                                                "devices": 1})
+        assert refused.status == 422 and refused.error["field"] == "kind", refused
 
 
 def a_refused_submission_adds_no_user():
