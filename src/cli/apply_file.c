@@ -37,10 +37,13 @@ static const struct key nodes[] = {
 static const struct key queue[] = {{"half-life", TEXT, NULL}, {"notice", TEXT, NULL},
                                    {"min-run", TEXT, NULL},   {"lost-work-per-hour", TEXT, NULL},
                                    {"reclaim", WORDS, NULL},  {NULL, TEXT, NULL}};
+static const struct key classes[] = {
+    {"name", TEXT, NULL}, {"priority", TEXT, NULL}, {"limit", TEXT, NULL}, {NULL, TEXT, NULL}};
 static const struct key sections[] = {{"organisations", ENTRIES, organisations},
                                       {"users", ENTRIES, users},
                                       {"nodes", ENTRIES, nodes},
                                       {"queue", MAPPING, queue},
+                                      {"classes", ENTRIES, classes},
                                       {NULL, TEXT, NULL}};
 
 // --- reading

@@ -102,7 +102,7 @@ static int set_plain(json_t *object, const struct gr_cli_ask *ask)
                set(object, "array", ask->array) | set(object, "image", ask->image) |
                set(object, "output", ask->output) | set(object, "error", ask->error) |
                set(object, "use", ask->use) | set(object, "domain", ask->domain) |
-               set(object, "umask", ask->umask);
+               set(object, "class", ask->class) | set(object, "umask", ask->umask);
     if (ask->has_tasks) {
         code |= gr_json_set_int(object, "tasks", ask->tasks);
     }

@@ -17,7 +17,7 @@ struct gr_cli_ask {
     const char *name, *kind, *memory, *limit, *array; // options of these names; NULL: not given
     const char *image, *directory, *output, *error;   // the same
     const char *use, *umask, *stop_signal, *grace;    // the same
-    const char *domain;                               // the same
+    const char *domain, *class;                       // the same
     const char *notice_signal, *notice, *requeue_on;  // the same
     const char *export;                               // the same
     int64_t tasks, devices, cpu, priority, requeue;   // devices and cpu in thousandths
@@ -107,6 +107,11 @@ struct gr_cli_ask {
          .low = 0,                                                                                 \
          .high = 255,                                                                              \
          .help = "Higher goes first. Default: 0."},                                                \
+        {.name = "class",                                                                          \
+         .type = GR_OPTION_TEXT,                                                                   \
+         .value = "NAME",                                                                          \
+         .store = &(ask)->class,                                                                   \
+         .help = "One of the pool's classes (`granary classes`): its priority and limit."},        \
         {.name = "use",                                                                            \
          .type = GR_OPTION_TEXT,                                                                   \
          .value = "USE",                                                                           \

@@ -4,6 +4,7 @@
 #include "base/words.h"
 #include "cli/apply.h"
 #include "cli/catalogue.h"
+#include "cli/classes.h"
 #include "cli/command.h"
 #include "cli/devices.h"
 #include "cli/engine.h"
@@ -43,8 +44,8 @@ static const struct {
       &gr_cli_stop, &gr_cli_checkpoint}},
     {"the pool",
      {&gr_cli_serve, &gr_cli_journal, &gr_cli_backup, &gr_cli_restore, &gr_cli_pool, &gr_cli_top,
-      &gr_cli_nodes, &gr_cli_devices, &gr_cli_queue, &gr_cli_quota, &gr_cli_share, &gr_cli_events,
-      &gr_cli_engine}},
+      &gr_cli_nodes, &gr_cli_devices, &gr_cli_queue, &gr_cli_quota, &gr_cli_share, &gr_cli_classes,
+      &gr_cli_events, &gr_cli_engine}},
     {"for operators",
      {&gr_cli_apply, &gr_cli_cordon, &gr_cli_uncordon, &gr_cli_drain, &gr_cli_token}},
     {"without a pool", {&gr_cli_catalogue, &gr_cli_replay, &gr_cli_export}},

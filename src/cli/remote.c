@@ -51,8 +51,10 @@ enum gr_exit gr_cli_exit_of(long status, const char *code)
         return GR_EXIT_USAGE;
     case 422:
         // What was asked for is well said, but this pool could never do it.
-        return strcmp(code, "never") == 0 || strcmp(code, "nowhere") == 0 ? GR_EXIT_REFUSED
-                                                                          : GR_EXIT_USAGE;
+        return strcmp(code, "never") == 0 || strcmp(code, "nowhere") == 0 ||
+                       strcmp(code, "rules") == 0
+                   ? GR_EXIT_REFUSED
+                   : GR_EXIT_USAGE;
     case 401:
     case 403:
     case 451:

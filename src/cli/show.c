@@ -67,6 +67,9 @@ static void put_request(const struct gr_cli_page *page, const json_t *job)
     if (gr_cli_get_int(job, "limit_ms", &limit) && limit > 0) {
         gr_cli_page_put(page, "time limit", gr_duration_format(limit, duration));
     }
+    if (gr_cli_get_text(job, "class", "")[0] != '\0') {
+        gr_cli_page_put(page, "class", gr_cli_get_text(job, "class", ""));
+    }
     if (gr_cli_get_text(job, "domain", "")[0] != '\0') {
         gr_cli_page_put(page, "domain", gr_cli_get_text(job, "domain", ""));
     }

@@ -33,6 +33,7 @@
 //     part-lost        u64 job, u32 attempt, u32 task, u32 part, u32 node, i64 until, u16 devices
 //     part-placed      u64 job, u32 attempt, u32 verdict, u64 rules version, u32 part, pieces
 //     preference-set   u32 row, 64 tiers
+//     class-set        48 name, i64 limit, u8 priority
 //     ending           i64 began, u64 cpu ms, u64 peak KiB, u32 outcome, i32 exit code, u32 signal,
 //                      u32 task
 //     edges            u32 count; each: u64 job, u32 how
@@ -391,6 +392,14 @@ static void queue_terms_pass(struct wire *wire, struct gr_event *event)
     u32_pass(wire, &terms->reclaim);
 }
 
+static void class_pass(struct wire *wire, struct gr_event *event)
+{
+    struct gr_class *of = &event->job_class;
+    bytes_pass(wire, of->name, sizeof of->name);
+    i64_pass(wire, &of->limit_ms);
+    u8_pass(wire, &of->priority);
+}
+
 static void checkpointed_pass(struct wire *wire, struct gr_event *event)
 {
     u64_pass(wire, &event->checkpointed.job);
@@ -492,6 +501,7 @@ static const struct body {
     [GR_PART_LOST] = {.plain = part_lost_pass},
     [GR_PART_PLACED] = {.listed = part_placed_pass},
     [GR_PREFERENCE_SET] = {.plain = preference_pass},
+    [GR_CLASS_SET] = {.plain = class_pass},
 };
 
 static void body_pass(struct wire *wire, struct gr_event *event, struct gr_event_room *room)

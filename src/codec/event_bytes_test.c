@@ -184,6 +184,10 @@ static struct gr_event example(enum gr_event_type type)
         event.freed.job = 21;
         event.freed.why = GR_FREED_TIME;
         break;
+    case GR_CLASS_SET:
+        event.job_class =
+            (struct gr_class){.name = "urgent", .limit_ms = INT64_C(1) << 36, .priority = 200};
+        break;
     case GR_PART_LOST:
         event.part_lost.job = 22;
         event.part_lost.attempt = 7;

@@ -81,6 +81,7 @@ static void layout(struct gr_core *core, const struct gr_core_limits *given)
     core->health_at = table(&end, (uint64_t)limits->place.nodes * GR_NODE_DEVICES_MAX);
     core->kept_at = table(&end, limits->place.nodes);
     core->held_nodes_at = table(&end, limits->place.nodes * sizeof(uint16_t));
+    core->classes_at = table(&end, GR_CLASSES_MAX * sizeof(struct gr_class));
     core->parts_at = table(&end, GR_PARTS * sizeof(struct gr_part_row));
     core->parts_tried_at = table(&end, GR_PARTS * sizeof(struct gr_part_tried));
     core->jobs_at = table(&end, (uint64_t)limits->jobs * sizeof(struct gr_job));

@@ -266,6 +266,9 @@ enum gr_refusal gr_core_check(const struct gr_core *core, const struct gr_event 
         return gr_terms_check(core, event);
     case GR_PREFERENCE_SET:
         return gr_prefer_set_check(core, event);
+    case GR_CLASS_SET:
+        return name_good(event->job_class.name) ? gr_class_check(core, &event->job_class)
+                                                : GR_REFUSED_FIELD;
     }
     return GR_REFUSED_TYPE;
 }

@@ -370,6 +370,7 @@ enum gr_refusal gr_check_job(const struct gr_core *core, const struct gr_event *
     case GR_ORG_TERMS_SET:
     case GR_QUEUE_TERMS_SET:
     case GR_PREFERENCE_SET:
+    case GR_CLASS_SET:
         break;
     }
     assert(!"a fact that is not about a job");

@@ -1,6 +1,8 @@
 // Tests of gr_core_check: every refusal it knows, one row each, and that good facts pass.
 #include "core/fixture.h"
 
+#include <stdio.h>
+
 // A pool with two organisations' room, two nodes, a job that waits (two tasks of two devices), and
 // one that runs.
 struct pool {
@@ -157,6 +159,9 @@ static struct gr_event good(struct pool *pool, enum gr_event_type type)
         event.freed.job = pool->waiting;
         break;
     }
+    case GR_CLASS_SET:
+        event.job_class = (struct gr_class){.name = "urgent", .limit_ms = 1000, .priority = 9};
+        break;
     case GR_PART_LOST:
         return gr_decide_part_lost(pool->f.core, pool->f.at, pool->f.at, gang_run(pool), 1, 0);
     case GR_PART_PLACED: {
@@ -576,6 +581,31 @@ static void gang_stop(struct pool *pool, struct gr_event *event)
     event->sequence++;
 }
 
+// As many classes as there may be.
+static void classes_fill(struct pool *pool, struct gr_event *event)
+{
+    for (int i = 0; i < GR_CLASSES_MAX; i++) {
+        memset(event->job_class.name, 0, sizeof event->job_class.name);
+        snprintf(event->job_class.name, sizeof event->job_class.name, "class-%d", i);
+        (void)fixture_apply(&pool->f, event, NULL);
+        event->sequence++;
+    }
+}
+
+static void classes_are_checked(void **state)
+{
+    (void)state;
+    REFUSED(GR_CLASS_SET, e.job_class.name[0] = '\0', GR_REFUSED_FIELD);
+    REFUSED(GR_CLASS_SET, e.job_class.name[47] = 'x', GR_REFUSED_FIELD);
+    REFUSED(GR_CLASS_SET, e.job_class.limit_ms = -1, GR_REFUSED_FIELD);
+    REFUSED(GR_CLASS_SET, e.job_class.limit_ms = GR_QUEUE_MS_MAX + 1, GR_REFUSED_FIELD);
+    REFUSED(GR_CLASS_SET, e.job_class.limit_ms = GR_QUEUE_MS_MAX, GR_REFUSED_NOTHING);
+    REFUSED(GR_CLASS_SET, e.job_class.reserved[6] = 1, GR_REFUSED_FIELD);
+    REFUSED(GR_CLASS_SET, classes_fill(&pool, &e), GR_REFUSED_NOTHING); // the last one, anew
+    REFUSED(GR_CLASS_SET, (classes_fill(&pool, &e), e.job_class.name[0] = 'k'),
+            GR_REFUSED_LIMIT_OTHER);
+}
+
 static void parts_are_checked(void **state)
 {
     (void)state;
@@ -707,8 +737,8 @@ int main(void)
         cmocka_unit_test(terms_and_checkpoints_are_checked),
         cmocka_unit_test(holds_are_checked),
         cmocka_unit_test(parts_are_checked),
-
         cmocka_unit_test(whom_a_hold_calls_is_checked),
+        cmocka_unit_test(classes_are_checked),
         cmocka_unit_test(a_start_takes_what_was_asked_for_and_is_free),
         cmocka_unit_test(reserved_room_need_not_be_free),
     };

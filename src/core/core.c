@@ -314,6 +314,9 @@ static unsigned apply_body(struct gr_core *core, const struct gr_event *event,
     case GR_PREFERENCE_SET:
         gr_prefer_set(core, event);
         return 0;
+    case GR_CLASS_SET:
+        gr_class_set(core, &event->job_class);
+        return 0;
     case GR_CHECKPOINTED:
         gr_job_at(core, gr_core_job_slot(core, event->checkpointed.job))->safe_ms = event->since_ms;
         return 0;

@@ -36,14 +36,15 @@ enum gr_event_type {
     GR_QUOTA_SET = 20,
     GR_ORG_TERMS_SET = 21,
     GR_QUEUE_TERMS_SET = 22,
-    GR_CHECKPOINTED = 23, // an attempt's work up to since_ms is safe
-    GR_ROOM_HELD = 24,    // nodes are for one job while room is made for it there
-    GR_ROOM_FREED = 25,   // such a hold ends unused
-    GR_PART_LOST = 26,    // a task of a running gang is over, and its place given back
-    GR_PART_PLACED = 27,  // all tasks that a running gang lacks have a place again
-    GR_PREFERENCE_SET = 28,
+    GR_CHECKPOINTED = 23,   // an attempt's work up to since_ms is safe
+    GR_ROOM_HELD = 24,      // nodes are for one job while room is made for it there
+    GR_ROOM_FREED = 25,     // such a hold ends unused
+    GR_PART_LOST = 26,      // a task of a running gang is over, and its place given back
+    GR_PART_PLACED = 27,    // all tasks that a running gang lacks have a place again
+    GR_PREFERENCE_SET = 28, // the order in which jobs that name it take variants
+    GR_CLASS_SET = 29,      // a class of jobs is there from now on, or has other terms
 };
-#define GR_EVENT_TYPES 29
+#define GR_EVENT_TYPES 30
 #define GR_EVENT_VERSION 1 // of most types; see gr_event_version
 
 // Why a request or a fact is refused. Codes are for ever; texts in refusal.c.
@@ -360,6 +361,7 @@ struct gr_event {
         struct gr_quota quota;
         struct gr_org_terms org_terms;
         struct gr_queue_terms queue_terms;
+        struct gr_class job_class; // takes the place of the one of this name
         // Of the running `job` with this id.
         struct {
             uint64_t job;

@@ -250,7 +250,18 @@ bool gr_terms_priority(const struct gr_core *core, uint32_t org, unsigned priori
 // The facts of terms: fields in their ranges.
 enum gr_refusal gr_terms_check(const struct gr_core *core, const struct gr_event *event);
 
+// The fact of a class: its figures in their ranges, and room for one more.
+enum gr_refusal gr_class_check(const struct gr_core *core, const struct gr_class *of);
+// A class is there, or has other terms; it was checked.
+void gr_class_set(struct gr_core *core, const struct gr_class *of);
+
 // --- tables
+
+// A class by row.
+static inline struct gr_class *gr_class_at(const struct gr_core *core, uint32_t row)
+{
+    return (struct gr_class *)gr_core_at(core, core->classes_at) + row;
+}
 
 // Terms of an organisation; a weight of 0: nothing was said.
 static inline struct gr_org_terms *gr_org_terms_at(const struct gr_core *core, uint32_t org)

@@ -70,6 +70,7 @@ static const char *const types[GR_EVENT_TYPES] = {
     [GR_PART_LOST] = "part-lost",
     [GR_PART_PLACED] = "part-placed",
     [GR_PREFERENCE_SET] = "preference-set",
+    [GR_CLASS_SET] = "class-set",
 };
 
 const char *gr_refusal_name(enum gr_refusal refusal)

@@ -77,6 +77,7 @@ static void state_parts(const struct gr_core *core, part_function *each, void *c
     each(context, gr_held_at(core), nodes * sizeof(uint16_t));
     each(context, gr_health_at(core, 0), (size_t)nodes * GR_NODE_DEVICES_MAX);
     each(context, gr_part_row_at(core, 0), core->part_count * sizeof(struct gr_part_row));
+    each(context, gr_class_at(core, 0), core->class_count * sizeof(struct gr_class));
 }
 
 static void hash_begin(struct gr_hash *hash)
@@ -251,7 +252,8 @@ static const char *limit_small(const struct gr_core *core, const struct gr_core 
                {"keys", saved->key_count, limits->keys},
                {"quotas", saved->quota_count, limits->quotas},
                {"parts", saved->part_count, GR_PARTS},
-               {"preferences", saved->preference_count, limits->preferences}};
+               {"preferences", saved->preference_count, limits->preferences},
+               {"classes", saved->class_count, GR_CLASSES_MAX}};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         if (all[i].needed > all[i].limit) {
             *ret_needed = all[i].needed;
@@ -328,6 +330,7 @@ static int pool_load(struct gr_core *core, struct source *source, struct gr_err 
     source_read(source, gr_held_at(core), nodes * sizeof(uint16_t));
     source_read(source, gr_health_at(core, 0), (uint64_t)nodes * GR_NODE_DEVICES_MAX);
     source_read(source, gr_part_row_at(core, 0), core->part_count * sizeof(struct gr_part_row));
+    source_read(source, gr_class_at(core, 0), core->class_count * sizeof(struct gr_class));
     return source->short_of || source->left != 0 ? bytes_bad(err, "ends too early or too late") : 0;
 }
 

@@ -10,6 +10,11 @@ struct gr_org_terms gr_core_org_terms(const struct gr_core *core, uint32_t org);
 // How the queue is run.
 struct gr_queue_terms gr_core_queue_terms(const struct gr_core *core);
 
+// A class of jobs by name; NULL: there is none. Borrowed until the next gr_core_apply.
+const struct gr_class *gr_core_class_find(const struct gr_core *core, const char *name);
+// Classes in the order in which they came; NULL beyond the last. See gr_core_class_find.
+const struct gr_class *gr_core_class_get(const struct gr_core *core, uint32_t index);
+
 // What an organisation with all below it, or a user, holds and held.
 struct gr_core_use {
     uint64_t held_milli;  // of devices, now

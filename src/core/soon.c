@@ -48,6 +48,7 @@ static uint64_t job_of(const struct gr_event *event)
     case GR_ORG_TERMS_SET:
     case GR_QUEUE_TERMS_SET:
     case GR_PREFERENCE_SET:
+    case GR_CLASS_SET:
         break;
     }
     return 0;

@@ -179,8 +179,8 @@ struct gr_core {
     uint32_t array_top, array_free, array_used; // see more_*
     uint32_t doomed_first, doomed_last;         // held jobs that can never start; slots
     uint32_t open_first, open_last;             // arrays with elements still to come; rows
-    uint32_t reserved;
-    uint32_t head[256], tail[256]; // queue by priority; slots
+    uint32_t class_count;                       // rows of the table of classes
+    uint32_t head[256], tail[256];              // queue by priority; slots
     struct gr_reserved_room room_kept;
     int64_t unreservable_ms; // `at` of the last reservation that found no time and no nodes
     struct gr_queue_terms queue_terms;
@@ -243,6 +243,7 @@ struct gr_core {
     uint64_t more_tenants_at;
     uint64_t goes_at;        // a byte a job, for choosing victims; zeros between calls
     uint64_t held_nodes_at;  // state: a hold's row plus 1 a node
+    uint64_t classes_at;     // state: struct gr_class
     uint64_t parts_at;       // state: struct gr_part_row
     uint64_t parts_tried_at; // struct gr_part_tried a row
     uint64_t health_at;      // GR_NODE_DEVICES_MAX bytes a node: class of each device

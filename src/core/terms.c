@@ -1,5 +1,8 @@
-// Limits of organisations and of their users, and the facts that set terms.
+// Limits of organisations and of their users, classes of jobs, and the facts that set terms.
 #include "core/queue.h"
+#include "core/show.h"
+
+#include <string.h>
 
 #define NONE GR_NONE
 
@@ -66,6 +69,49 @@ static enum gr_refusal org_terms_check(const struct gr_core *core, const struct 
     }
     return terms->weight >= 1 && terms->weight <= GR_WEIGHT_MAX ? GR_REFUSED_NOTHING
                                                                 : GR_REFUSED_FIELD;
+}
+
+// The row of the class of this name; NONE: there is none.
+static uint32_t class_row(const struct gr_core *core, const char *name)
+{
+    for (uint32_t r = 0; r < core->class_count; r++) {
+        if (strncmp(gr_class_at(core, r)->name, name, GR_NAME_SIZE) == 0) {
+            return r;
+        }
+    }
+    return NONE;
+}
+
+enum gr_refusal gr_class_check(const struct gr_core *core, const struct gr_class *of)
+{
+    for (unsigned i = 0; i < sizeof of->reserved; i++) {
+        if (of->reserved[i] != 0) {
+            return GR_REFUSED_FIELD;
+        }
+    }
+    if (of->limit_ms < 0 || of->limit_ms > GR_QUEUE_MS_MAX) {
+        return GR_REFUSED_FIELD;
+    }
+    return core->class_count == GR_CLASSES_MAX && class_row(core, of->name) == NONE
+               ? GR_REFUSED_LIMIT_OTHER
+               : GR_REFUSED_NOTHING;
+}
+
+void gr_class_set(struct gr_core *core, const struct gr_class *of)
+{
+    uint32_t row = class_row(core, of->name);
+    *gr_class_at(core, row == NONE ? core->class_count++ : row) = *of;
+}
+
+const struct gr_class *gr_core_class_find(const struct gr_core *core, const char *name)
+{
+    uint32_t row = class_row(core, name);
+    return row == NONE ? NULL : gr_class_at(core, row);
+}
+
+const struct gr_class *gr_core_class_get(const struct gr_core *core, uint32_t index)
+{
+    return index < core->class_count ? gr_class_at(core, index) : NULL;
 }
 
 static bool time_good(int64_t ms)

@@ -2,6 +2,8 @@
 // facts carry them. docs/design/queue.md has the whole picture.
 #pragma once
 
+#include "model/limits.h"
+
 #include <assert.h>
 #include <stdint.h>
 
@@ -40,6 +42,17 @@ static_assert(sizeof(struct gr_org_terms) == 40, "no padding");
 // An organisation of which nothing was said.
 #define GR_WEIGHT_DEFAULT 1000u
 #define GR_PRIORITY_MAX 255u
+
+// A class of jobs, by name: what jobs get that say it in place of figures of their own.
+struct gr_class {
+    char name[GR_NAME_SIZE]; // NUL-terminated, the rest zero
+    int64_t limit_ms;        // longest time limit, and that of jobs that give none; 0: no limit
+    uint8_t priority;        // of its jobs
+    uint8_t reserved[7];     // zero
+};
+static_assert(sizeof(struct gr_class) == 64, "no padding");
+// Classes of a pool.
+#define GR_CLASSES_MAX 64
 
 // What may be taken back, bits of gr_queue_terms.reclaim.
 enum gr_reclaim {

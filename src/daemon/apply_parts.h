@@ -37,6 +37,11 @@ int gr_apply_tree_check(const struct gr_core *core, const json_t *list,
                         struct gr_apply_fault *fault);
 // Notes what is wrong with the entry that is read, or with a key of it. Returns -EINVAL.
 int gr_apply_reading_wrong(struct gr_apply_reading *reading, const char *key, const char *text);
+// Applies a fact to the copy; keeps it if it is one of quotas, shares, classes or the queue. 0,
+// -EINVAL with a fault, or -ENOMEM.
+int gr_apply_try(struct gr_apply_reading *reading, struct gr_event *event);
+// Reads what is said of classes (a list; NULL is none). As gr_apply_try.
+int gr_apply_classes(struct gr_apply_reading *reading, const json_t *list);
 // Adds a text to a list. Returns 0 or -ENOMEM.
 int gr_apply_note(json_t *list, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 // A limit of jobs as people write it; "none" for 0. `text`: GR_NUMBER_TEXT_SIZE bytes.

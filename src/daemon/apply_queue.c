@@ -37,8 +37,7 @@ int gr_apply_note(json_t *list, const char *fmt, ...)
     return gr_json_append(list, gr_json_text(gr_slice_of(text)));
 }
 
-// Applies a fact to the copy; keeps it if it is one of quotas, shares or the queue.
-static int try_fact(struct gr_apply_reading *reading, struct gr_event *event)
+int gr_apply_try(struct gr_apply_reading *reading, struct gr_event *event)
 {
     struct gr_apply_queue *queue = reading->queue;
     enum gr_refusal refusal = gr_core_check(reading->trial, event);
@@ -165,7 +164,7 @@ static int read_terms(struct gr_apply_reading *reading, uint32_t org, const json
     struct gr_event event =
         gr_decide_fact(reading->trial, gr_pool_now(reading->pool), GR_ORG_TERMS_SET);
     event.org_terms = now;
-    rc = try_fact(reading, &event);
+    rc = gr_apply_try(reading, &event);
     return rc != 0 ? rc : terms_tell(reading, &old, &now) == 0 ? 0 : -ENOMEM;
 }
 
@@ -237,7 +236,7 @@ static int quota_set(struct gr_apply_reading *reading, const struct gr_quota *qu
     struct gr_event event =
         gr_decide_fact(reading->trial, gr_pool_now(reading->pool), GR_QUOTA_SET);
     event.quota = *quota;
-    int rc = try_fact(reading, &event);
+    int rc = gr_apply_try(reading, &event);
     if (rc != 0) {
         return rc;
     }
@@ -395,7 +394,7 @@ static int read_queue(struct gr_apply_reading *reading, const json_t *object)
     struct gr_event event =
         gr_decide_fact(reading->trial, gr_pool_now(reading->pool), GR_QUEUE_TERMS_SET);
     event.queue_terms = now;
-    int rc = try_fact(reading, &event);
+    int rc = gr_apply_try(reading, &event);
     return rc != 0 ? rc : queue_tell(reading, &old, &now) == 0 ? 0 : -ENOMEM;
 }
 
@@ -415,7 +414,7 @@ static int add_org(struct gr_apply_reading *reading, const json_t *entry)
     event.org.parent = gr_apply_org_find(reading->trial, gr_apply_text_of(entry, "parent"));
     event.org.role = GR_ROLE_CUSTOMER;
     memcpy(event.org.name, name, strlen(name));
-    return try_fact(reading, &event);
+    return gr_apply_try(reading, &event);
 }
 
 static int read_all(struct gr_apply_reading *reading, const json_t *body)
@@ -435,6 +434,7 @@ static int read_all(struct gr_apply_reading *reading, const json_t *body)
         rc = rc != 0 || org == UINT32_MAX ? rc : read_quotas(reading, org, entry);
     }
     rc = rc != 0 || queue == NULL ? rc : read_queue(reading, queue);
+    rc = rc != 0 ? rc : gr_apply_classes(reading, json_object_get(body, "classes"));
     rc = rc != 0 ? rc : gr_apply_check(reading, list);
     return rc != 0 ? rc : gr_apply_hits(reading);
 }
@@ -443,7 +443,7 @@ static int read_all(struct gr_apply_reading *reading, const json_t *body)
 static bool says_something(const json_t *body)
 {
     const json_t *list = json_object_get(body, "organisations");
-    bool any = json_object_get(body, "queue") != NULL;
+    bool any = json_object_get(body, "queue") != NULL || json_object_get(body, "classes") != NULL;
     for (size_t i = 0; !any && i < json_array_size(list); i++) {
         const json_t *entry = json_array_get(list, i);
         any = json_object_get(entry, "weight") != NULL ||
@@ -509,6 +509,12 @@ static int trial_new(const struct gr_pool *pool, struct gr_core **ret_trial)
     for (uint32_t o = 0; o < gr_core_org_count(core); o++) {
         trial_org(trial, core, o);
     }
+    const struct gr_class *of;
+    for (uint32_t c = 0; (of = gr_core_class_get(core, c)) != NULL; c++) {
+        struct gr_event event = trial_fact(trial, GR_CLASS_SET);
+        event.job_class = *of;
+        trial_take(trial, &event);
+    }
     struct gr_event event = trial_fact(trial, GR_QUEUE_TERMS_SET);
     event.queue_terms = gr_core_queue_terms(core);
     trial_take(trial, &event);
@@ -567,6 +573,8 @@ void gr_apply_queue_do(const struct gr_apply_queue *queue, struct gr_pool *pool)
             event.quota = fact->quota;
         } else if (fact->type == GR_ORG_TERMS_SET) {
             event.org_terms = fact->org_terms;
+        } else if (fact->type == GR_CLASS_SET) {
+            event.job_class = fact->job_class;
         } else {
             event.queue_terms = fact->queue_terms;
         }

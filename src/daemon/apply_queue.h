@@ -15,10 +15,10 @@ struct gr_apply_fault {
 // What is to become of a declaration; opaque.
 struct gr_apply_queue;
 
-// Reads and checks the tree of organisations, weights, limits, quotas and `queue` of a declaration
-// (borrowed during the call). Keys that are not of these are passed over. Changes nothing. Returns
-// 0 and what is to be done, to be freed with gr_apply_queue_free (NULL: nothing); -EINVAL with a
-// fault; -ENOMEM.
+// Reads and checks the tree of organisations, weights, limits, quotas, `queue` and `classes` of a
+// declaration (borrowed during the call). Keys that are not of these are passed over. Changes
+// nothing. Returns 0 and what is to be done, to be freed with gr_apply_queue_free (NULL: nothing);
+// -EINVAL with a fault; -ENOMEM.
 int gr_apply_queue_new(struct gr_pool *pool, const json_t *body, struct gr_apply_queue **ret_queue,
                        struct gr_apply_fault *ret_fault);
 // Adds a text for each change to the array `changed`, old and new, and to `reply` the lists "hits"

@@ -123,6 +123,8 @@ void gr_route_jobs(void *context, struct gr_http_request *request);
 
 // GET /v1/quotas
 void gr_route_quotas(void *context, struct gr_http_request *request);
+// See gr_route_quotas.
+void gr_route_classes(void *context, struct gr_http_request *request);
 // GET /v1/shares
 void gr_route_shares(void *context, struct gr_http_request *request);
 // GET /v1/queue

@@ -163,7 +163,8 @@ static uint32_t org_of(struct gr_pool *pool, const json_t *view, const struct gr
 static bool is_for_all(const struct gr_event *event)
 {
     return event->type == GR_NODE_ADDED || event->type == GR_NODE_STATE_SET ||
-           event->type == GR_DEVICES_SET || event->type == GR_QUEUE_TERMS_SET;
+           event->type == GR_DEVICES_SET || event->type == GR_QUEUE_TERMS_SET ||
+           event->type == GR_CLASS_SET;
 }
 
 static bool append(struct stream *stream, const struct gr_event *event, const json_t *view)

@@ -257,6 +257,10 @@ struct gr_pool_refusal {
 // true and what became of it, or false and why not. The reply must wait for gr_commit_then.
 bool gr_pool_submit(struct gr_pool *pool, const struct gr_spec *spec, const uint8_t *key,
                     struct gr_pool_submitted *ret_submitted, struct gr_pool_refusal *ret_refusal);
+// Gives a spec that names a class what that says: its priority, and its time limit if the spec
+// gives none. False and why: there is no such class, or the spec asks for what it does not allow.
+bool gr_pool_class_take(const struct gr_pool *pool, struct gr_spec *spec,
+                        struct gr_pool_refusal *ret_refusal);
 // Whether a submission would be taken, and whether it would start now: for --dry-run. Nothing is
 // changed. On true, *ret_starts says if it would start at once, and *ret_places if it is known
 // where: its pieces are in pool->pieces then. On true without a start *ret_refusal says what it

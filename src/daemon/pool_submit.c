@@ -400,6 +400,11 @@ bool gr_pool_submit(struct gr_pool *pool, const struct gr_spec *spec, const uint
     size_t size = 0;
     uint8_t commitment[32];
     struct gr_event used;
+    struct gr_spec resolved = *spec;
+    if (!gr_pool_class_take(pool, &resolved, ret_refusal)) {
+        return false;
+    }
+    spec = &resolved;
     // Whether the key finds room is asked before anything happens; its fact comes last, in the same
     // group: effect and key are durable together or not at all.
     struct gr_pool_submitted nothing = {.first = 1, .last = 1, .count = 1};
@@ -441,6 +446,11 @@ bool gr_pool_submit_try(struct gr_pool *pool, const struct gr_spec *spec, bool *
     uint32_t org = user == UINT32_MAX ? 0 : gr_core_user_get(pool->core, user)->org;
     struct gr_edge edges[GR_SPEC_AFTER_MAX];
     struct gr_submission submission;
+    struct gr_spec resolved = *spec;
+    if (!gr_pool_class_take(pool, &resolved, ret_refusal)) {
+        return false;
+    }
+    spec = &resolved;
     if (!prepare(pool, spec, org, &submission, edges, ret_refusal)) {
         return false;
     }

@@ -469,7 +469,7 @@ static void reply(struct apply *apply, bool is_dry)
 void gr_route_apply(void *context, struct gr_http_request *request)
 {
     static const char *const names[] = {"dry_run", NULL};
-    static const char *const keys[] = {"organisations", "users", "nodes", "queue", NULL};
+    static const char *const keys[] = {"organisations", "users", "nodes", "queue", "classes", NULL};
     struct apply apply = {.daemon = context, .request = request};
     bool is_good;
     if (!gr_daemon_who(request)->is_operator) {

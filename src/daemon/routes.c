@@ -34,6 +34,7 @@ const struct gr_http_route gr_daemon_routes[] = {
     {"GET", "/v1/pool", gr_route_pool, NULL, false},
     {"GET", "/v1/queue", gr_route_queue, NULL, false},
     {"GET", "/v1/quotas", gr_route_quotas, NULL, false},
+    {"GET", "/v1/classes", gr_route_classes, NULL, false},
     {"GET", "/v1/shares", gr_route_shares, NULL, false},
     {"POST", "/v1/shutdown", gr_route_shutdown, NULL, false},
     {"GET", "/v1/tokens", gr_route_tokens, NULL, false},

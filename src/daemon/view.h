@@ -58,6 +58,8 @@ int gr_view_quota_terms(json_t *object, const struct gr_quota *quota);
 int gr_view_org_terms(json_t *object, const struct gr_org_terms *terms);
 // Adds half-life, notice, caps and what may be taken back; as gr_view_terms.
 int gr_view_queue_terms(json_t *object, const struct gr_queue_terms *terms);
+// Adds name, priority and time limit of a class; as gr_view_terms.
+int gr_view_class(json_t *object, const struct gr_class *of);
 // Name of a uid, or "uid-N"; borrowed until the next call.
 const char *gr_view_user(uint32_t uid);
 // The uid of a user's name, of "uid-N" or of a number. False: there is no such user.

@@ -36,7 +36,7 @@ static int set_time(json_t *object, const char *key, int64_t at_ms)
     return at_ms == 0 ? gr_json_set_null(object, key) : gr_json_set_int(object, key, at_ms);
 }
 
-// What the spec says of a job: name, user, kind, domain. Unknown when the journal lost it.
+// What the spec says of a job: name, user, kind, class, domain. Unknown when the journal lost it.
 static int set_spec(json_t *object, struct gr_pool *pool, uint64_t job, bool is_full)
 {
     struct gr_spec spec;
@@ -44,6 +44,7 @@ static int set_spec(json_t *object, struct gr_pool *pool, uint64_t job, bool is_
     int rc = gr_json_set_text(object, "name", gr_slice_of(is_known ? spec.name : ""));
     rc |= gr_json_set_text(object, "user", gr_slice_of(is_known ? gr_view_user(spec.uid) : ""));
     rc |= gr_json_set_text(object, "kind", gr_slice_of(is_known ? spec.kind : ""));
+    rc |= gr_json_set_text(object, "class", gr_slice_of(is_known ? spec.class : ""));
     rc |= gr_json_set_text(object, "domain", gr_slice_of(is_known ? spec.domain : ""));
     const struct gr_job *row = is_full && is_known ? gr_core_job_find(pool->core, job) : NULL;
     if (row != NULL && row->demand.preference != 0) {

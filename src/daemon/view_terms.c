@@ -68,6 +68,15 @@ static int set_name(json_t *object, const char *key, const char *name, uint32_t 
     return gr_json_set_text(object, key, gr_slice_of(name == NULL ? text : name));
 }
 
+int gr_view_class(json_t *object, const struct gr_class *of)
+{
+    int rc = gr_json_set_text(object, "name", gr_slice_of(of->name));
+    rc |= gr_json_set_int(object, "priority", of->priority);
+    rc |= of->limit_ms == 0 ? gr_json_set_null(object, "limit_ms")
+                            : gr_json_set_int(object, "limit_ms", of->limit_ms);
+    return rc;
+}
+
 int gr_view_terms(json_t *object, const struct gr_view_names *names, const struct gr_event *event)
 {
     int rc = 0;
@@ -83,6 +92,8 @@ int gr_view_terms(json_t *object, const struct gr_view_names *names, const struc
         rc |= gr_view_org_terms(object, &event->org_terms);
     } else if (event->type == GR_QUEUE_TERMS_SET) {
         rc |= gr_view_queue_terms(object, &event->queue_terms);
+    } else if (event->type == GR_CLASS_SET) {
+        rc |= gr_view_class(object, &event->job_class);
     }
     return rc;
 }

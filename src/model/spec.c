@@ -28,6 +28,7 @@ struct gr_spec gr_spec_default(void)
         .error = "",
         .umask = 022,
         .kind = "",
+        .class = "",
         .domain = "",
         .tasks = 1,
         .milli = GR_DEVICE_MILLI,
@@ -340,6 +341,9 @@ static const char *demand_wrong(const struct gr_spec *spec, const char **ret_why
     *ret_why = "must be 0 to 255";
     if (spec->priority > 255) {
         return "priority";
+    }
+    if ((*ret_why = line_wrong(spec->class, GR_NAME_SIZE)) != NULL) {
+        return "class";
     }
     *ret_why = "must be other, train, serve, render or batch";
     return spec->use >= GR_USES ? "use" : NULL;

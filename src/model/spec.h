@@ -82,6 +82,7 @@ struct gr_spec {
 
     // What each task needs, and how many there are.
     const char *kind;        // "h20", "h100|h200" (model/kind.h); "" with devices == 0
+    const char *class;       // of the pool's classes; "": none
     const char *domain;      // that its tasks share, "rack" or "rack:8"; model/domain.h
     uint32_t tasks;          // 1..GR_TASKS_MAX
     uint32_t devices;        // of each task

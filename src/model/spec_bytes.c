@@ -9,6 +9,9 @@
 //     then texts, each with its NUL: name, directory, image, output, error, kind, domain; the
 //          arguments; the variables; the secrets
 //
+// Form 2 is form 1 with the class behind the domain. It is written only for a spec that has one, so
+// that whoever knows form 1 alone reads all others.
+//
 // One table lists the fields for both directions, so that what is written is what is read. Bytes
 // come from outside too: nothing is believed before it was checked.
 #include "model/spec_bytes.h"
@@ -18,7 +21,7 @@
 #include <errno.h>
 #include <string.h>
 
-enum { WORDS_AT = 8, WORDS = 18, TIMES = 3, TEXTS = 7, LISTS = 3, AFTER_SIZE = 16 };
+enum { WORDS_AT = 8, WORDS = 18, TIMES = 3, TEXTS = 8, LISTS = 3, AFTER_SIZE = 16 };
 enum { TIMES_AT = WORDS_AT + 4 * WORDS };
 enum { COUNTS_AT = TIMES_AT + 8 * TIMES };
 enum { HEADER_SIZE = COUNTS_AT + 4 * (LISTS + 1) };
@@ -32,8 +35,8 @@ static const size_t words[WORDS] = {
     AT(array_count), AT(array_step), AT(array_parallel),
 };
 static const size_t times[TIMES] = {AT(limit_ms), AT(notice_ms), AT(grace_ms)};
-static const size_t texts[TEXTS] = {AT(name),  AT(directory), AT(image), AT(output),
-                                    AT(error), AT(kind),      AT(domain)};
+static const size_t texts[TEXTS] = {AT(name),  AT(directory), AT(image),  AT(output),
+                                    AT(error), AT(kind),      AT(domain), AT(class)};
 static const struct {
     size_t at;
     uint32_t most;
@@ -43,6 +46,17 @@ static const struct {
     {AT(env), GR_SPEC_ENV_MAX, "more variables than 4096"},
     {AT(secrets), GR_SPEC_SECRETS_MAX, "more secrets than 64"},
 };
+
+// How many of the texts a form has.
+static unsigned texts_of(uint32_t version)
+{
+    return version == 1 ? TEXTS - 1 : TEXTS;
+}
+
+static uint32_t version_of(const struct gr_spec *spec)
+{
+    return spec->class[0] == '\0' ? 1 : GR_SPEC_BYTES_VERSION;
+}
 
 // The field of a spec that lies at this offset.
 static void *field_of(struct gr_spec *spec, size_t at)
@@ -86,7 +100,7 @@ static uint64_t get_u64(const uint8_t *bytes)
 size_t gr_spec_size(const struct gr_spec *spec)
 {
     size_t size = HEADER_SIZE + (size_t)spec->after_count * AFTER_SIZE;
-    for (unsigned i = 0; i < TEXTS; i++) {
+    for (unsigned i = 0; i < texts_of(version_of(spec)); i++) {
         size += strlen(text_in(spec, texts[i])) + 1;
     }
     for (unsigned i = 0; i < LISTS; i++) {
@@ -121,7 +135,7 @@ static uint8_t *put_text(uint8_t *to, const uint8_t *end, const char *text)
 
 static void put_header(const struct gr_spec *spec, uint8_t *bytes)
 {
-    put_u32(bytes, GR_SPEC_BYTES_VERSION);
+    put_u32(bytes, version_of(spec));
     for (unsigned i = 0; i < WORDS; i++) {
         put_u32(bytes + WORDS_AT + 4 * i, *(const uint32_t *)field_in(spec, words[i]));
     }
@@ -154,7 +168,7 @@ long gr_spec_encode(const struct gr_spec *spec, uint8_t *bytes, size_t size)
     }
     uint8_t *to = bytes + at;
     const uint8_t *end = bytes + size;
-    for (unsigned i = 0; i < TEXTS; i++) {
+    for (unsigned i = 0; i < texts_of(version_of(spec)); i++) {
         to = put_text(to, end, text_in(spec, texts[i]));
     }
     for (unsigned i = 0; i < LISTS; i++) {
@@ -247,7 +261,7 @@ static const char *frame_wrong(const uint8_t *bytes, size_t size)
     if (size < HEADER_SIZE) {
         return "the spec ends too early";
     }
-    if (get_u32(bytes) != GR_SPEC_BYTES_VERSION) {
+    if (get_u32(bytes) < 1 || get_u32(bytes) > GR_SPEC_BYTES_VERSION) {
         return "the version of the spec is not known";
     }
     if (size > GR_SPEC_BYTES_MAX) {
@@ -264,7 +278,7 @@ int gr_spec_decode(const uint8_t *bytes, size_t size, struct gr_spec_room *room,
 {
     assert(bytes != NULL || size == 0);
     assert(room != NULL && ret_spec != NULL);
-    struct gr_spec spec = {.name = ""};
+    struct gr_spec spec = {.name = "", .class = ""};
     struct cursor cursor = {.bytes = (const char *)bytes, .size = size};
     cursor.wrong = frame_wrong(bytes, size);
     if (cursor.wrong == NULL) {
@@ -272,11 +286,15 @@ int gr_spec_decode(const uint8_t *bytes, size_t size, struct gr_spec_room *room,
         get_header(bytes, &spec);
         get_after(&cursor, bytes, room, &spec);
     }
-    for (unsigned i = 0; i < TEXTS && cursor.wrong == NULL; i++) {
+    unsigned text_count = cursor.wrong == NULL ? texts_of(get_u32(bytes)) : 0;
+    for (unsigned i = 0; i < text_count && cursor.wrong == NULL; i++) {
         *(const char **)field_of(&spec, texts[i]) = get_text(&cursor);
     }
     if (cursor.wrong == NULL) {
         get_lists(&cursor, bytes, room, &spec);
+    }
+    if (cursor.wrong == NULL && get_u32(bytes) > 1 && spec.class[0] == '\0') {
+        cursor.wrong = "form 2 without a class"; // one spec, one form: its hash depends on it
     }
     if (cursor.wrong == NULL && cursor.at != size) {
         cursor.wrong = "the spec has bytes left over";

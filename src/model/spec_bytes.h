@@ -8,8 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// Version that this build writes.
-#define GR_SPEC_BYTES_VERSION 1u
+// The newest form; written only where an older one cannot say all.
+#define GR_SPEC_BYTES_VERSION 2u
 
 // Where the arrays of a decoded spec go; the caller's, about 70 KiB.
 struct gr_spec_room {

@@ -33,7 +33,8 @@ static struct gr_spec full(void)
         .gid = 1001,
         .umask = 077,
         .kind = "h20|h200",
-        .domain = "",
+        .class = "urgent",
+        .domain = "rack:2",
         .tasks = 4,
         .devices = 1,
         .milli = 250,
@@ -76,6 +77,7 @@ static void assert_same(const struct gr_spec *a, const struct gr_spec *b)
     assert_string_equal(a->output, b->output);
     assert_string_equal(a->error, b->error);
     assert_string_equal(a->kind, b->kind);
+    assert_string_equal(a->class, b->class);
     assert_string_equal(a->domain, b->domain);
     const uint32_t left[] = {
         a->uid,         a->gid,        a->umask,          a->tasks,         a->devices,
@@ -153,6 +155,26 @@ static void the_form_does_not_change(void **state)
     assert_memory_equal(bytes, form, sizeof form);
 }
 
+static void only_a_class_needs_the_second_form(void **state)
+{
+    (void)state;
+    struct gr_spec spec = full();
+    struct gr_spec back;
+    long size = encode(&spec);
+    assert_int_equal(bytes[0], 2);
+    bytes[0] = 1; // its texts do not add up then
+    assert_int_not_equal(gr_spec_decode(bytes, (size_t)size, &room, &back, NULL), 0);
+    spec.class = "";
+    size = encode(&spec);
+    assert_int_equal(bytes[0], 1);
+    assert_int_equal(gr_spec_decode(bytes, (size_t)size, &room, &back, NULL), 0);
+    assert_string_equal(back.class, "");
+    bytes[0] = 0;
+    assert_refused(bytes, (size_t)size, "version");
+    bytes[0] = 3;
+    assert_refused(bytes, (size_t)size, "version");
+}
+
 static void too_little_room_is_told(void **state)
 {
     (void)state;
@@ -225,7 +247,7 @@ static void counts_beyond_their_limits_are_refused(void **state)
         assert_refused(bytes, (size_t)size, counts[i].text);
         memcpy(bytes + counts[i].at, was, 4);
     }
-    bytes[0] = 2;
+    bytes[0] = 3;
     assert_refused(bytes, (size_t)size, "version");
 }
 
@@ -269,6 +291,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_spec_survives_the_way_there_and_back),
         cmocka_unit_test(the_form_does_not_change),
+        cmocka_unit_test(only_a_class_needs_the_second_form),
         cmocka_unit_test(too_little_room_is_told),
         cmocka_unit_test(a_cut_or_longer_spec_is_refused),
         cmocka_unit_test(any_changed_byte_is_refused_or_another_spec),

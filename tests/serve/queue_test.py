@@ -37,6 +37,47 @@ def _quotas(pool):
     return {(row["organisation"], row["variant"]): row for row in pool.get("/v1/quotas")["quotas"]}
 
 
+def a_class_gives_its_jobs_their_priority_and_time_limit():
+    with Pool(pretend="4xh20") as pool:
+        text = "classes:\n  - {name: urgent, priority: 200, limit: 4h}\n  - {name: night, priority: 3}\n"
+        assert "no class is declared" in "".join(pool("classes")[1:])
+        assert "would be: class urgent: none -> priority 200, limit 4h" in _apply(pool, text, "--dry-run")
+        assert pool.get("/v1/classes") == {"classes": []}
+        _apply(pool, text)
+        assert "0 changed, 2 unchanged" in _apply(pool, text)
+        job = pool.job(pool.submit("sleep 100", **{"class": "urgent"}))
+        assert (job["priority"], job["limit_ms"], job["class"]) == (200, 4 * 3600000, "urgent"), job
+        code, out, err = pool("submit", "--class", "night", "--limit", "30h", "--", "sleep", "100")
+        assert code == 0, err
+        night = pool.job(int(out.split()[0] if out.split()[0].isdigit() else
+                             [word for word in out.split() if word.isdigit()][0]))
+        assert (night["priority"], night["limit_ms"]) == (3, 30 * 3600000), night
+        for words, status, field in (({"class": "urgnt"}, 422, "class"),
+                                     ({"class": "urgent", "limit": "5h"}, 422, "limit"),
+                                     ({"class": "urgent", "priority": 7}, 422, "priority"),
+                                     ({"class": "two\nlines"}, 400, "class")):
+            reply = pool.try_submit(**words)
+            assert reply.status == status and reply.error["field"] == field, (words, reply)
+            assert reply.error["hint"], reply
+        assert "urgent" in pool.try_submit(**{"class": "urgnt"}).error["hint"]
+        assert pool("submit", "--class", "urgent", "--limit", "5h", "--", "true")[0] == 4
+        for wrong, field in (("- {name: new}", "classes[0].priority"),
+                             ("- {name: new, priority: 256}", "classes[0].priority"),
+                             ("- {name: New, priority: 1}", "classes[0].name"),
+                             ("- {name: new, priority: 1, limit: soon}", "classes[0].limit"),
+                             ("- {name: a, priority: 1}\n  - {name: a, priority: 2}", "classes[1].name")):
+            error = _apply(pool, f"classes:\n  {wrong}\n", code=2)
+            assert field.split(".")[-1] in error, (wrong, error)
+        _apply(pool, "classes: [{name: urgent, priority: 150, limit: none}]\n")
+        assert pool.job(job["id"])["priority"] == 200  # what was submitted stays
+        pool.kill()
+        pool.start()
+        rows = pool.get("/v1/classes")["classes"]
+        assert rows == [{"name": "urgent", "priority": 150, "limit_ms": None},
+                        {"name": "night", "priority": 3, "limit_ms": None}], rows
+        assert pool.job(job["id"])["class"] == "urgent"
+
+
 def quotas_and_shares_are_declared_and_shown():
     with Pool() as pool:
         planned = _apply(pool, LAB, "--dry-run")

@@ -112,6 +112,12 @@ static void terms_count(struct drive *drive, const struct gr_event *event)
         goal_reach("quota set", is_none ? 0 : is_there ? 2 : 1);
     } else if (event->type == GR_QUEUE_TERMS_SET) {
         goal_reach("terms of the queue set", event->queue_terms.half_life_ms > 0);
+    } else if (event->type == GR_CLASS_SET) {
+        bool is_there = false;
+        for (uint32_t c = 0; c < world->classes; c++) {
+            is_there |= strcmp(world->class[c].name, event->job_class.name) == 0;
+        }
+        goal_reach("class set", is_there);
     } else if (event->type == GR_CHECKPOINTED) {
         goal_reach("checkpoint", world_job(world, event->checkpointed.job)->safe > 0);
     }
@@ -304,6 +310,10 @@ static void try_terms(struct drive *drive)
         event = make_org_terms(drive);
         break;
     case 5:
+        if (chance(drive, 50)) {
+            event = make_class(drive);
+            break;
+        }
         if (!chance(drive, 20)) { // seldom, so that averages have time to become old
             return;
         }

@@ -17,7 +17,7 @@ static struct {
     uint64_t counts[DETAILS];
 } goals[] = {
     {.name = "applied", // by event type; room is taken back seldom: core/reclaim_walk_test.c does
-     .details = 0x3fffffe | 1u << GR_PREFERENCE_SET,
+     .details = 0x3fffffe | 1u << GR_PREFERENCE_SET | 1u << GR_CLASS_SET,
      .seldom = 1u << GR_ROOM_HELD | 1u << GR_ROOM_FREED},
     {.name = "check says", // up to GR_REFUSED_LIMIT_OTHER, and the later ones
      .details = ((1u << 19) - 1) | 1u << GR_REFUSED_USER | 1u << GR_REFUSED_AFTER |
@@ -39,6 +39,7 @@ static struct {
     {.name = "stop asked", .details = 0x3e},    // by why
     {.name = "devices set", .details = 0x3},    // 0: in use again, 1: out
     {.name = "quota set", .details = 0xf}, // 0: none any more, 1: new, 2: another, 3: a full table
+    {.name = "class set", .details = 0x3}, // 1: of one that is there
     {.name = "terms of the queue set", .details = 0x3}, // 0: what was held is forgotten at once
     // Placed in the first choice, in a later one; a row set, a row set anew; no row left; two tiers
     // wanted by a gang.

@@ -208,6 +208,16 @@ struct gr_event make_queue_terms(struct drive *drive)
     return event;
 }
 
+struct gr_event make_class(struct drive *drive)
+{
+    struct gr_event event = drive_fact(drive, GR_CLASS_SET);
+    // More names than there may be classes.
+    snprintf(event.job_class.name, GR_NAME_SIZE, "class-%u", below(drive, GR_CLASSES_MAX + 8));
+    event.job_class.limit_ms = chance(drive, 50) ? 0 : (int64_t)below(drive, 1 << 20);
+    event.job_class.priority = (uint8_t)below(drive, 256);
+    return event;
+}
+
 struct gr_event make_checkpoint(struct drive *drive, uint64_t id)
 {
     const struct world_job *job = world_job(&drive->world, id);
@@ -254,6 +264,13 @@ static struct gr_event terms_fact(struct drive *drive, unsigned type, uint64_t i
                               : &event.queue_terms.min_run_ms) = PICK(drive, times);
         event.queue_terms.reclaim = below(drive, 6);
         event.queue_terms.reserved = chance(drive, 10);
+        return event;
+    }
+    if (type == GR_CLASS_SET) {
+        event = make_class(drive);
+        event.job_class.name[below(drive, GR_NAME_SIZE)] = (char)(chance(drive, 50) ? 'x' : '\0');
+        event.job_class.limit_ms = PICK(drive, times);
+        event.job_class.reserved[below(drive, 7)] = (uint8_t)chance(drive, 20);
         return event;
     }
     event = make_checkpoint(drive, id);
@@ -494,6 +511,7 @@ struct gr_event make_any(struct drive *drive, struct make_room *room)
     case GR_QUOTA_SET:
     case GR_ORG_TERMS_SET:
     case GR_QUEUE_TERMS_SET:
+    case GR_CLASS_SET:
     case GR_CHECKPOINTED:
         return terms_fact(drive, type, id);
     case GR_PREFERENCE_SET:

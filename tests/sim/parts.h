@@ -93,6 +93,7 @@ struct gr_event make_quota(struct drive *drive);
 struct gr_event make_org_terms(struct drive *drive);
 // See make_quota.
 struct gr_event make_queue_terms(struct drive *drive);
+struct gr_event make_class(struct drive *drive);
 // What a running job may say: that its work is safe up to now, or up to a while ago.
 struct gr_event make_checkpoint(struct drive *drive, uint64_t job);
 // Some sites and variants.

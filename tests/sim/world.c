@@ -348,6 +348,7 @@ static world_set body_objections(const struct world *world, const struct gr_even
     case GR_QUOTA_SET:
     case GR_ORG_TERMS_SET:
     case GR_QUEUE_TERMS_SET:
+    case GR_CLASS_SET:
         return world_terms_objections(world, event);
     case GR_PREFERENCE_SET:
         return world_preference_objections(world, event);
@@ -576,6 +577,7 @@ void world_apply(struct world *world, const struct gr_event *event)
     case GR_QUOTA_SET:
     case GR_ORG_TERMS_SET:
     case GR_QUEUE_TERMS_SET:
+    case GR_CLASS_SET:
         world_terms_apply(world, event);
         break;
     case GR_PREFERENCE_SET:

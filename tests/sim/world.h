@@ -104,6 +104,8 @@ struct world {
     struct gr_quota quota[WORLD_QUOTAS];   // in no order
     struct gr_org_terms terms[WORLD_ORGS]; // weight 0: nothing was said
     struct gr_queue_terms queue_terms;
+    uint32_t classes;
+    struct gr_class class[GR_CLASSES_MAX]; // in the order in which they came
     struct world_past org_past[WORLD_ORGS], user_past[WORLD_USERS];
     uint32_t preferences;
     struct gr_preference preference[WORLD_PREFERENCES];

@@ -78,10 +78,36 @@ static world_set queue_terms_objections(const struct gr_queue_terms *terms)
                 GR_REFUSED_FIELD);
 }
 
+// The place of a class among the others; their number: there is none of this name.
+static uint32_t class_place(const struct world *world, const char *name)
+{
+    uint32_t c = 0;
+    while (c < world->classes && memcmp(world->class[c].name, name, GR_NAME_SIZE) != 0) {
+        c++;
+    }
+    return c;
+}
+
+static world_set class_objections(const struct world *world, const struct gr_class *of)
+{
+    size_t size = strnlen(of->name, GR_NAME_SIZE);
+    bool wrong = size == 0 || size == GR_NAME_SIZE || !is_time(of->limit_ms);
+    for (size_t i = size; i < GR_NAME_SIZE; i++) {
+        wrong = wrong || of->name[i] != '\0';
+    }
+    for (size_t i = 0; i < sizeof of->reserved; i++) {
+        wrong = wrong || of->reserved[i] != 0;
+    }
+    return when(wrong, GR_REFUSED_FIELD) | when(!wrong && world->classes == GR_CLASSES_MAX &&
+                                                    class_place(world, of->name) == world->classes,
+                                                GR_REFUSED_LIMIT_OTHER);
+}
+
 world_set world_terms_objections(const struct world *world, const struct gr_event *event)
 {
     return event->type == GR_QUOTA_SET       ? quota_objections(world, &event->quota)
            : event->type == GR_ORG_TERMS_SET ? org_terms_objections(world, &event->org_terms)
+           : event->type == GR_CLASS_SET     ? class_objections(world, &event->job_class)
                                              : queue_terms_objections(&event->queue_terms);
 }
 
@@ -113,6 +139,10 @@ void world_terms_apply(struct world *world, const struct gr_event *event)
         quota_apply(world, &event->quota);
     } else if (event->type == GR_ORG_TERMS_SET) {
         world->terms[event->org_terms.org] = event->org_terms;
+    } else if (event->type == GR_CLASS_SET) {
+        uint32_t place = class_place(world, event->job_class.name);
+        world->classes += place == world->classes;
+        world->class[place] = event->job_class;
     } else {
         // Without memory the average is what is held; it is what memory begins with.
         bool forgot = world->queue_terms.half_life_ms == 0;
@@ -247,6 +277,16 @@ const char *world_terms_compare(const struct world *world, const struct gr_core 
     struct gr_queue_terms queue_terms = gr_core_queue_terms(core);
     if (memcmp(&queue_terms, &world->queue_terms, sizeof queue_terms) != 0) {
         return "other terms of the queue";
+    }
+    for (uint32_t c = 0; c <= world->classes; c++) {
+        const struct gr_class *of = gr_core_class_get(core, c);
+        bool is_same = c == world->classes
+                           ? of == NULL
+                           : of != NULL && memcmp(of, &world->class[c], sizeof *of) == 0 &&
+                                 gr_core_class_find(core, of->name) == of;
+        if (!is_same) {
+            return "other classes";
+        }
     }
     for (uint32_t o = 0; o < world->orgs; o++) {
         struct gr_org_terms terms = gr_core_org_terms(core, o);

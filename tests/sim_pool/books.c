@@ -345,6 +345,7 @@ static void apply(const struct gr_event *event)
     case GR_QUOTA_SET:
     case GR_ORG_TERMS_SET:
     case GR_QUEUE_TERMS_SET:
+    case GR_CLASS_SET:
     case GR_ROOM_HELD:
     case GR_ROOM_FREED:
     case GR_PART_LOST:
