@@ -47,7 +47,8 @@ static const struct {
       &gr_cli_nodes, &gr_cli_devices, &gr_cli_queue, &gr_cli_quota, &gr_cli_share, &gr_cli_classes,
       &gr_cli_events, &gr_cli_engine}},
     {"for operators",
-     {&gr_cli_apply, &gr_cli_cordon, &gr_cli_uncordon, &gr_cli_drain, &gr_cli_token}},
+     {&gr_cli_apply, &gr_cli_cordon, &gr_cli_uncordon, &gr_cli_drain, &gr_cli_defrag,
+      &gr_cli_token}},
     {"without a pool", {&gr_cli_catalogue, &gr_cli_replay, &gr_cli_export}},
 };
 enum { GROUPS = sizeof groups / sizeof groups[0] };

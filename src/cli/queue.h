@@ -11,3 +11,5 @@ extern const struct gr_command gr_cli_share;
 extern const struct gr_command gr_cli_queue;
 // See gr_cli_quota.
 extern const struct gr_command gr_cli_checkpoint;
+// See gr_cli_quota.
+extern const struct gr_command gr_cli_defrag;

@@ -248,8 +248,9 @@ static enum gr_refusal check_requeued(const struct gr_core *core, const struct g
     if (refusal != GR_REFUSED_NOTHING) {
         return refusal;
     }
-    // A job whose room was taken back is tried again, however often it was tried.
-    uint32_t most = job->stop_why == GR_STOP_RECLAIM ? UINT16_MAX : job->attempts;
+    // A job that went for another is tried again, however often it was tried.
+    bool went = job->stop_why == GR_STOP_RECLAIM || job->stop_why == GR_STOP_MOVE;
+    uint32_t most = went ? UINT16_MAX : job->attempts;
     return ending_good(&event->requeued.ending, job) && job->attempt < most ? GR_REFUSED_NOTHING
                                                                             : GR_REFUSED_FIELD;
 }

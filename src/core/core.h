@@ -322,8 +322,8 @@ enum gr_refusal gr_decide_start_job(struct gr_core *core, const struct gr_hooks 
 bool gr_decide_doomed(const struct gr_core *core, int64_t at_ms, struct gr_event *ret_event);
 
 // The end of a running job's attempt: GR_JOB_FINISHED, or GR_JOB_REQUEUED if attempts are left (or
-// its room was taken back, which does not count against them), requeue_on names what ended it, and
-// neither its user, its time limit nor its idleness stopped it.
+// its room was taken back or it moves, which does not count against them), requeue_on names what
+// ended it (or it moves), and neither its user, its time limit nor its idleness stopped it.
 struct gr_event gr_decide_end(const struct gr_core *core, int64_t at_ms, int64_t since_ms,
                               uint64_t job, const struct gr_ending *ending);
 // Ends a job that somebody wants ended: GR_JOB_DROPPED for a held or waiting one, GR_STOP_ASKED for

@@ -3,6 +3,7 @@
 #include "core/state.h"
 
 #define NONE UINT32_MAX
+#define ANY UINT32_MAX // a reason that need not be asked for
 
 // The reason, as a bit of requeue_on, why the attempt may be tried again; 0: none. What granary did
 // to it counts before what that looked like.
@@ -17,6 +18,8 @@ static unsigned requeue_reason(const struct gr_job *job, const struct gr_ending 
         return ending->outcome == GR_OUTCOME_DONE ? 0 : GR_REQUEUE_NODE;
     case GR_STOP_RECLAIM:
         return ending->outcome == GR_OUTCOME_DONE ? 0 : GR_REQUEUE_RECLAIM;
+    case GR_STOP_MOVE: // restartable, as who asked for it knew
+        return ending->outcome == GR_OUTCOME_DONE ? 0 : ANY;
     case GR_STOP_NOT:
         break;
     }
@@ -34,9 +37,12 @@ struct gr_event gr_decide_end(const struct gr_core *core, int64_t at_ms, int64_t
 {
     assert(ending != NULL);
     const struct gr_job *row = gr_core_job_find(core, job);
-    bool left = row != NULL && (row->attempt < row->attempts ||
-                                (row->stop_why == GR_STOP_RECLAIM && row->attempt < UINT16_MAX));
-    bool again = left && (row->requeue_on & requeue_reason(row, ending)) != 0;
+    bool left =
+        row != NULL && (row->attempt < row->attempts ||
+                        ((row->stop_why == GR_STOP_RECLAIM || row->stop_why == GR_STOP_MOVE) &&
+                         row->attempt < UINT16_MAX));
+    unsigned reason = left ? requeue_reason(row, ending) : 0;
+    bool again = reason == ANY || (reason != 0 && (row->requeue_on & reason) != 0);
     struct gr_event event = gr_decide_fact(core, at_ms, again ? GR_JOB_REQUEUED : GR_JOB_FINISHED);
     uint32_t attempt = row == NULL ? 0 : row->attempt;
     event.since_ms = since_ms;

@@ -186,8 +186,9 @@ enum gr_stop_why {
     GR_STOP_NODE,    // node or device must be empty
     GR_STOP_RECLAIM, // the room is needed
     GR_STOP_IDLE,    // it holds devices and does nothing
+    GR_STOP_MOVE,    // another fits if it goes elsewhere
 };
-#define GR_STOP_WHYS 6
+#define GR_STOP_WHYS 7
 
 // Why room that was held for a job is for anybody again.
 enum gr_freed_why {

@@ -105,8 +105,9 @@ static enum gr_refusal called_check(const struct gr_core *core, const struct gr_
     for (uint32_t i = 0; i < count; i++) {
         const struct gr_edge *edge = &event->edges[i];
         uint32_t slot = gr_core_job_slot(core, edge->job);
-        if (edge->how != GR_STOP_RECLAIM || edge->how != event->edges[0].how ||
-            edge->reserved != 0 || (i > 0 && edge->job <= event->edges[i - 1].job)) {
+        if ((edge->how != GR_STOP_RECLAIM && edge->how != GR_STOP_MOVE) ||
+            edge->how != event->edges[0].how || edge->reserved != 0 ||
+            (i > 0 && edge->job <= event->edges[i - 1].job)) {
             return GR_REFUSED_FIELD;
         }
         if (slot == GR_NONE) {

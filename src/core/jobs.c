@@ -289,9 +289,9 @@ void gr_jobs_requeue(struct gr_core *core, uint32_t slot)
     assert(job->state == GR_JOB_RUNNING);
     allocation_give(core, slot);
     core->running--;
-    // What was taken back does not count against its attempts.
-    job->attempts = (uint16_t)(job->attempts +
-                               (job->stop_why == GR_STOP_RECLAIM && job->attempts < UINT16_MAX));
+    // What the pool wanted does not count against its attempts.
+    bool counts = job->stop_why != GR_STOP_RECLAIM && job->stop_why != GR_STOP_MOVE;
+    job->attempts = (uint16_t)(job->attempts + (!counts && job->attempts < UINT16_MAX));
     job->started_ms = job->began_ms = job->stop_ms = job->grace_ms = job->safe_ms = 0;
     job->stop_why = job->stop_signal = 0;
     job->called_for = 0;

@@ -36,6 +36,9 @@ static uint32_t variant_of(const struct gr_core *core, const struct gr_hold *hol
 static void trial(struct gr_core *core, uint64_t except, bool begins)
 {
     for (uint32_t s = core->stopping_first; s != 0; s = gr_waits_at(core, s - 1)->stopping_next) {
+        if (gr_job_at(core, s - 1)->stop_why == GR_STOP_MOVE) {
+            continue; // it comes back
+        }
         struct trial trial = {core, gr_job_at(core, s - 1)->org, !begins};
         gr_jobs_pieces(core, gr_allocation_at(core, s - 1), piece_trial, &trial);
     }
@@ -135,7 +138,8 @@ static bool hold_next(struct gr_core *core, const struct gr_hooks *hooks, int64_
         *ret_event = freed(core, at_ms, hold->job, GR_FREED_LEFT);
         return true;
     }
-    struct gr_taker taker = {core, job, at_ms, variant_of(core, hold), hold->job};
+    struct gr_taker taker = {
+        core, job, at_ms, variant_of(core, hold), hold->job, hold->how == GR_STOP_MOVE};
     if (hold_start(&taker, hooks, pieces, ret_event)) {
         return true;
     }
@@ -184,6 +188,21 @@ static void call(struct gr_core *core, const struct gr_victims *victims, enum gr
     }
     event->edges = edges;
     event->edge_count = victims->count;
+}
+
+struct gr_event gr_hold_fact(struct gr_core *core, int64_t at_ms, const struct gr_job *job,
+                             const struct gr_victims *victims, enum gr_stop_why how,
+                             const struct gr_piece *pieces)
+{
+    struct gr_event event = gr_decide_fact(core, at_ms, GR_ROOM_HELD);
+    int64_t notice = core->queue_terms.notice_ms;
+    event.held.job = job->id;
+    event.held.until_ms =
+        at_ms < INT64_MAX - notice - HOLD_MS ? at_ms + notice + HOLD_MS : INT64_MAX;
+    event.pieces = pieces;
+    event.piece_count = job->demand.tasks;
+    call(core, victims, how, &event);
+    return event;
 }
 
 // The variant of a set where taking room back for the taker's job loses least; GR_NONE: none.
@@ -237,13 +256,6 @@ bool gr_reclaim_for(struct gr_core *core, int64_t at_ms, const struct gr_job *jo
     if (!found) {
         return false;
     }
-    int64_t notice = core->queue_terms.notice_ms;
-    *ret_event = gr_decide_fact(core, at_ms, GR_ROOM_HELD);
-    ret_event->held.job = job->id;
-    ret_event->held.until_ms =
-        at_ms < INT64_MAX - notice - HOLD_MS ? at_ms + notice + HOLD_MS : INT64_MAX;
-    ret_event->pieces = pieces;
-    ret_event->piece_count = job->demand.tasks;
-    call(core, &victims, GR_STOP_RECLAIM, ret_event);
+    *ret_event = gr_hold_fact(core, at_ms, job, &victims, GR_STOP_RECLAIM, pieces);
     return true;
 }

@@ -53,6 +53,7 @@ struct gr_taker {
     int64_t at_ms;            // of the decision
     uint32_t variant;         // index
     uint64_t hold; // the job's id: only nodes that are held for it; 0: only nodes held for nobody
+    bool moves;    // those who go are to start elsewhere: defrag.h. Rights do not matter then
 };
 
 // Jobs that go, in the order in which they are asked to.
@@ -72,7 +73,7 @@ bool gr_victim_is_lower(const struct gr_taker *taker, uint32_t slot);
 bool gr_victims_still(const struct gr_taker *taker, const uint32_t *slots, uint32_t count,
                       struct gr_piece *pieces, enum gr_freed_why *ret_why);
 // Has the taker's organisation a right to what the job takes, once `back` milli of its own come
-// back?
+// back? If others only move: do quotas leave it as much?
 bool gr_taker_may(const struct gr_taker *taker, uint64_t back);
 // Pieces of the job on the nodes it may use, by what is free there, and with `coming` what jobs
 // hold that were asked to stop. Returns how many tasks found room; the pieces are whole if all did.
@@ -92,6 +93,10 @@ void gr_reclaim_tried(struct gr_core *core, uint64_t job);
 // The next fact of a hold: a stop, a start, or its end. False: nothing is to be done now.
 bool gr_holds_next(struct gr_core *core, const struct gr_hooks *hooks, int64_t at_ms,
                    struct gr_piece *pieces, struct gr_event *ret_event);
+// GR_ROOM_HELD for a waiting job: those who go are called. Borrows `pieces`.
+struct gr_event gr_hold_fact(struct gr_core *core, int64_t at_ms, const struct gr_job *job,
+                             const struct gr_victims *victims, enum gr_stop_why how,
+                             const struct gr_piece *pieces);
 // Holds room for a waiting job by taking it from others: true and GR_ROOM_HELD. `variants`: where.
 bool gr_reclaim_for(struct gr_core *core, int64_t at_ms, const struct gr_job *job,
                     const uint64_t variants[GR_VARIANT_WORDS], struct gr_piece *pieces,

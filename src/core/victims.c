@@ -35,7 +35,7 @@ bool gr_victims_still(const struct gr_taker *taker, const uint32_t *slots, uint3
         gr_victim_trial(taker, slots[go++], true);
     }
     bool may = go == count && gr_taker_may(taker, 0);
-    bool fits = may && cost <= gr_lost_left(core, taker->at_ms) &&
+    bool fits = may && (taker->moves || cost <= gr_lost_left(core, taker->at_ms)) &&
                 gr_taker_fill(taker, true, pieces) == taker->job->demand.tasks;
     while (go > 0) {
         gr_victim_trial(taker, slots[--go], false);

@@ -44,6 +44,9 @@ static struct kinds kinds_of(const struct gr_core *core, uint32_t slot)
 // Takes what a job holds away from what its organisation uses, or gives it back, on trial.
 void gr_victim_trial(const struct gr_taker *taker, uint32_t slot, bool take)
 {
+    if (taker->moves) {
+        return; // it goes on elsewhere
+    }
     struct kinds kinds = kinds_of(taker->core, slot);
     uint32_t org = gr_job_at(taker->core, slot)->org;
     assert(!kinds.many);
@@ -115,6 +118,10 @@ bool gr_victim_may(const struct gr_taker *taker, uint32_t slot)
     if (kinds.many) {
         return false;
     }
+    if (taker->moves) {
+        return ((job->requeue_on & GR_REQUEUE_MOVE) != 0 || job->safe_ms != 0) &&
+               job->attempt < UINT16_MAX && job->is_parted == 0;
+    }
     if (gr_victim_is_lower(taker, slot)) {
         return true;
     }
@@ -130,6 +137,11 @@ bool gr_victim_may(const struct gr_taker *taker, uint32_t slot)
 bool gr_taker_may(const struct gr_taker *taker, uint64_t back)
 {
     uint32_t org = taker->job->org;
+    if (taker->moves) {
+        uint64_t milli = gr_demand_milli(&taker->job->demand);
+        return gr_quota_left(taker->core, org, taker->variant, true) >= milli ||
+               gr_quota_left(taker->core, org, taker->variant, false) >= milli;
+    }
     gr_quota_less(taker->core, org, taker->variant, back);
     bool may = gr_quota_left(taker->core, org, taker->variant, true) >=
                gr_demand_milli(&taker->job->demand);

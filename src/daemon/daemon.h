@@ -164,6 +164,8 @@ void gr_route_uncordon(void *context, struct gr_http_request *request);
 void gr_route_drain(void *context, struct gr_http_request *request);
 // GET /v1/devices
 void gr_route_devices(void *context, struct gr_http_request *request);
+// POST /v1/defrag
+void gr_route_defrag(void *context, struct gr_http_request *request);
 // POST /v1/apply
 void gr_route_apply(void *context, struct gr_http_request *request);
 

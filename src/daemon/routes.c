@@ -13,6 +13,7 @@
 const struct gr_http_route gr_daemon_routes[] = {
     {"GET", "/metrics", gr_route_metrics, NULL, false},
     {"POST", "/v1/apply", gr_route_apply, NULL, false},
+    {"POST", "/v1/defrag", gr_route_defrag, NULL, false},
     {"GET", "/v1/devices", gr_route_devices, NULL, false},
     {"GET", "/v1/engines", gr_route_engines, NULL, false},
     {"GET", "/v1/estimates", gr_route_estimates, NULL, false},

@@ -239,6 +239,70 @@ def borrowed_devices_are_taken_back_for_who_has_a_right_to_them():
         assert pool.job(borrows)["attempt"] == 2, pool.job(borrows)
 
 
+def a_job_that_lost_its_room_waits_again_without_having_said_so():
+    need_root()
+    with Pool(pretend="8xh20") as pool:
+        _apply(pool, "organisations: [{name: lab, quotas: [{kind: h20, nominal: 8}]}]\n"
+                     f"users: [{{name: uid-{NOBODY}, organisation: lab}}]\n"
+                     "queue: {notice: 5s}\n")
+        borrows = pool.submit("exec sleep 1000", kind="h20", devices=8)
+        ends = pool.submit("exec sleep 1000", kind="h20", devices=8, requeue={"on": []})
+        pool.wait(borrows, "running")
+        ask = {"kind": "h20", "devices": 8, "command": ["sleep", "1000"]}
+        owns = pool.ask_as(NOBODY, "POST", "/v1/jobs", ask).json()["id"]
+        pool.wait(owns, "running")
+        assert pool.state_of(borrows) == "waiting", pool.job(borrows)
+        pool.stop(owns)
+        pool.wait(borrows, "running")
+        assert pool.job(borrows)["attempt"] == 2, pool.job(borrows)
+        pool.stop(borrows)
+        pool.wait(ends, "running")
+        pool.ask_as(NOBODY, "POST", "/v1/jobs", ask)
+        pool.wait(ends, "reclaimed")
+
+
+def the_fewest_jobs_move_so_that_one_that_waits_fits():
+    with Pool(pretend="32xh20") as pool:  # two nodes of 16
+        parts = [pool.submit("exec sleep 1000", kind="h20", devices=8, requeue={"on": ["move"]})
+                 for _ in range(4)]
+        for job in parts:
+            pool.wait(job, "running")
+        nodes = {}
+        for job in parts:
+            nodes.setdefault(pool.job(job)["places"][0]["node"], []).append(job)
+        assert sorted(map(len, nodes.values())) == [2, 2], nodes
+        code, out, err = pool("defrag")
+        assert code == 1 and "does not wait" in out, (out, err)
+        left = [jobs[0] for jobs in nodes.values()]
+        for jobs in nodes.values():
+            pool.stop(jobs[1])
+            pool.wait(jobs[1])
+        whole = pool.submit("exec sleep 1000", kind="h20", devices=16)
+        small = pool.submit("true", kind="h20", devices=8, after={str(whole): "ok"})
+        code, out, err = pool("defrag", "--dry-run")
+        assert code == 0 and "the fewest" in out and f"job {whole} would fit" in out, (out, err)
+        assert all(len(line) <= 100 for line in out.splitlines()), out
+        code, out, err = pool("defrag", str(whole), "--dry-run", "-o", "json")
+        plan = json.loads(out)
+        assert code == 0 and plan["answer"] == "found" and not plan["done"], (plan, err)
+        assert [move["job"] in left for move in plan["moves"]] == [True], plan
+        moved = plan["moves"][0]
+        assert moved["from"] == plan["on"] and moved["to"] != moved["from"], plan
+        code, out, err = pool("defrag", str(small), "--dry-run")
+        assert code == 1 and "does not wait for room" in out, (out, err)
+        assert pool.state_of(whole) == "waiting"
+        if os.getuid() == 0:
+            assert pool.ask_as(NOBODY, "POST", "/v1/defrag", {}).status == 403
+        assert pool.ask("POST", "/v1/defrag", {"job": "x"}).status == 400
+        assert pool.ask("POST", "/v1/defrag", {"job": 999999}).status == 404
+        code, out, err = pool("defrag", str(whole))
+        assert code == 0 and "asked" in out, (out, err)
+        pool.wait(whole, "running")
+        pool.wait(moved["job"], "running")
+        view = pool.job(moved["job"])
+        assert view["attempt"] == 2 and view["places"][0]["node"] == moved["to"][0], view
+
+
 def the_queue_is_in_order_of_priority_then_shares_then_age():
     with Pool(pretend="8xh20") as pool:
         blocker = pool.submit("sleep 1000", kind="h20", devices=8)

@@ -27,6 +27,9 @@ static uint32_t reason_of(uint32_t outcome)
 static bool again(const struct world_job *job, uint32_t outcome)
 {
     uint32_t reason = reason_of(outcome);
+    if (job->stop_why == GR_STOP_MOVE) {
+        return outcome != GR_OUTCOME_DONE;
+    }
     if (job->stop_why == GR_STOP_NODE || job->stop_why == GR_STOP_RECLAIM) {
         uint32_t pool = job->stop_why == GR_STOP_NODE ? GR_REQUEUE_NODE : GR_REQUEUE_RECLAIM;
         reason = outcome == GR_OUTCOME_DONE ? 0 : pool;

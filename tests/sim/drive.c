@@ -471,6 +471,9 @@ static void step(struct drive *drive)
     } else if (chance(drive, 30)) {
         drive_copy_renew(drive);
     }
+    if (drive->world.order == GR_ORDER_FAIR && chance(drive, 10)) {
+        answer_defrag(drive);
+    }
     answer_mix(drive);
     if (chance(drive, 60)) {
         answer_doomed(drive);

@@ -36,7 +36,7 @@ static struct {
     {.name = "job dropped",
      .details = 1u << GR_REFUSED_BY_USER | 1u << GR_REFUSED_NO_ROOM | 1u << GR_REFUSED_AFTER},
     {.name = "job requeued", .details = 0x1fe}, // by outcome; what is done is done
-    {.name = "stop asked", .details = 0x3e},    // by why
+    {.name = "stop asked", .details = 0x7e},    // by why
     {.name = "devices set", .details = 0x3},    // 0: in use again, 1: out
     {.name = "quota set", .details = 0xf}, // 0: none any more, 1: new, 2: another, 3: a full table
     {.name = "class set", .details = 0x3}, // 1: of one that is there
@@ -53,9 +53,12 @@ static struct {
     {.name = "queue blocked", .details = 0x3},               // by order
     {.name = "fair", .details = 0x3ff},                      // enum fair in answer_fair.c
     {.name = "hold ended", .details = 0x1f, .seldom = 0x1f}, // by enum gr_freed_why; 4: it was used
-    {.name = "job taken back", .details = 0x3, .seldom = 0x3}, // 0: borrowed, 1: of lower priority
-    {.name = "room reserved", .details = 0x3},                 // 0: no end makes room, 1: kept
-    {.name = "job backfilled", .details = 0x3},                // 0: before the start, 1: beside
+    {.name = "job taken back",
+     .details = 0x7,
+     .seldom = 0x7}, // 0: borrowed, 1: of lower priority, 2: moved
+    {.name = "moves asked for", .details = 0x7f, .seldom = 0x40}, // enum gr_defrag_answer
+    {.name = "room reserved", .details = 0x3},                    // 0: no end makes room, 1: kept
+    {.name = "job backfilled", .details = 0x3},                   // 0: before the start, 1: beside
     {.name = "promise of a start held", .details = 0x1},
     {.name = "shape placed", .details = 0x1f}, // by width: see width_of in drive.c
     {.name = "gang placed", .details = 0xf},   // spread, one domain, blocks, inner

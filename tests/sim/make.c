@@ -286,14 +286,14 @@ static uint32_t called_make(struct drive *drive, struct gr_edge *edges)
 {
     const struct world *world = &drive->world;
     uint64_t last = 0;
-    uint32_t count = 0;
+    uint32_t count = 0, how = chance(drive, 40) ? GR_STOP_MOVE : GR_STOP_RECLAIM;
     while (world->jobs > 0 && count < WORLD_JOB_EDGES && chance(drive, 60)) {
         const struct world_job *job = &world->job[below(drive, world->jobs)];
         if ((job->running && job->id > last) || chance(drive, 5)) {
             last = job->id;
-            edges[count++] = (struct gr_edge){
-                .job = chance(drive, 97) ? job->id : 1,
-                .how = chance(drive, 95) ? GR_STOP_RECLAIM : below(drive, GR_STOP_WHYS + 1)};
+            edges[count++] =
+                (struct gr_edge){.job = chance(drive, 97) ? job->id : 1,
+                                 .how = chance(drive, 95) ? how : below(drive, GR_STOP_WHYS + 1)};
         }
     }
     return count;

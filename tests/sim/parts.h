@@ -147,6 +147,9 @@ void answer_hold_verify(struct drive *drive, const struct gr_event *event);
 // What came of a decision where shares count. True if it made a fact.
 bool answer_start_fair(struct drive *drive, bool answer, const struct gr_event *event);
 
+// An operator asks for moves, and has them made.
+void answer_defrag(struct drive *drive);
+
 // --- answer_end.c
 
 // The end of an attempt.

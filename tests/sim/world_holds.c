@@ -44,7 +44,8 @@ static world_set called_objections(const struct world *world, const struct gr_ev
                    : 0;
         set |= job != NULL && !stands ? WORLD_NO(GR_REFUSED_PIECES) : 0;
         bool in_order = e == 0 || event->edges[e - 1].job < edge->job;
-        set |= in_order && edge->reserved == 0 && edge->how == GR_STOP_RECLAIM
+        bool how = edge->how == GR_STOP_RECLAIM || edge->how == GR_STOP_MOVE;
+        set |= in_order && edge->reserved == 0 && how && edge->how == event->edges[0].how
                    ? 0
                    : WORLD_NO(GR_REFUSED_FIELD);
     }

@@ -266,7 +266,8 @@ void world_leave(struct world *world, uint64_t id, bool done)
 void world_requeue(struct world *world, struct world_job *job)
 {
     job->running = false;
-    job->attempts += job->stop_why == GR_STOP_RECLAIM; // it does not count against them
+    job->attempts += job->stop_why == GR_STOP_RECLAIM ||
+                     job->stop_why == GR_STOP_MOVE; // it does not count against them
     job->order = --world->order_first;
     job->piece_count = 0;
     job->started = job->began = job->stop = job->grace = job->safe = 0;
