@@ -196,7 +196,7 @@ struct gr_event make_org_terms(struct drive *drive)
 
 struct gr_event make_queue_terms(struct drive *drive)
 {
-    static const int64_t half_lives[] = {0, 1, 50, 700, 5000, 60000, 604800000, GR_QUEUE_MS_MAX};
+    static const int64_t half_lives[] = {0, 0, 1, 50, 700, 5000, 60000, 604800000, GR_QUEUE_MS_MAX};
     static const int64_t times[] = {0, 1, 100, 30000, GR_QUEUE_MS_MAX};
     struct gr_event event = drive_fact(drive, GR_QUEUE_TERMS_SET);
     event.queue_terms = (struct gr_queue_terms){
