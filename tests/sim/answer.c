@@ -250,7 +250,8 @@ void answer_submit(struct drive *drive)
                                        .tag = draw(drive),
                                        .user = UINT32_MAX,
                                        .attempts = (uint16_t)below(drive, 4),
-                                       .requeue_on = (uint8_t)below(drive, 16),
+                                       .requeue_on =
+                                           (uint8_t)(below(drive, 16) | 16u * chance(drive, 60)),
                                        .limit_ms = chance(drive, 70) ? 1 + below(drive, 3000) : 0};
     bool known = chance(drive, 70);
     submission.mask =
@@ -300,6 +301,11 @@ world_set answer_start_objections(struct drive *drive, const struct world_job *j
                 ? WORLD_NO(GR_REFUSED_LIMIT_PIECES)
                 : 0) |
            (refused(&drive->rules, job->id) ? WORLD_NO(GR_REFUSED_RULES) : 0);
+}
+
+bool answer_refused(const struct drive *drive, const struct world_job *job)
+{
+    return refused(&drive->rules, job->id);
 }
 
 static bool fits_in(struct drive *drive, const struct world_view *view, const struct world_job *job)
@@ -540,8 +546,20 @@ bool answer_start(struct drive *drive)
     uint32_t count = world_queue(world, queue);
     bool answer = decide(drive, &event);
     copy_decides_the_same(drive, answer, &event);
+    if (answer && answer_part_is(&event)) {
+        answer_part_verify(drive, &event);
+        drive_apply(drive, &event);
+        answer_promise_verify(drive);
+        return true;
+    }
+    if (!answer || event.type != GR_MASK_ADDED) { // a mask may be for what somebody lacks
+        answer_part_none(drive);
+    }
+    if (!answer && drive->rules.no_every != 0) {
+        drive->refused_at = world->sequence;
+    }
     if (count == 0) {
-        if (answer && event.type != GR_ROOM_FREED) {
+        if (answer && event.type != GR_ROOM_FREED && event.type != GR_MASK_ADDED) {
             story_wrong("a start out of an empty queue");
         }
         return answer && answer_start_fair(drive, answer, &event);

@@ -48,6 +48,7 @@ void answer_end(struct drive *drive)
         if (!job->running) {
             continue;
         }
+        answer_part_ends(job);
         int64_t since = drive->at - (drive->at > 5 && chance(drive, 20) ? 5 : 0);
         struct gr_ending ending = make_ending(drive);
         ending.outcome = !chance(drive, 50)   ? ending.outcome

@@ -21,19 +21,15 @@ enum fair {
     FAIR_NOBODY,   // nobody can start
 };
 
-static uint64_t milli_of(const struct world_job *job)
-{
-    return (uint64_t)job->demand.tasks * job->demand.shape.devices * job->demand.shape.milli;
-}
-
-// Variants that a job's mask names and of which its quotas leave all that it asks for.
-static struct gr_mask mask_left(const struct world *world, const struct world_job *job, bool own)
+// Variants that a job's mask names and of which its quotas leave so many of its tasks enough.
+struct gr_mask answer_mask_left(const struct world *world, const struct world_job *job,
+                                uint32_t tasks, bool own)
 {
     struct gr_mask mask = world->mask[job->demand.shape.mask];
+    uint64_t milli = (uint64_t)tasks * job->demand.shape.devices * job->demand.shape.milli;
     uint64_t bits = 0;
     for (uint32_t v = 0; v < world->variants; v++) {
-        bool is_left =
-            milli_of(job) == 0 || world_quota_left(world, job->org, v, own) >= milli_of(job);
+        bool is_left = milli == 0 || world_quota_left(world, job->org, v, own) >= milli;
         bits |= (uint64_t)is_left << v;
     }
     for (uint32_t s = 0; s < GR_SITES_MAX; s++) {
@@ -44,9 +40,24 @@ static struct gr_mask mask_left(const struct world *world, const struct world_jo
     return mask;
 }
 
+// The same for all of its tasks.
+static struct gr_mask mask_left(const struct world *world, const struct world_job *job, bool own)
+{
+    return answer_mask_left(world, job, job->demand.tasks, own);
+}
+
+bool answer_mask_is_any(const struct world *world, const struct gr_mask *mask)
+{
+    uint64_t bits = 0;
+    for (uint32_t s = 0; s < GR_SITES_MAX; s++) {
+        bits |= mask->bits[s][0] & ((UINT64_C(1) << world->variants) - 1);
+    }
+    return bits != 0;
+}
+
 // Where a quota leaves a job less than its mask names, a mask of that must be known, or have room.
-static bool is_known(const struct world *world, const struct gr_mask *mask,
-                     const struct world_job *job)
+bool answer_mask_known(const struct world *world, const struct gr_mask *mask,
+                       const struct world_job *job)
 {
     const struct gr_mask *whole = &world->mask[job->demand.shape.mask];
     bool known = world->masks < world->limits.place.masks;
@@ -75,12 +86,13 @@ static bool fits_known(const struct world *world, const struct world_view *view,
 {
     bool fits = false;
     if (job->demand.preference == 0) {
-        return world_fits(world, view, &job->demand, mask) && is_known(world, mask, job);
+        return world_fits(world, view, &job->demand, mask) && answer_mask_known(world, mask, job);
     }
     for (uint32_t t = 1; t < 16; t++) {
         struct gr_mask part;
         fits |= world_tier_mask(world, &job->demand, t, mask, &part) &&
-                world_fits_one(world, view, &job->demand, &part) && is_known(world, &part, job);
+                world_fits_one(world, view, &job->demand, &part) &&
+                answer_mask_known(world, &part, job);
     }
     return fits;
 }
@@ -224,6 +236,12 @@ static bool quota_allows(const struct world *world, const struct world_job *job,
     return true;
 }
 
+bool answer_quota_allows(const struct world *world, const struct world_job *job,
+                         const struct gr_event *event)
+{
+    return quota_allows(world, job, event, true) || quota_allows(world, job, event, false);
+}
+
 static void reserved_verify(struct drive *drive, const struct gr_event *event,
                             const struct world_job *job)
 {
@@ -342,6 +360,8 @@ void answer_fair_verify(struct drive *drive, bool answer, const struct gr_event 
 {
     if (!answer) {
         nobody_verify(drive);
+    } else if (answer_part_is(event)) {
+        answer_part_verify(drive, event);
     } else if (event->type == GR_MASK_ADDED) {
         goal_reach("fair", FAIR_NARROWED);
     } else if (event->type == GR_ROOM_RESERVED) {

@@ -69,6 +69,8 @@ static uint64_t subject(const struct gr_event *event)
     case GR_CHECKPOINTED:
     case GR_ROOM_HELD:
     case GR_ROOM_FREED:
+    case GR_PART_LOST:
+    case GR_PART_PLACED:
         return event->placed.job; // all begin with the job
     default:
         return 0;
@@ -183,8 +185,9 @@ static void effects_compare(const struct gr_event *event, unsigned count,
     uint32_t type = event->type == GR_JOB_PLACED ? GR_START_JOB
                     : event->type == GR_JOB_FINISHED || event->type == GR_JOB_REQUEUED
                         ? GR_RELEASE_JOB
-                    : event->type == GR_STOP_ASKED ? GR_STOP_JOB
-                                                   : 0;
+                    : event->type == GR_STOP_ASKED  ? GR_STOP_JOB
+                    : event->type == GR_PART_PLACED ? GR_START_PART
+                                                    : 0;
     if (count != (type != 0)) {
         story_wrong("%u effects", count);
     }
@@ -314,7 +317,7 @@ static void try_terms(struct drive *drive)
             event = make_class(drive);
             break;
         }
-        if (!chance(drive, 20)) { // seldom, so that averages have time to become old
+        if (!chance(drive, 35)) { // seldom, so that averages have time to become old
             return;
         }
         event = make_queue_terms(drive);
@@ -417,6 +420,9 @@ static void time_goes(struct drive *drive)
     if (chance(drive, 30)) {
         drive->at += 1 + below(drive, 200);
     }
+    if (below(drive, 150) == 0) { // somebody has lacked a part for long enough
+        drive->at += 600000;
+    }
     if (below(drive, 400) == 0) { // keys grow old
         drive->at += GR_KEY_MS / 2;
     }
@@ -460,12 +466,16 @@ static void step(struct drive *drive)
         try_key(drive);
     } else if (what < 84) {
         try_started(drive);
-    } else if (what < 87) {
+    } else if (what < 88) {
         try_terms(drive);
     } else if (what < 94) {
         try_bad(drive);
-    } else if (what < 98) {
+    } else if (what < 96) {
         drive_index_compare(drive);
+    } else if (what < 98) {
+        for (uint32_t i = 0; i == 0 || (i < 4 && chance(drive, 50)); i++) {
+            answer_part_lost(drive);
+        }
     } else if (what < 99) {
         drive_audit(drive);
     } else if (chance(drive, 30)) {

@@ -17,7 +17,7 @@ static struct {
     uint64_t counts[DETAILS];
 } goals[] = {
     {.name = "applied", // by event type; room is taken back seldom: core/reclaim_walk_test.c does
-     .details = 0x3fffffe | 1u << GR_PREFERENCE_SET | 1u << GR_CLASS_SET,
+     .details = 0xffffffe | 1u << GR_PREFERENCE_SET | 1u << GR_CLASS_SET,
      .seldom = 1u << GR_ROOM_HELD | 1u << GR_ROOM_FREED},
     {.name = "check says", // up to GR_REFUSED_LIMIT_OTHER, and the later ones
      .details = ((1u << 19) - 1) | 1u << GR_REFUSED_USER | 1u << GR_REFUSED_AFTER |
@@ -59,6 +59,8 @@ static struct {
     {.name = "moves asked for", .details = 0x7f, .seldom = 0x40}, // enum gr_defrag_answer
     {.name = "room reserved", .details = 0x3},                    // 0: no end makes room, 1: kept
     {.name = "job backfilled", .details = 0x3},                   // 0: before the start, 1: beside
+    // enum part in answer_part.c; that there is no room, for a while or too long, is seldom
+    {.name = "part", .details = 0x7ff, .seldom = 1u << 2 | 1u << 6 | 1u << 8},
     {.name = "promise of a start held", .details = 0x1},
     {.name = "shape placed", .details = 0x1f}, // by width: see width_of in drive.c
     {.name = "gang placed", .details = 0xf},   // spread, one domain, blocks, inner
@@ -66,7 +68,7 @@ static struct {
     {.name = "clone agreed", .details = 0x1},
     {.name = "history replayed", .details = 0x1},
     {.name = "index asked", .details = 0x3}, // 0: fits nowhere, 1: found
-    {.name = "effect", .details = 0xe},      // by type
+    {.name = "effect", .details = 0x1e},     // by type
 };
 
 void goal_reach(const char *name, uint32_t detail)

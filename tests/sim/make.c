@@ -383,7 +383,7 @@ static struct gr_event submitted_fact(struct drive *drive, struct make_room *roo
     event.submitted.limit_ms = (int64_t)below(drive, 20) - 1;
     event.submitted.user = chance(drive, 50) ? UINT32_MAX : below(drive, WORLD_USERS + 1);
     event.submitted.attempts = (uint16_t)(chance(drive, 90) ? 1 : below(drive, 1002));
-    event.submitted.requeue_on = (uint8_t)below(drive, 33);
+    event.submitted.requeue_on = (uint8_t)(chance(drive, 97) ? below(drive, 32) : draw(drive));
     event.edge_count = make_edges(drive, room->edges);
     event.edges = room->edges;
     if (chance(drive, 40)) {
@@ -397,6 +397,43 @@ static struct gr_event submitted_fact(struct drive *drive, struct make_room *roo
                                                          array->last_index + below(drive, 3),
                                                          array->count, array->parallel, 0};
         }
+    }
+    return event;
+}
+
+// A lost task, or its place, as nobody should make it.
+static struct gr_event part_fact(struct drive *drive, unsigned type, struct gr_piece *pieces)
+{
+    struct world *world = &drive->world;
+    const struct world_job *job = world->jobs == 0 ? NULL : &world->job[below(drive, world->jobs)];
+    struct gr_event event = drive_fact(drive, type);
+    uint32_t task = job == NULL || job->piece_count == 0 ? 0 : below(drive, job->piece_count + 1);
+    if (type == GR_PART_LOST) {
+        event.part_lost.job = job == NULL ? 1 : job->id;
+        event.part_lost.attempt = job == NULL ? 1 : job->attempt + chance(drive, 5);
+        event.part_lost.task = task;
+        event.part_lost.until_ms = event.at_ms + below(drive, 9) - 1;
+        if (job != NULL && task < job->piece_count) {
+            event.part_lost.part = job->part[task] + chance(drive, 10);
+            event.part_lost.node = job->pieces[task].node;
+            event.part_lost.devices = (uint16_t)(job->pieces[task].devices ^ chance(drive, 10));
+        }
+        return event;
+    }
+    event.part_placed.job = job == NULL ? 1 : job->id;
+    event.part_placed.attempt = job == NULL ? 1 : job->attempt;
+    event.part_placed.part = (job == NULL ? 0 : job->parts) + chance(drive, 90);
+    event.pieces = pieces;
+    event.piece_count = job == NULL ? 1 : world_lost(job) + chance(drive, 20);
+    event.piece_count = event.piece_count > WORLD_TASKS ? WORLD_TASKS : event.piece_count;
+    for (uint32_t p = 0; p < event.piece_count && job != NULL; p++) {
+        const struct gr_shape *shape = &job->demand.shape;
+        uint32_t first = below(drive, 4);
+        pieces[p] = (struct gr_piece){.node = below(drive, world->nodes + 1),
+                                      .milli = shape->milli,
+                                      .cpu_milli = shape->cpu_milli,
+                                      .memory_mib = shape->memory_mib,
+                                      .devices = (uint16_t)(((1u << shape->devices) - 1) << first)};
     }
     return event;
 }
@@ -519,6 +556,9 @@ struct gr_event make_any(struct drive *drive, struct make_room *room)
         event.preference_set.row = below(drive, world->preferences + 2);
         event.preference_set.preference = make_preference(drive);
         return event;
+    case GR_PART_LOST:
+    case GR_PART_PLACED:
+        return part_fact(drive, type, room->pieces);
     default:
         return placed_fact(drive, room);
     }

@@ -136,7 +136,35 @@ void answer_reservation_verify(struct drive *drive, const struct gr_event *event
 // The job that room is kept for can still start when it was promised.
 void answer_promise_verify(struct drive *drive);
 
+// Do the rules of this step refuse the job?
+bool answer_refused(const struct drive *drive, const struct world_job *job);
+
+// --- answer_part.c
+
+// A task is lost with its node or device, if there is one.
+void answer_part_lost(struct drive *drive);
+// A running job is about to end.
+void answer_part_ends(const struct world_job *job);
+// Is the decision about tasks that somebody lacks?
+bool answer_part_is(const struct gr_event *event);
+// Then it is one that the books explain.
+void answer_part_verify(struct drive *drive, const struct gr_event *event);
+// The decision is another one, or none: nobody could have got the tasks that he lacks.
+void answer_part_none(struct drive *drive);
+
 // --- answer_fair.c
+
+// Variants that a job's mask names and of which its quotas leave so many of its tasks enough.
+struct gr_mask answer_mask_left(const struct world *world, const struct world_job *job,
+                                uint32_t tasks, bool own);
+// Does the mask name any variant that there is?
+bool answer_mask_is_any(const struct world *world, const struct gr_mask *mask);
+// Is a narrowed mask known, or has the pool room for one?
+bool answer_mask_known(const struct world *world, const struct gr_mask *mask,
+                       const struct world_job *job);
+// Do quotas leave the job what the pieces take, within its own or beyond?
+bool answer_quota_allows(const struct world *world, const struct world_job *job,
+                         const struct gr_event *event);
 
 // A decision where shares count is one that the books explain.
 void answer_fair_verify(struct drive *drive, bool answer, const struct gr_event *event);

@@ -311,6 +311,23 @@ static world_set body_objections(const struct world *world, const struct gr_even
                               world_holds_objections(world, event);
     case GR_ROOM_FREED:
         return world_holds_objections(world, event);
+    case GR_PART_LOST:
+        job = world_job(world, event->part_lost.job);
+        set = attempt_objections(job, event->part_lost.attempt,
+                                 event->part_lost.reserved | event->part_lost.reserved_too, false);
+        return job == NULL || !job->running ? set : set | world_part_lost_objections(job, event);
+    case GR_PART_PLACED: {
+        job = world_job(world, event->part_placed.job);
+        set =
+            attempt_objections(job, event->part_placed.attempt, event->part_placed.reserved, false);
+        if (job == NULL || !job->running) {
+            return set;
+        }
+        struct gr_demand missing = job->demand;
+        missing.tasks = world_lost(job);
+        return set | world_part_placed_objections(job, event) |
+               pieces_objections(world, event, &missing, true);
+    }
     case GR_JOB_FINISHED:
         job = world_job(world, event->finished.job);
         return attempt_objections(job, event->finished.attempt, event->finished.reserved,
@@ -564,6 +581,13 @@ void world_apply(struct world *world, const struct gr_event *event)
         break;
     case GR_JOB_STARTED:
         world_job(world, event->started.job)->began = event->since_ms;
+        break;
+    case GR_PART_LOST:
+        world_part_lost(world_job(world, event->part_lost.job), event);
+        room_grew(world);
+        break;
+    case GR_PART_PLACED:
+        world_part_placed(world_job(world, event->part_placed.job), event);
         break;
     case GR_JOB_REQUEUED:
         world_requeue(world, world_job(world, event->requeued.job));

@@ -63,6 +63,10 @@ struct world_job {
     uint64_t doomed;                          // when that was found, in order; 0: it is not
     uint32_t piece_count;
     struct gr_piece pieces[WORLD_TASKS];
+    // Tasks that were lost; when they have no place, `pieces` says where they were.
+    bool lost[WORLD_TASKS], has_lost;
+    uint32_t part[WORLD_TASKS], parts;
+    int64_t mend_since, mend_until;
 };
 
 // What is free at some moment, real or supposed.
@@ -195,6 +199,21 @@ void world_lost_add(struct world *world, const struct world_job *job);
 // Compares what the core shows of holds and losses. NULL or a phrase.
 const char *world_holds_compare(const struct world *world, const struct gr_core *core);
 
+// --- world_parts.c: tasks that running gangs have lost
+
+// Tasks that a running job lacks.
+uint32_t world_lost(const struct world_job *job);
+// Everything that stands against GR_PART_LOST of a running job, but its attempt.
+world_set world_part_lost_objections(const struct world_job *job, const struct gr_event *event);
+// Everything that stands against GR_PART_PLACED of a running job, but its attempt and its pieces.
+world_set world_part_placed_objections(const struct world_job *job, const struct gr_event *event);
+// Makes one of these part of the books.
+void world_part_lost(struct world_job *job, const struct gr_event *event);
+// See world_part_lost.
+void world_part_placed(struct world_job *job, const struct gr_event *event);
+// Compares what the core shows of them. NULL or a phrase.
+const char *world_parts_compare(const struct world *world, const struct gr_core *core);
+
 // --- world_terms.c: quotas, shares and checkpoints
 
 // Everything that stands against the facts GR_QUOTA_SET, GR_ORG_TERMS_SET and GR_QUEUE_TERMS_SET.
@@ -222,6 +241,8 @@ uint64_t world_org_held(const struct world *world, uint32_t org, uint32_t varian
 uint64_t world_quota_left(const struct world *world, uint32_t org, uint32_t variant, bool own);
 // Do the limits of its organisation, of those above it and of its user allow a job to run now?
 bool world_terms_allow(const struct world *world, const struct world_job *job);
+// Do they allow a running job to hold so many tasks more?
+bool world_terms_allow_more(const struct world *world, const struct world_job *job, uint32_t tasks);
 // Shares: what an organisation or a user (of organisation `org`; UINT32_MAX: nobody in particular)
 // holds and held for its weight, between two bounds: averages count as of some moment of late.
 struct world_key {

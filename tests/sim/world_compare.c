@@ -31,7 +31,7 @@ static const char *nodes_compare(const struct world *world, const struct gr_core
         for (uint32_t j = 0; j < world->jobs; j++) {
             const struct world_job *job = &world->job[j];
             for (uint32_t p = 0; job->running && p < job->piece_count; p++) {
-                if (job->pieces[p].node == n && job->demand.shape.devices > 0) {
+                if (!job->lost[p] && job->pieces[p].node == n && job->demand.shape.devices > 0) {
                     hosted[job->demand.shape.milli < 1000 ? 0 : job->demand.shape.devices]++;
                 }
             }
@@ -111,10 +111,16 @@ static const char *jobs_compare(const struct world *world, const struct gr_core 
         if (links_differ(core, job)) {
             return "a job waits for something else";
         }
-        if (job->running &&
-            (gr_core_job_pieces(core, job->id, pieces, WORLD_TASKS) != job->piece_count ||
-             memcmp(pieces, job->pieces, job->piece_count * sizeof *pieces) != 0)) {
-            return "a job holds other pieces";
+        uint32_t count = 0;
+        uint32_t shown = job->running ? gr_core_job_pieces(core, job->id, pieces, WORLD_TASKS) : 0;
+        for (uint32_t p = 0; job->running && p < job->piece_count; p++) {
+            if (!job->lost[p] && (count >= shown ||
+                                  memcmp(&pieces[count++], &job->pieces[p], sizeof *pieces) != 0)) {
+                return "a job holds other pieces";
+            }
+        }
+        if (count != shown) {
+            return "a job holds more pieces";
         }
     }
     return NULL;
@@ -210,5 +216,6 @@ const char *world_compare(const struct world *world, const struct gr_core *core)
     wrong = wrong != NULL ? wrong : sums_compare(world, core);
     wrong = wrong != NULL ? wrong : lists_compare(world, core);
     wrong = wrong != NULL ? wrong : world_holds_compare(world, core);
+    wrong = wrong != NULL ? wrong : world_parts_compare(world, core);
     return wrong != NULL ? wrong : world_terms_compare(world, core);
 }

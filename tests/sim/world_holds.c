@@ -91,8 +91,8 @@ void world_lost_add(struct world *world, const struct world_job *job)
 {
     int64_t from = job->began != 0 ? job->began : job->started;
     from = job->safe > from ? job->safe : from;
-    uint64_t milli =
-        (uint64_t)job->demand.tasks * job->demand.shape.devices * job->demand.shape.milli;
+    uint64_t milli = (uint64_t)(job->demand.tasks - world_lost(job)) * job->demand.shape.devices *
+                     job->demand.shape.milli;
     world->lost += world->now > from ? milli * (uint64_t)(world->now - from) : 0;
     world->lost_jobs++;
 }

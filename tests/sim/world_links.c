@@ -270,6 +270,11 @@ void world_requeue(struct world *world, struct world_job *job)
                      job->stop_why == GR_STOP_MOVE; // it does not count against them
     job->order = --world->order_first;
     job->piece_count = 0;
+    memset(job->lost, 0, sizeof job->lost);
+    memset(job->part, 0, sizeof job->part);
+    job->has_lost = false;
+    job->parts = 0;
+    job->mend_since = job->mend_until = 0;
     job->started = job->began = job->stop = job->grace = job->safe = 0;
     job->stop_why = job->stop_signal = job->called_how = 0;
     job->called_for = 0;

@@ -28,7 +28,7 @@ uint64_t world_job_held(const struct world *world, const struct world_job *job, 
         const struct gr_piece *piece = &job->pieces[p];
         for (int i = 0; i < GR_NODE_DEVICES_MAX; i++) {
             bool is_it = world->node[piece->node].variant == variant;
-            held += is_it && (piece->devices >> i & 1) != 0 ? piece->milli : 0;
+            held += is_it && !job->lost[p] && (piece->devices >> i & 1) != 0 ? piece->milli : 0;
         }
     }
     return held;
@@ -123,14 +123,15 @@ uint64_t world_quota_left(const struct world *world, uint32_t org, uint32_t vari
     return borrowable < left ? borrowable : left;
 }
 
-bool world_terms_allow(const struct world *world, const struct world_job *job)
+static bool terms_allow(const struct world *world, const struct world_job *job, uint32_t tasks,
+                        bool starts)
 {
     const struct gr_shape *shape = &job->demand.shape;
     const struct gr_org_terms *terms = &world->terms[job->org];
-    uint64_t milli = (uint64_t)job->demand.tasks * shape->devices * shape->milli;
+    uint64_t milli = (uint64_t)tasks * shape->devices * shape->milli;
     if (job->user != UINT32_MAX) {
         struct world_use use = world_user_use(world, job->user);
-        if ((terms->user_running_max != 0 && use.running >= terms->user_running_max) ||
+        if ((starts && terms->user_running_max != 0 && use.running >= terms->user_running_max) ||
             (terms->user_held_milli_max != 0 && milli > 0 &&
              rest(terms->user_held_milli_max, use.held) < milli)) {
             return false;
@@ -139,11 +140,21 @@ bool world_terms_allow(const struct world *world, const struct world_job *job)
     for (uint32_t o = job->org; o != UINT32_MAX; o = world->org[o].parent) {
         struct world_use use = world_org_use(world, o);
         terms = &world->terms[o];
-        if ((terms->running_max != 0 && use.running >= terms->running_max) ||
+        if ((starts && terms->running_max != 0 && use.running >= terms->running_max) ||
             (terms->held_milli_max != 0 && milli > 0 &&
              rest(terms->held_milli_max, use.held) < milli)) {
             return false;
         }
     }
     return true;
+}
+
+bool world_terms_allow(const struct world *world, const struct world_job *job)
+{
+    return terms_allow(world, job, job->demand.tasks, true);
+}
+
+bool world_terms_allow_more(const struct world *world, const struct world_job *job, uint32_t tasks)
+{
+    return terms_allow(world, job, tasks, false);
 }

@@ -51,7 +51,9 @@ void world_view_later(const struct world *world, int64_t at, int64_t until,
         const struct world_job *job = &world->job[j];
         bool gone = until > at && world_end(world, job, at) <= until;
         for (uint32_t p = 0; job->running && !gone && p < job->piece_count; p++) {
-            view_take(ret_view, &job->pieces[p]);
+            if (!job->lost[p]) {
+                view_take(ret_view, &job->pieces[p]);
+            }
         }
     }
     for (uint32_t n = 0; n < world->nodes; n++) {

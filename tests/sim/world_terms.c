@@ -161,8 +161,9 @@ void world_terms_apply(struct world *world, const struct gr_event *event)
 static void use_add(struct world_use *use, const struct world_job *job)
 {
     const struct gr_shape *shape = &job->demand.shape;
-    uint64_t held = (uint64_t)job->demand.tasks * shape->devices * shape->milli;
-    uint64_t cpus = (uint64_t)job->demand.tasks * shape->cpu_milli;
+    uint64_t tasks = job->demand.tasks - world_lost(job);
+    uint64_t held = tasks * shape->devices * shape->milli;
+    uint64_t cpus = tasks * shape->cpu_milli;
     use->held += held;
     use->share += held != 0 ? held : cpus >= 32 ? cpus / 32 : 1;
     use->running++;
