@@ -79,9 +79,10 @@ const char *gr_cli_job_why(const json_t *job, char *buffer, size_t size)
     const char *signal = gr_cli_get_text(job, "signal", NULL);
     int64_t code = gr_cli_get_int_or(job, "exit_code", 0);
     const char *idle = gr_cli_get_text_in(job, "held_idle", "text", NULL);
+    const char *part = gr_cli_get_text_in(job, "part", "text", NULL);
     buffer[0] = '\0';
     if (!gr_cli_job_has_ended(state)) {
-        snprintf(buffer, size, "%s", idle != NULL ? idle : reason);
+        snprintf(buffer, size, "%s", idle != NULL ? idle : part != NULL ? part : reason);
     } else if (signal != NULL) {
         snprintf(buffer, size, "signal %s%s%s", signal, reason[0] == '\0' ? "" : "; ", reason);
     } else if (code != 0) {

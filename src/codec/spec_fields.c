@@ -41,6 +41,10 @@ static const struct gr_spec_field requeue_fields[] = {
              "the pool took the room back; the pool moves it elsewhere so that another fits. The "
              "last two count no attempt. Default: reclaim, and with several attempts failed and "
              "node, too."},
+    {NAME("part"), GR_SPEC_FLAG, AT(requeue_on), 0, GR_REQUEUE_PART, .value = "true or false",
+     .help =
+         "Whether tasks lost with their node or device are replaced while the others of the gang "
+         "run on. Default: false."},
     {NULL},
 };
 

@@ -25,7 +25,8 @@ enum gr_spec_type {
     GR_SPEC_TIME,      // a duration; int64_t, in milliseconds
     GR_SPEC_SIGNAL,    // a signal's name or number; uint32_t
     GR_SPEC_WORD,      // one of words; uint32_t, its index
-    GR_SPEC_BITS,      // a list of words; uint32_t, bit i for word i
+    GR_SPEC_BITS,      // a list of words; uint32_t, bit i for word i, other bits left alone
+    GR_SPEC_FLAG,      // true or false; uint32_t, the bits of `high`
     GR_SPEC_OCTAL,     // octal digits in a text; uint32_t
     GR_SPEC_AFTER,     // jobs and how they must end; struct gr_spec_after
     GR_SPEC_ARRAY,     // fields of its own, or a text such as 1-100:2%5

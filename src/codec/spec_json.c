@@ -145,6 +145,8 @@ static int set_number(json_t *object, const struct gr_spec_field *field, const s
         return set_text(object, field->name, field->words[value]);
     case GR_SPEC_BITS:
         return gr_json_set(object, field->name, words_of(value, field->words));
+    case GR_SPEC_FLAG:
+        return gr_json_set_bool(object, field->name, (value & (uint32_t)field->high) != 0);
     case GR_SPEC_OCTAL:
         snprintf(text, sizeof text, "%03o", value);
         return set_text(object, field->name, text);
@@ -152,6 +154,16 @@ static int set_number(json_t *object, const struct gr_spec_field *field, const s
         assert(field->type == GR_SPEC_WHOLE || field->type == GR_SPEC_DEVICES);
         return gr_json_set_int(object, field->name, value);
     }
+}
+
+// The bits that a field's words stand for.
+static uint32_t bits_of(const char *const *words)
+{
+    uint32_t count = 0;
+    while (words[count] != NULL) {
+        count++;
+    }
+    return (1u << count) - 1;
 }
 
 static bool has_default(const struct gr_spec_field *field, const struct gr_spec *spec)
@@ -164,8 +176,11 @@ static bool has_default(const struct gr_spec_field *field, const struct gr_spec 
         return *(const int64_t *)place_in(spec, field) ==
                *(const int64_t *)place_in(&standard, field);
     }
-    return *(const uint32_t *)place_in(spec, field) ==
-           *(const uint32_t *)place_in(&standard, field);
+    uint32_t counts = field->type == GR_SPEC_FLAG   ? (uint32_t)field->high
+                      : field->type == GR_SPEC_BITS ? bits_of(field->words)
+                                                    : UINT32_MAX;
+    return (*(const uint32_t *)place_in(spec, field) & counts) ==
+           (*(const uint32_t *)place_in(&standard, field) & counts);
 }
 
 static int set_field(json_t *object, const struct gr_spec_field *field, const struct gr_spec *spec,
@@ -240,6 +255,7 @@ static int set_field(json_t *object, const struct gr_spec_field *field, const st
     case GR_SPEC_SIGNAL:
     case GR_SPEC_WORD:
     case GR_SPEC_BITS:
+    case GR_SPEC_FLAG:
     case GR_SPEC_OCTAL:
         return has_default(field, spec) ? 0 : set_number(object, field, spec);
     }

@@ -148,7 +148,7 @@ static int finish_group(struct gr_spec_reader *reader, const struct gr_value *va
     struct gr_spec *spec = &reader->spec;
     const char *name = reader->outer->name;
     if (strcmp(name, "requeue") == 0 && spec->attempts > 1 && !has_inner(reader, "on")) {
-        spec->requeue_on = GR_REQUEUE_FAILED | GR_REQUEUE_NODE | GR_REQUEUE_RECLAIM;
+        spec->requeue_on |= GR_REQUEUE_FAILED | GR_REQUEUE_NODE | GR_REQUEUE_RECLAIM;
     }
     if (strcmp(name, "notice") == 0) {
         if (!has_inner(reader, "before")) {

@@ -192,6 +192,18 @@ int gr_spec_read_word(struct gr_spec_reader *reader, const struct gr_value *valu
     return 0;
 }
 
+// Sets the bits of a field's words; other bits stay.
+static void set_bits(struct gr_spec_reader *reader, const struct gr_spec_field *field,
+                     uint32_t bits)
+{
+    uint32_t *place = place_of(reader, field);
+    uint32_t count = 0;
+    while (field->words[count] != NULL) {
+        count++;
+    }
+    *place = (*place & ~((1u << count) - 1)) | bits;
+}
+
 static int read_bits(struct gr_spec_reader *reader, const struct gr_spec_field *field,
                      const struct gr_value *value)
 {
@@ -200,7 +212,7 @@ static int read_bits(struct gr_spec_reader *reader, const struct gr_spec_field *
     if (gr_value_is_text(value) && value->text.size > 0) {
         int code = gr_spec_read_word(reader, value, field->words, &index);
         if (code == 0) {
-            *(uint32_t *)place_of(reader, field) = 1u << index;
+            set_bits(reader, field, 1u << index);
         }
         return code;
     }
@@ -220,7 +232,20 @@ static int read_bits(struct gr_spec_reader *reader, const struct gr_spec_field *
         reader->index++;
     }
     reader->index = -1;
-    *(uint32_t *)place_of(reader, field) = bits;
+    set_bits(reader, field, bits);
+    return 0;
+}
+
+static int read_flag(struct gr_spec_reader *reader, const struct gr_spec_field *field,
+                     const struct gr_value *value)
+{
+    bool is_true = gr_slice_is(value->text, "true");
+    bool is_one = value->type == GR_VALUE_BOOL || value->type == GR_VALUE_WORD;
+    if (!is_one || (!is_true && !gr_slice_is(value->text, "false"))) {
+        return gr_spec_read_unlike(reader, value, "true or false");
+    }
+    uint32_t *bits = place_of(reader, field);
+    *bits = is_true ? *bits | (uint32_t)field->high : *bits & ~(uint32_t)field->high;
     return 0;
 }
 
@@ -255,6 +280,8 @@ int gr_spec_read_field(struct gr_spec_reader *reader, const struct gr_spec_field
         return gr_spec_read_word(reader, value, field->words, place_of(reader, field));
     case GR_SPEC_BITS:
         return read_bits(reader, field, value);
+    case GR_SPEC_FLAG:
+        return read_flag(reader, field, value);
     case GR_SPEC_OCTAL:
         return read_octal(reader, field, value);
     case GR_SPEC_AFTER:

@@ -229,7 +229,7 @@ static void words_come_from_their_lists(void **state)
 static void groups_are_mappings(void **state)
 {
     (void)state;
-    bad("\"requeue\":3", "requeue", "found 3, expected a mapping with attempts or on");
+    bad("\"requeue\":3", "requeue", "found 3, expected a mapping with attempts, on or part");
     bad("\"stop\":\"INT\"", "stop", "found 'INT', expected a mapping with signal or grace");
     bad("\"stop\":{\"sginal\":\"INT\"}", "stop.sginal", "did you mean 'signal'?");
     bad("\"stop\":{\"zzz\":1}", "stop.zzz", "known are signal or grace");

@@ -122,6 +122,8 @@ static int set_type(json_t *schema, const struct gr_spec_field *field)
         return set_words(schema, field->words);
     case GR_SPEC_BITS:
         return set_bits(schema, field);
+    case GR_SPEC_FLAG:
+        return set_text(schema, "type", "boolean");
     case GR_SPEC_AFTER: {
         json_t *list = json_object();
         int code = set_after(list);

@@ -81,12 +81,30 @@ static void write_reasons(FILE *out, const struct gr_pool *pool)
     fprintf(out, "granary_jobs_waiting{reason=\"room\"} %u\n", reasons.room);
 }
 
+// Running gangs that lost tasks with their nodes or devices.
+static void write_parts(FILE *out, const struct gr_pool *pool)
+{
+    struct gr_core_part part;
+    uint32_t cursor = 0, mending = 0;
+    while (gr_core_part_next(pool->core, &cursor, &part)) {
+        mending += part.missing > 0;
+    }
+    gr_metrics_family(out, "granary_jobs_mending", "gauge", "",
+                      "Running jobs that lack lost tasks");
+    fprintf(out, "granary_jobs_mending %u\n", mending);
+    gr_metrics_family(out, "granary_parts_replaced", "counter", "",
+                      "Lost tasks of running jobs that were replaced since the daemon started");
+    fprintf(out, "granary_parts_replaced_total %" PRIu64 "\n", gr_pool_parts_replaced(pool));
+    gr_metrics_created(out, "granary_parts_replaced", "", pool->started_ms);
+}
+
 static void write_jobs(FILE *out, const struct gr_pool *pool)
 {
     gr_metrics_family(out, "granary_jobs", "gauge", "", "Jobs by state");
     fprintf(out, "granary_jobs{state=\"held\"} %u\n", gr_core_held(pool->core));
     fprintf(out, "granary_jobs{state=\"waiting\"} %u\n", gr_core_waiting(pool->core));
     fprintf(out, "granary_jobs{state=\"running\"} %u\n", gr_core_running(pool->core));
+    write_parts(out, pool);
     write_reasons(out, pool);
     gr_metrics_family(out, "granary_jobs_submitted", "counter", "",
                       "Jobs accepted since the daemon started");

@@ -47,11 +47,13 @@ void gr_pool_fact(struct gr_pool *pool, const struct gr_event *event)
         [GR_START_JOB] = GR_POOL_ORDER_START,
         [GR_STOP_JOB] = GR_POOL_ORDER_STOP,
         [GR_RELEASE_JOB] = GR_POOL_ORDER_FORGET,
+        [GR_START_PART] = GR_POOL_ORDER_PART_START,
     };
     if (event->type == GR_JOB_FINISHED || event->type == GR_JOB_DROPPED) {
         remember_end(pool, event);
     }
     gr_queue_counts_fact(&pool->counts, pool->core, event);
+    gr_pool_part_note(pool, event);
     struct gr_effect effects[GR_EFFECTS_MAX];
     gr_commit_fact(pool->commit, event);
     unsigned count = gr_core_apply(pool->core, event, effects);
@@ -337,6 +339,7 @@ void gr_pool_free(struct gr_pool *pool)
     free(pool->room);
     free(pool->order_bytes);
     gr_pool_start_free(pool->start);
+    gr_pool_parts_free(pool);
     free(pool);
 }
 

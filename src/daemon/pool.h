@@ -95,6 +95,8 @@ struct gr_pool_order {
         GR_POOL_ORDER_KILL, // an attempt that should not run
         GR_POOL_ORDER_NOTICE,
         GR_POOL_ORDER_FORGET,
+        GR_POOL_ORDER_PART_STOP,  // tasks that were asked to end singly
+        GR_POOL_ORDER_PART_START, // tasks in the place of lost ones
     } type;
     uint32_t attempt; // of the job
     uint64_t job;     // id
@@ -140,6 +142,7 @@ struct gr_pool_reported {
 
 struct gr_pool_held;  // pool_care.c
 struct gr_pool_start; // pool_run.c
+struct gr_pool_parts; // pool_part.c
 
 // See the head of this file. Fields are for src/daemon to read; pool*.c change them.
 struct gr_pool {
@@ -170,6 +173,7 @@ struct gr_pool {
     struct gr_spec_room *room;        // for decoding specs
     uint8_t *order_bytes;             // scratch for specs, GR_SPEC_BYTES_MAX
     struct gr_pool_start *start;      // scratch for orders to start; pool_run.c
+    struct gr_pool_parts *parts;      // single tasks that were asked to end; NULL: none were
     uint32_t site_here, site_pretend; // numbers; UINT32_MAX: not there
     struct gr_pool_clock clock;       // the pool's time, unless config.clock_ms gives it
     int64_t heard_ms;                 // what it is while reports are heard; 0: none are
@@ -353,6 +357,17 @@ bool gr_pool_timer_matters(const void *context, const struct gr_timer *timer);
 // Puts an order at the end of the queue once everything so far is durable: an engine must never
 // know more than the journal.
 void gr_pool_order_then(struct gr_pool *pool, int type, uint64_t job, uint32_t attempt);
+// The scratch for an order to start, with room for so many tasks, and the order's tasks and nodes
+// pointing into it; NULL without memory.
+struct gr_pool_start *gr_pool_start_take(struct gr_pool *pool, uint32_t count,
+                                         struct gr_engine_start *ret_order);
+// Adds a task to the order: its piece, and the part in which it was placed. -errno with a text: it
+// can never start there.
+int gr_pool_start_add(struct gr_pool *pool, struct gr_pool_start *start,
+                      struct gr_engine_start *order, uint32_t task, uint32_t part,
+                      const struct gr_piece *piece, struct gr_err *err);
+// The devices of all tasks that were added. Borrowed until the next one is.
+const struct gr_device *gr_pool_start_devices(const struct gr_pool_start *start);
 // Frees the scratch for orders to start. NULL is allowed.
 void gr_pool_start_free(struct gr_pool_start *start);
 // Hands orders over until the engine takes no more.
@@ -370,3 +385,31 @@ struct gr_live *gr_pool_live_take(struct gr_pool *pool, uint64_t job);
 void gr_pool_live_say(struct gr_live *live, const char *text);
 // Forgets an entry. No entry is no error.
 void gr_pool_live_drop(struct gr_pool *pool, uint64_t job);
+
+// --- inside: pool_part.c, single tasks of running gangs
+
+// Asks those tasks of a running job to end that hold one of `devices` (bits; 0: anything) of a
+// node, so that they are replaced while the others run on. False: the job does not want that, or
+// cannot, and is to be stopped as a whole.
+bool gr_pool_part_stop(struct gr_pool *pool, const struct gr_job *job, uint32_t node,
+                       uint32_t devices, int64_t grace_ms);
+// Hands these orders over. 0, or -errno: later.
+int gr_pool_part_send_stop(struct gr_pool *pool, const struct gr_pool_order *which, uint32_t epoch);
+// See gr_pool_part_send_stop.
+int gr_pool_part_send_start(struct gr_pool *pool, const struct gr_pool_order *which,
+                            uint32_t epoch);
+// The engine has told all that it knows: what may have been lost is ordered again.
+void gr_pool_parts_listed(struct gr_pool *pool);
+// Hears a report about a single task.
+void gr_pool_part_hear(struct gr_pool *pool, const struct gr_engine_report *report);
+// A job that lacked tasks for too long is stopped as its spec says.
+void gr_pool_part_stop_fill(struct gr_pool *pool, struct gr_event *event);
+// Remembers a fact for gr_pool_part_text; before it is applied.
+void gr_pool_part_note(struct gr_pool *pool, const struct gr_event *event);
+// What a running job has lost and got again, for people; "" if nothing.
+void gr_pool_part_text(const struct gr_pool *pool, const struct gr_job *job, char *text,
+                       size_t size);
+// Tasks that were replaced since this start.
+uint64_t gr_pool_parts_replaced(const struct gr_pool *pool);
+// Frees all of it.
+void gr_pool_parts_free(struct gr_pool *pool);

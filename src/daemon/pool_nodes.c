@@ -371,7 +371,8 @@ int gr_pool_enrol(struct gr_pool *pool, struct gr_err *err)
     return rc;
 }
 
-// Stops what holds one of `devices` (bits) of a node, or anything of it if they are 0.
+// Stops what holds one of `devices`, or only the tasks that do, where the job can go on without
+// them, (bits) of a node, or anything of it if they are 0.
 static void stop_on_node(struct gr_pool *pool, uint32_t node, uint32_t devices, int64_t grace_ms)
 {
     uint32_t cursor = 0;
@@ -384,7 +385,9 @@ static void stop_on_node(struct gr_pool *pool, uint32_t node, uint32_t devices, 
         for (uint32_t i = 0; i < count; i++) {
             const struct gr_piece *piece = &pool->pieces[i];
             if (piece->node == node && (devices == 0 || (piece->devices & devices) != 0)) {
-                gr_pool_stop(pool, job->id, GR_STOP_NODE, 0, grace_ms);
+                if (!gr_pool_part_stop(pool, job, node, devices, grace_ms)) {
+                    gr_pool_stop(pool, job->id, GR_STOP_NODE, 0, grace_ms);
+                }
                 break;
             }
         }

@@ -14,7 +14,7 @@
 #define TYPE_BITS 3
 #define ATTEMPT_BITS 10
 #define JOB_MAX (UINT64_MAX >> (TYPE_BITS + ATTEMPT_BITS))
-static_assert(GR_POOL_ORDER_FORGET < 1 << TYPE_BITS, "a type fits");
+static_assert(GR_POOL_ORDER_PART_START < 1 << TYPE_BITS, "a type fits");
 static_assert(GR_SPEC_ATTEMPTS_MAX < 1 << ATTEMPT_BITS, "an attempt fits");
 
 static void order_add(struct gr_pool *pool, int type, uint64_t job, uint32_t attempt)
@@ -73,7 +73,7 @@ void gr_pool_start_free(struct gr_pool_start *start)
 }
 
 // The scratch with room for so many tasks; NULL without memory.
-static struct gr_pool_start *take_start(struct gr_pool *pool, uint32_t count)
+static struct gr_pool_start *take_room(struct gr_pool *pool, uint32_t count)
 {
     if (pool->start == NULL) {
         pool->start = calloc(1, sizeof *pool->start);
@@ -90,6 +90,22 @@ static struct gr_pool_start *take_start(struct gr_pool *pool, uint32_t count)
     bool is_there = start->tasks != NULL && start->nodes != NULL;
     start->task_room = is_there ? room : 0;
     return is_there ? start : NULL;
+}
+
+struct gr_pool_start *gr_pool_start_take(struct gr_pool *pool, uint32_t count,
+                                         struct gr_engine_start *ret_order)
+{
+    struct gr_pool_start *start = take_room(pool, count);
+    if (start != NULL) {
+        ret_order->tasks = start->tasks;
+        ret_order->nodes = start->nodes;
+    }
+    return start;
+}
+
+const struct gr_device *gr_pool_start_devices(const struct gr_pool_start *start)
+{
+    return start->devices;
 }
 
 // Adds the devices of one piece to the order.
@@ -119,33 +135,40 @@ static int fill_devices(struct gr_pool *pool, const struct gr_piece *piece, cons
     return 0;
 }
 
+int gr_pool_start_add(struct gr_pool *pool, struct gr_pool_start *start,
+                      struct gr_engine_start *order, uint32_t task, uint32_t part,
+                      const struct gr_piece *piece, struct gr_err *err)
+{
+    const char *name = gr_place_cold_get(gr_core_place(pool->core), piece->node)->name;
+    if (order->node_count == 0 || order->nodes[order->node_count - 1] != name) {
+        start->nodes[order->node_count++] = name;
+    }
+    if (!pool->nodes[piece->node].is_here) {
+        return 0;
+    }
+    struct gr_engine_task *added = &start->tasks[order->task_count++];
+    *added = (struct gr_engine_task){.task = task,
+                                     .device_first = order->device_count,
+                                     .milli = piece->milli,
+                                     .cpu_milli = piece->cpu_milli,
+                                     .memory_mib = piece->memory_mib,
+                                     .part = part,
+                                     .node = name};
+    int rc = fill_devices(pool, piece, name, start, order, err);
+    added->device_count = order->device_count - added->device_first;
+    return rc;
+}
+
 // Fills tasks, devices and node names from the pieces of a placement.
 static int fill_tasks(struct gr_pool *pool, uint32_t count, struct gr_pool_start *start,
                       struct gr_engine_start *order, struct gr_err *err)
 {
-    const struct gr_place *place = gr_core_place(pool->core);
     order->task_count_all = count;
     for (uint32_t i = 0; i < count; i++) {
-        const struct gr_piece *piece = &pool->pieces[i];
-        const char *name = gr_place_cold_get(place, piece->node)->name;
-        if (order->node_count == 0 || order->nodes[order->node_count - 1] != name) {
-            start->nodes[order->node_count++] = name;
-        }
-        if (!pool->nodes[piece->node].is_here) {
-            continue;
-        }
-        struct gr_engine_task *task = &start->tasks[order->task_count++];
-        *task = (struct gr_engine_task){.task = i,
-                                        .device_first = order->device_count,
-                                        .milli = piece->milli,
-                                        .cpu_milli = piece->cpu_milli,
-                                        .memory_mib = piece->memory_mib,
-                                        .node = name};
-        int rc = fill_devices(pool, piece, name, start, order, err);
+        int rc = gr_pool_start_add(pool, start, order, i, 0, &pool->pieces[i], err);
         if (rc != 0) {
             return rc;
         }
-        task->device_count = order->device_count - task->device_first;
     }
     return 0;
 }
@@ -212,10 +235,6 @@ static int send_start(struct gr_pool *pool, const struct gr_pool_order *which)
         return 0;
     }
     struct gr_err err;
-    struct gr_pool_start *start = take_start(pool, job->demand.tasks);
-    if (start == NULL) {
-        return -EAGAIN;
-    }
     struct gr_job_more more;
     gr_core_job_more(pool->core, job->id, &more);
     struct gr_engine_start order = {.job = job->id,
@@ -223,9 +242,11 @@ static int send_start(struct gr_pool *pool, const struct gr_pool_order *which)
                                     .epoch = epoch_of(pool),
                                     .array = more.array,
                                     .array_index = more.array_index,
-                                    .user = "",
-                                    .tasks = start->tasks,
-                                    .nodes = start->nodes};
+                                    .user = ""};
+    struct gr_pool_start *start = gr_pool_start_take(pool, job->demand.tasks, &order);
+    if (start == NULL) {
+        return -EAGAIN;
+    }
     int rc = gr_pool_care_before(pool, job, &err);
     if (rc == 1) {
         return 0; // its node is looked at first; the order comes again
@@ -283,6 +304,10 @@ static int send_order(struct gr_pool *pool, const struct gr_pool_order *which)
     }
     case GR_POOL_ORDER_FORGET:
         return ops->forget(pool->engine, which->job, which->attempt, epoch_of(pool), &err);
+    case GR_POOL_ORDER_PART_STOP:
+        return gr_pool_part_send_stop(pool, which, epoch_of(pool));
+    case GR_POOL_ORDER_PART_START:
+        return gr_pool_part_send_start(pool, which, epoch_of(pool));
     }
     assert(!"an order has a type");
     return 0;
@@ -505,6 +530,7 @@ static void hear_listed(struct gr_pool *pool)
             gr_pool_order_then(pool, GR_POOL_ORDER_STOP, job->id, job->attempt);
         }
     }
+    gr_pool_parts_listed(pool);
 }
 
 // The engine was away: what it is told again must not be taken for known.
@@ -548,6 +574,11 @@ static int hear_one(struct gr_pool *pool, const struct gr_engine_report *report,
         return 0;
     case GR_REPORT_UP:
         return pool->engine->ops->list(pool->engine, err);
+    case GR_REPORT_PART_ENDED:
+    case GR_REPORT_PART_STARTED:
+    case GR_REPORT_PART_REFUSED:
+        gr_pool_part_hear(pool, report);
+        return 0;
     }
     return 0;
 }

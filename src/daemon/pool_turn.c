@@ -135,6 +135,7 @@ void gr_pool_schedule(struct gr_pool *pool)
             break;
         }
         pool->placed_total += event.type == GR_JOB_PLACED;
+        gr_pool_part_stop_fill(pool, &event);
         gr_pool_fact(pool, &event);
     }
     pool->wants_schedule = false;

@@ -132,7 +132,8 @@ static json_t *view_can(uint32_t can)
                  {GR_CAN_MEMORY_LIMIT, "memory-limit"},
                  {GR_CAN_DEVICE_LIMIT, "device-limit"},
                  {GR_CAN_USERS, "users"},
-                 {GR_CAN_KILL_TREE, "kill-tree"}};
+                 {GR_CAN_KILL_TREE, "kill-tree"},
+                 {GR_CAN_PART, "part"}};
     json_t *array = json_array();
     int rc = array == NULL;
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {

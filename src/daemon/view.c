@@ -60,6 +60,12 @@ bool gr_view_uid(struct gr_slice name, uint32_t *ret_uid)
 static const char *const node_states[] = {
     [GR_NODE_UP] = "up", [GR_NODE_DRAINED] = "drained", [GR_NODE_BROKEN] = "broken"};
 
+static int piece_compare(const void *a, const void *b)
+{
+    uint32_t left = ((const struct gr_piece *)a)->node, right = ((const struct gr_piece *)b)->node;
+    return left < right ? -1 : left > right;
+}
+
 // Calls `each` once for every node that a running job holds something of.
 static void each_held(struct gr_pool *pool,
                       void (*each)(void *context, uint32_t node, uint64_t job), void *context)
@@ -73,6 +79,9 @@ static void each_held(struct gr_pool *pool,
         }
         left--;
         uint32_t count = gr_core_job_pieces(pool->core, job->id, pool->pieces, job->demand.tasks);
+        if (job->is_parted) {
+            qsort(pool->pieces, count, sizeof *pool->pieces, piece_compare);
+        }
         for (uint32_t i = 0; i < count; i++) { // those of one node follow each other
             if (i == 0 || pool->pieces[i].node != pool->pieces[i - 1].node) {
                 each(context, pool->pieces[i].node, job->id);
@@ -424,6 +433,14 @@ json_t *gr_view_event(const struct gr_view_names *names, const struct gr_event *
     }
     if (event->type == GR_JOB_DROPPED) {
         rc |= gr_json_set_text(object, "why", gr_slice_of(gr_refusal_name(event->dropped.why)));
+    }
+    if (event->type == GR_PART_LOST) {
+        rc |= gr_json_set_int(object, "task", event->part_lost.task);
+        rc |= gr_json_set_int(object, "node", event->part_lost.node);
+    }
+    if (event->type == GR_PART_PLACED) {
+        rc |= gr_json_set_int(object, "part", event->part_placed.part);
+        rc |= gr_json_set_int(object, "tasks", event->piece_count);
     }
     if (event->type == GR_NODE_STATE_SET) {
         rc |= gr_json_set_int(object, "node", event->node_state.node);

@@ -81,46 +81,94 @@ static int set_demand(json_t *object, struct gr_pool *pool, const struct gr_dema
     return rc;
 }
 
-// Nodes and places of a running job.
-static int set_places(json_t *object, struct gr_pool *pool, const struct gr_job *job, bool is_full)
+static int piece_compare(const void *a, const void *b)
 {
-    const struct gr_place *place = gr_core_place(pool->core);
+    uint32_t left = ((const struct gr_piece *)a)->node, right = ((const struct gr_piece *)b)->node;
+    return left < right ? -1 : left > right;
+}
+
+// The nodes of a running job, each once.
+static int set_held_nodes(json_t *object, struct gr_pool *pool, const struct gr_job *job)
+{
     json_t *nodes = json_array();
-    json_t *places = is_full ? json_array() : NULL;
     int rc = 0;
     uint32_t count = job->state == GR_JOB_RUNNING
                          ? gr_core_job_pieces(pool->core, job->id, pool->pieces, job->demand.tasks)
                          : 0;
-    uint32_t last = UINT32_MAX;
-    for (uint32_t i = 0; i < count; i++) {
-        const struct gr_piece *piece = &pool->pieces[i];
-        struct gr_slice name = gr_slice_of(gr_place_cold_get(place, piece->node)->name);
-        if (piece->node != last) {
-            rc |= gr_json_append(nodes, gr_json_text(name));
-            last = piece->node;
-        }
-        if (!is_full) {
-            continue;
-        }
-        json_t *one = json_object();
-        json_t *devices = json_array();
-        for (uint32_t d = 0; d < GR_NODE_DEVICES_MAX; d++) {
-            if ((piece->devices >> d & 1u) != 0) {
-                rc |= gr_json_append(devices, json_integer(d));
-            }
-        }
-        rc |= gr_json_set_int(one, "task", i);
-        rc |= gr_json_set_text(one, "node", name);
-        rc |= gr_json_set(one, "devices", devices);
-        rc |= gr_json_set_bool(one, "pretend",
-                               gr_place_node_get(place, piece->node)->site == pool->site_pretend);
-        rc |= gr_json_append(places, one);
+    if (job->is_parted) { // what replaced others lies anywhere
+        qsort(pool->pieces, count, sizeof *pool->pieces, piece_compare);
     }
-    rc |= gr_json_set(object, "nodes", nodes);
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t node = pool->pieces[i].node;
+        if (i == 0 || node != pool->pieces[i - 1].node) {
+            rc |= gr_json_append(
+                nodes, gr_json_text(
+                           gr_slice_of(gr_place_cold_get(gr_core_place(pool->core), node)->name)));
+        }
+    }
+    return rc | gr_json_set(object, "nodes", nodes);
+}
+
+struct places {
+    struct gr_pool *pool;
+    json_t *list;
+    int rc;
+};
+
+static void add_place(void *context, uint32_t task, const struct gr_piece *piece, uint32_t part)
+{
+    struct places *places = context;
+    const struct gr_place *place = gr_core_place(places->pool->core);
+    (void)part;
+    if (piece == NULL) {
+        return; // lost, and not replaced yet
+    }
+    json_t *one = json_object();
+    json_t *devices = json_array();
+    for (uint32_t d = 0; d < GR_NODE_DEVICES_MAX; d++) {
+        if ((piece->devices >> d & 1u) != 0) {
+            places->rc |= gr_json_append(devices, json_integer(d));
+        }
+    }
+    places->rc |= gr_json_set_int(one, "task", task);
+    places->rc |=
+        gr_json_set_text(one, "node", gr_slice_of(gr_place_cold_get(place, piece->node)->name));
+    places->rc |= gr_json_set(one, "devices", devices);
+    places->rc |= gr_json_set_bool(
+        one, "pretend", gr_place_node_get(place, piece->node)->site == places->pool->site_pretend);
+    places->rc |= gr_json_append(places->list, one);
+}
+
+// Nodes and places of a running job.
+static int set_places(json_t *object, struct gr_pool *pool, const struct gr_job *job, bool is_full)
+{
+    int rc = set_held_nodes(object, pool, job);
     if (is_full) {
-        rc |= gr_json_set(object, "places", places);
+        struct places places = {.pool = pool, .list = json_array()};
+        if (job->state == GR_JOB_RUNNING) {
+            gr_core_job_tasks(pool->core, job->id, add_place, &places);
+        }
+        rc |= places.rc | gr_json_set(object, "places", places.list);
     }
     return rc;
+}
+
+// What a running gang has lost and got again.
+static int set_part(json_t *object, struct gr_pool *pool, const struct gr_job *job)
+{
+    struct gr_core_part part;
+    char text[256];
+    if (!gr_core_part_find(pool->core, job->id, &part)) {
+        return gr_json_set_null(object, "part");
+    }
+    json_t *one = json_object();
+    gr_pool_part_text(pool, job, text, sizeof text);
+    int rc = gr_json_set_int(one, "missing", part.missing);
+    rc |= gr_json_set_int(one, "parts", part.parts);
+    rc |= set_time(one, "since_ms", part.since_ms);
+    rc |= set_time(one, "until_ms", part.until_ms);
+    rc |= gr_json_set_text(one, "text", gr_slice_of(text));
+    return rc | gr_json_set(object, "part", one);
 }
 
 // What the spec asks for and this engine cannot enforce: never silently weaker.
@@ -280,6 +328,7 @@ json_t *gr_view_job(struct gr_pool *pool, const struct gr_job *job, bool is_full
     rc |= set_places(object, pool, job, is_full);
     rc |= set_stop(object, job);
     rc |= set_idle(object, pool, job->id);
+    rc |= set_part(object, pool, job);
     if (is_full) {
         rc |= set_after(object, pool, job);
         rc |= set_unenforced(object, pool, &job->demand);
@@ -368,6 +417,7 @@ json_t *gr_view_ended(struct gr_pool *pool, const struct gr_ended *ended, bool i
     rc |= set_nodes(object, pool, ended);
     rc |= gr_json_set_null(object, "stop");
     rc |= gr_json_set_null(object, "held_idle");
+    rc |= gr_json_set_null(object, "part");
     if (is_full) {
         rc |= gr_json_set(object, "places", json_array());
         rc |= gr_json_set(object, "after", json_array());

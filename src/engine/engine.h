@@ -27,6 +27,7 @@ enum gr_engine_can {
     GR_CAN_DEVICE_LIMIT = 1u << 9, // other devices cannot be opened, not only not seen
     GR_CAN_USERS = 1u << 10,       // runs work of users other than the daemon's own
     GR_CAN_KILL_TREE = 1u << 11,   // KILL reaches all that a job started, whatever it did
+    GR_CAN_PART = 1u << 12,        // ends and starts tasks of a running attempt (processes)
 };
 
 // One task to start here.
@@ -37,6 +38,7 @@ struct gr_engine_task {
     uint32_t milli;      // of each device; 1000: whole
     uint32_t cpu_milli;  // 1/1000 of a cpu
     uint32_t memory_mib; // 0: no limit
+    uint32_t part;       // 0: placed at the start of the attempt; else it replaces a lost one
     const char *node;    // name of the node, for the job's environment
 };
 
@@ -71,7 +73,10 @@ enum gr_engine_report_type {
     GR_REPORT_LISTED,  // all attempts were reported after gr_engine_list
     GR_REPORT_DOWN,    // the engine cannot be reached; it tries again by itself
     GR_REPORT_UP,      // it is reached again
-    GR_REPORT_CHECKPOINT, // its work up to `since_ms` is safe: the checkpoint file was touched
+    GR_REPORT_CHECKPOINT,   // its work up to `since_ms` is safe: the checkpoint file was touched
+    GR_REPORT_PART_ENDED,   // one task, `end.task` of `part`, ended as gr_engine_stop_part asked
+    GR_REPORT_PART_STARTED, // its program runs in the place of a lost one
+    GR_REPORT_PART_REFUSED, // tasks of this attempt cannot be ended singly
 };
 
 // How an attempt ended, of the task that failed first (or of the longest if none did).
@@ -92,6 +97,7 @@ struct gr_engine_report {
     uint32_t attempt;   // of the job
     int64_t since_ms;   // when it happened, Unix time by the engine's clock
     int64_t started_ms; // ENDED: when the first task's program began
+    uint32_t part;      // PART_*: in which the task was placed
     struct gr_engine_end end;
     char text[256];
 };
@@ -111,11 +117,25 @@ struct gr_engine_ops {
     // Sends a signal to all tasks, nothing more (the notice before a limit).
     int (*signal)(struct gr_engine *engine, uint64_t job, uint32_t attempt, uint32_t epoch,
                   uint32_t signal, struct gr_err *err);
+    // Asks one task of a running attempt to end, by its number and the part in which it was placed:
+    // `signal` now, KILL of all that it started after `grace_ms`. The others run on, and its end
+    // counts for nothing but GR_REPORT_PART_ENDED, which comes when nothing of it runs any more. A
+    // task of a later part stays; one of an earlier part ends, and none of this part will start.
+    // NULL without GR_CAN_PART.
+    int (*stop_part)(struct gr_engine *engine, uint64_t job, uint32_t attempt, uint32_t epoch,
+                     uint32_t task, uint32_t part, uint32_t signal, int64_t grace_ms,
+                     struct gr_err *err);
+    // Starts tasks of a running attempt in the place of lost ones, each at most once: those whose
+    // part is later than that of the one which ended. One that cannot start ends the attempt, as
+    // one that fails. NULL without GR_CAN_PART.
+    int (*start_part)(struct gr_engine *engine, const struct gr_engine_start *start,
+                      struct gr_err *err);
     // The end of an attempt is durable in the journal: its record may go (logs stay).
     int (*forget)(struct gr_engine *engine, uint64_t job, uint32_t attempt, uint32_t epoch,
                   struct gr_err *err);
     // Asks for a report on every attempt that the engine knows (STARTED, ENDED, REFUSED, LOST),
-    // then GR_REPORT_LISTED.
+    // then GR_REPORT_LISTED. Of an attempt with parts also PART_ENDED or PART_STARTED of each task
+    // that was ended singly, or replaced one.
     int (*list)(struct gr_engine *engine, struct gr_err *err);
     // A file descriptor that is readable when there are reports, and the reports: at most `most`.
     int (*fd)(const struct gr_engine *engine);

@@ -201,12 +201,39 @@ static int may_order(const struct local *local, struct gr_err *err)
                : gr_fail(err, -EAGAIN, "too many orders wait for the launcher");
 }
 
-static int local_start(struct gr_engine *engine, const struct gr_engine_start *start,
-                       struct gr_err *err)
+static int order_give(struct gr_engine *engine, enum gr_wire_type type,
+                      const struct gr_engine_start *start, struct gr_err *err)
 {
     struct local *local = local_of(engine);
     int code = may_order(local, err);
-    code = code != 0 ? code : gr_order_add(&local->out, start, err);
+    code = code != 0 ? code : gr_order_add(&local->out, type, start, err);
+    if (code == 0 && !local->is_full) {
+        flush(local);
+    }
+    return code;
+}
+
+static int local_start(struct gr_engine *engine, const struct gr_engine_start *start,
+                       struct gr_err *err)
+{
+    return order_give(engine, GR_WIRE_START, start, err);
+}
+
+static int local_start_part(struct gr_engine *engine, const struct gr_engine_start *start,
+                            struct gr_err *err)
+{
+    return order_give(engine, GR_WIRE_PART_START, start, err);
+}
+
+static int frame_give(struct gr_engine *engine, enum gr_wire_type type, const void *body,
+                      size_t size, struct gr_err *err)
+{
+    struct local *local = local_of(engine);
+    int code = may_order(local, err);
+    if (code == 0) {
+        code = gr_wire_add(&local->out, type, body, size);
+        code = code == 0 ? 0 : gr_fail(err, code, "no memory for an order");
+    }
     if (code == 0 && !local->is_full) {
         flush(local);
     }
@@ -216,16 +243,24 @@ static int local_start(struct gr_engine *engine, const struct gr_engine_start *s
 static int ask(struct gr_engine *engine, enum gr_wire_type type, const struct gr_wire_ask *body,
                struct gr_err *err)
 {
-    struct local *local = local_of(engine);
-    int code = may_order(local, err);
-    if (code == 0) {
-        code = gr_wire_add(&local->out, type, body, body == NULL ? 0 : sizeof *body);
-        code = code == 0 ? 0 : gr_fail(err, code, "no memory for an order");
+    return frame_give(engine, type, body, body == NULL ? 0 : sizeof *body, err);
+}
+
+static int local_stop_part(struct gr_engine *engine, uint64_t job, uint32_t attempt, uint32_t epoch,
+                           uint32_t task, uint32_t part, uint32_t signal, int64_t grace_ms,
+                           struct gr_err *err)
+{
+    struct gr_wire_part body = {.ask = {.job = job,
+                                        .attempt = attempt,
+                                        .epoch = epoch,
+                                        .signal = signal,
+                                        .grace_ms = grace_ms},
+                                .task = task,
+                                .part = part};
+    if (signal < 1 || signal > 64) {
+        return gr_fail(err, -EINVAL, "there is no signal %u", signal);
     }
-    if (code == 0 && !local->is_full) {
-        flush(local);
-    }
-    return code;
+    return frame_give(engine, GR_WIRE_PART_STOP, &body, sizeof body, err);
 }
 
 static int local_stop(struct gr_engine *engine, uint64_t job, uint32_t attempt, uint32_t epoch,
@@ -421,6 +456,8 @@ static const struct gr_engine_ops ops = {
     .start = local_start,
     .stop = local_stop,
     .signal = local_signal,
+    .stop_part = local_stop_part,
+    .start_part = local_start_part,
     .forget = local_forget,
     .list = local_list,
     .fd = local_fd,

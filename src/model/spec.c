@@ -357,13 +357,18 @@ static const char *ending_wrong(const struct gr_spec *spec, const char **ret_why
     if (is_outside(spec->attempts, 1, GR_SPEC_ATTEMPTS_MAX)) {
         return "requeue.attempts";
     }
+    uint32_t on = spec->requeue_on & ~(uint32_t)GR_REQUEUE_PART;
     *ret_why = "must be some of failed, node, reclaim and move";
-    if ((spec->requeue_on & ~known) != 0 || (spec->attempts > 1 && spec->requeue_on == 0)) {
+    if ((on & ~known) != 0 || (spec->attempts > 1 && on == 0)) {
         return "requeue.on";
     }
     *ret_why = "has failed or node: they are of use only with more than one attempt";
     if (spec->attempts == 1 && (spec->requeue_on & counted) != 0) {
         return "requeue.on";
+    }
+    *ret_why = "is of use only with more than one task";
+    if ((spec->requeue_on & GR_REQUEUE_PART) != 0 && spec->tasks < 2) {
+        return "requeue.part";
     }
     *ret_why = "must be 0 (none) to 3650 days";
     if (is_outside(spec->limit_ms, 0, GR_SPEC_MS_MAX)) {

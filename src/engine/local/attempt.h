@@ -41,6 +41,8 @@ struct gr_attempt_names {
     uint32_t attempt;     // %n
     uint32_t array_index; // %a
     uint32_t task;        // %t
+    uint32_t
+        part; // in which it was placed: only at the start of the first attempt files are emptied
 };
 
 // Where a task's output or error goes by the spec: its path with the patterns filled in (%% is a

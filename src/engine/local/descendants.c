@@ -183,7 +183,7 @@ bool gr_descendants_are_corpses(void)
 
 // ---- by environment -----------------------------------------------------------------------------
 
-static bool has_marker(pid_t pid, const char *marker)
+bool gr_descendants_is_marked(pid_t pid, const char *marker)
 {
     char path[64];
     size_t size = 0;
@@ -206,7 +206,7 @@ int gr_descendants_marked_kill(const char *marker)
         return -errno;
     }
     for (pid_t pid = proc_next(proc); pid != 0; pid = proc_next(proc)) {
-        if (pid != getpid() && has_marker(pid, marker)) {
+        if (pid != getpid() && gr_descendants_is_marked(pid, marker)) {
             count += kill(pid, SIGKILL) == 0;
         }
     }

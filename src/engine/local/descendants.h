@@ -22,6 +22,10 @@ bool gr_descendants_is_corpse(pid_t pid);
 // may still run, or if /proc cannot be read.
 bool gr_descendants_are_corpses(void);
 
+// Whether a process's first environment holds the entry `marker` ("NAME=VALUE"); false if it cannot
+// be read.
+bool gr_descendants_is_marked(pid_t pid, const char *marker);
+
 // Sends KILL to every process whose first environment holds the entry `marker` ("NAME=VALUE"), but
 // the caller. Returns how many there were; -errno if /proc cannot be read. Reads all of /proc.
 int gr_descendants_marked_kill(const char *marker);

@@ -121,6 +121,7 @@ void gr_keeper_obey(struct keeper *keeper)
     if (is_new) {
         gr_keeper_stop(keeper, wish.stop_signal, wish.grace_ms);
     }
+    gr_keeper_tasks_obey(keeper);
 }
 
 // ---- reaping ------------------------------------------------------------------------------------
@@ -136,6 +137,9 @@ static void task_ended(struct keeper *keeper, uint32_t index, int status)
     task->is_over = true;
     task->status = status;
     keeper->going--;
+    if (task->is_leaving) {
+        return; // its end counts for nothing
+    }
     keeper->task_last = index;
     if (keeper->task_failed < 0 && is_failure(status)) {
         keeper->task_failed = index;
@@ -212,10 +216,11 @@ static void wait_for_end(struct keeper *keeper)
         if (keeper->going == 0 || is_time || keeper->is_killing) {
             gr_keeper_kill(keeper);
         }
+        int64_t task_ms = gr_keeper_tasks_step(keeper);
         int64_t until_ms = keeper->is_killing    ? gr_keeper_monotonic_ms() + KILL_AGAIN_MS
                            : keeper->is_stopping ? keeper->kill_at_ms
                                                  : keeper->look_at_ms;
-        wait_for_news(until_ms);
+        wait_for_news(task_ms < until_ms ? task_ms : until_ms);
         gr_keeper_obey(keeper);
         gr_keeper_look(keeper);
     }
@@ -269,6 +274,7 @@ static void ended(struct keeper *keeper)
     };
     gr_keeper_usage(keeper, &end);
     end.is_out_of_memory = end.is_out_of_memory && is_failure(status);
+    memcpy(end.text, keeper->part_text, sizeof end.text);
     end_write(keeper, &end);
 }
 

@@ -17,12 +17,15 @@
 // Type of a hint that is followed by a person (gr_person_pack) of `since_ms` bytes.
 #define GR_KEEPER_HINT_PERSON 100u
 
+// Type of a hint that the file `parts` (part_files.h) is another.
+#define GR_KEEPER_HINT_PARTS 101u
+
 // What a keeper says to the launcher through a pipe: "there is news in my record". May be lost; the
 // record counts.
 struct gr_keeper_hint {
     uint64_t job;     // id
     uint32_t attempt; // of the job
-    uint32_t type;    // GR_REPORT_STARTED or GR_REPORT_IDLE
+    uint32_t type;    // GR_REPORT_STARTED or GR_REPORT_IDLE, or GR_KEEPER_HINT_*
     int64_t since_ms; // since when, Unix time
 };
 

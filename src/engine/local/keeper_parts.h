@@ -23,6 +23,11 @@ struct keeper_task {
     int status;   // as waitpid has it
     struct gr_cgroup *group;
     struct gr_container *container; // NULL: a process
+    uint32_t part;                  // in which it was placed
+    bool is_leaving;                // it was asked to end singly
+    bool is_lost;                   // it has, and nothing of it is left
+    int64_t kill_at_ms;             // monotonic; when leaving becomes killing
+    int64_t part_ms;                // Unix time; when it was lost, or took its place
 };
 
 // All that a keeper knows.
@@ -53,6 +58,12 @@ struct keeper {
     int64_t task_failed;        // index of the task that failed first; -1: none
     uint32_t task_last;         // index of the task that ended last
 
+    uint32_t part_orders; // of part_files.h, that were obeyed
+    uint32_t leaving;     // tasks that were asked to end singly, and are not gone
+    bool is_in_part;      // an order of them is being obeyed
+    bool is_part_untold;  // how tasks stand could not be written
+    char part_text[256];  // why a task did not start in its new place; ""
+
     uint64_t cpu_us;   // of all that was reaped
     uint64_t peak_kib; // largest of all that was reaped
 
@@ -74,6 +85,14 @@ int gr_keeper_prepare(struct keeper *keeper, struct gr_err *err);
 // and something may be left to kill; -EINTR if it was stopped before they ran.
 int gr_keeper_start(struct keeper *keeper, struct gr_err *err);
 
+// Starts one task in the place of one that was lost. Returns 0 when its program runs; -errno with a
+// text; -EINTR if the attempt was stopped meanwhile.
+int gr_keeper_task_start(struct keeper *keeper, uint32_t index, struct gr_err *err);
+// Does what was ordered about single tasks, if the attempt runs (keeper_tasks.c).
+void gr_keeper_tasks_obey(struct keeper *keeper);
+// Goes on ending single tasks. Returns when it is to be called again at the latest, monotonic;
+// INT64_MAX: no need.
+int64_t gr_keeper_tasks_step(struct keeper *keeper);
 // Reads the wish, sends the signals that are new in it and begins to stop if it says so.
 void gr_keeper_obey(struct keeper *keeper);
 // Sends `signal` to every task that goes.

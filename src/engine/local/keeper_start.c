@@ -40,6 +40,9 @@ static int environment_task(struct keeper *keeper, const struct gr_engine_task *
     gr_isolation_list_done(&list);
     code |= gr_environment_set(&keeper->environment, "GRANARY_TASK", "%u", task->task);
     code |= gr_environment_set(&keeper->environment, "GRANARY_NODE", "%s", task->node);
+    if (task->part > 0) { // it replaces another: the program may want to know
+        code |= gr_environment_set(&keeper->environment, "GRANARY_PART", "%u", task->part);
+    }
     return code == 0 ? 0 : gr_fail(err, -ENOMEM, "no memory for the job's environment");
 }
 
@@ -49,12 +52,13 @@ static int environment_task(struct keeper *keeper, const struct gr_engine_task *
 // submitter could have put something else. Others must not read it, whatever the umask: the path is
 // no secret, and the daemon shows a job's output to its user and to operators only.
 static int own_file_make(const struct keeper *keeper, enum gr_attempt_stream stream, uint32_t task,
-                         struct gr_err *err)
+                         uint32_t part, struct gr_err *err)
 {
     char name[GR_ATTEMPT_NAME_SIZE];
     gr_attempt_log_name(stream, task, name);
-    int fd = openat(keeper->dir_fd, name,
-                    O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
+    // A task that takes another's place adds to its file.
+    int flags = O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC;
+    int fd = openat(keeper->dir_fd, name, part == 0 ? flags | O_EXCL : flags, 0600);
     if (fd < 0) {
         return gr_fail_errno(err, "make %s/%s", keeper->dir, name);
     }
@@ -83,12 +87,14 @@ static void files_close(struct gr_process *process)
 static int files_make(const struct keeper *keeper, struct gr_process *process, struct gr_err *err)
 {
     if (keeper->spec.output[0] == '\0') {
-        process->output = own_file_make(keeper, GR_ATTEMPT_OUTPUT, process->names.task, err);
+        process->output =
+            own_file_make(keeper, GR_ATTEMPT_OUTPUT, process->names.task, process->names.part, err);
         if (process->output < 0) {
             return process->output;
         }
         if (keeper->spec.error[0] == '\0') {
-            process->error = own_file_make(keeper, GR_ATTEMPT_ERROR, process->names.task, err);
+            process->error = own_file_make(keeper, GR_ATTEMPT_ERROR, process->names.task,
+                                           process->names.part, err);
         }
         if (keeper->spec.error[0] == '\0' && process->error < 0) {
             int code = process->error;
@@ -141,7 +147,8 @@ static int task_fork(struct keeper *keeper, const struct begin *begin, uint32_t 
         .names = {.job = start->job,
                   .attempt = start->attempt,
                   .array_index = start->array_index,
-                  .task = start->tasks[index].task},
+                  .task = start->tasks[index].task,
+                  .part = start->tasks[index].part},
         .environment = &keeper->environment,
         .output = -1,
         .error = -1,
@@ -255,9 +262,9 @@ static int pipes_open(struct keeper *keeper, struct begin *begin, struct gr_err 
     return 0;
 }
 
-static int processes_start(struct keeper *keeper, struct gr_err *err)
+static struct begin begin_of(const struct keeper *keeper)
 {
-    struct begin begin = {
+    return (struct begin){
         .config = {.spec = &keeper->spec,
                    .person = keeper->person,
                    .work = keeper->work,
@@ -269,6 +276,26 @@ static int processes_start(struct keeper *keeper, struct gr_err *err)
                    .may_gain_privileges = geteuid() == 0},
         .words = {-1, -1},
     };
+}
+
+int gr_keeper_task_start(struct keeper *keeper, uint32_t index, struct gr_err *err)
+{
+    struct begin begin = begin_of(keeper);
+    if (pipe2(begin.words, O_CLOEXEC) != 0) {
+        return gr_fail_errno(err, "make a pipe");
+    }
+    (void)fcntl(begin.words[0], F_SETFL, O_NONBLOCK);
+    begin.config.words = begin.words[1];
+    int code = task_fork(keeper, &begin, index, err);
+    (void)close(begin.words[1]);
+    code = code != 0 ? code : programs_wait(keeper, &begin, err);
+    (void)close(begin.words[0]);
+    return code;
+}
+
+static int processes_start(struct keeper *keeper, struct gr_err *err)
+{
+    struct begin begin = begin_of(keeper);
     int code = pipes_open(keeper, &begin, err);
     for (uint32_t i = 0; i < keeper->task_count && code == 0; i++) {
         code = task_fork(keeper, &begin, i, err);

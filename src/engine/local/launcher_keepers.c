@@ -256,6 +256,8 @@ static void hint_take(struct launcher *launcher, const struct gr_keeper_hint *hi
     }
     if (hint->type == GR_REPORT_STARTED) {
         started(launcher, attempt, hint->since_ms);
+    } else if (hint->type == GR_KEEPER_HINT_PARTS) {
+        gr_launcher_parts_look(launcher, attempt);
     } else if (attempt->state == STATE_STARTED && attempt->idle_ms != hint->since_ms) {
         attempt->idle_ms = hint->since_ms;
         gr_launcher_news_add(&launcher->table, attempt, NEWS_IDLE);
@@ -342,6 +344,7 @@ static void attempt_look(struct launcher *launcher, struct launcher_attempt *att
     } else if (gr_record_is_held(fd)) {
         if (record.life.started_ms != 0) {
             started(launcher, attempt, record.life.started_ms);
+            gr_launcher_parts_adopt(attempt);
         }
         if (attempt->pid == 0 && attempt->pid_fd < 0 && record.life.pid > 0) {
             keeper_watch(launcher, attempt, fd, record.life.pid);
@@ -433,6 +436,10 @@ static int64_t attempt_settle(struct launcher *launcher, struct launcher_attempt
         }
     }
     is_unwatched = attempt->pid == 0 && attempt->pid_fd < 0;
+    if (attempt->state == STATE_STARTED && attempt->is_parting) {
+        gr_launcher_parts_look(launcher, attempt);
+        return START_AGAIN_MS;
+    }
     return attempt->state == STATE_FENCING                   ? FENCE_AGAIN_MS
            : attempt->state == STATE_STARTING                ? START_AGAIN_MS
            : attempt->state == STATE_STARTED && is_unwatched ? START_AGAIN_MS

@@ -68,19 +68,24 @@ int gr_launcher_epoch_raise(struct launcher *launcher, uint32_t epoch, struct gr
 
 // ---- replies ------------------------------------------------------------------------------------
 
-// Queues a report about what is no attempt in the table.
-static void reply(struct launcher *launcher, enum gr_engine_report_type type, uint64_t job,
-                  uint32_t attempt, const char *text)
+void gr_launcher_reply(struct launcher *launcher, const struct gr_engine_report *report)
 {
     struct launcher_reply *added = calloc(1, sizeof *added);
     if (added == NULL) {
         return; // as if lost on the way: the daemon asks again
     }
-    added->report = (struct gr_engine_report){.type = type, .job = job, .attempt = attempt};
-    (void)snprintf(added->report.text, sizeof added->report.text, "%.255s", text);
+    added->report = *report;
     *(launcher->reply_last != NULL ? &launcher->reply_last->next : &launcher->reply_first) = added;
     launcher->reply_last = added;
     launcher->reply_count++;
+}
+
+static void reply(struct launcher *launcher, enum gr_engine_report_type type, uint64_t job,
+                  uint32_t attempt, const char *text)
+{
+    struct gr_engine_report report = {.type = type, .job = job, .attempt = attempt};
+    (void)snprintf(report.text, sizeof report.text, "%.255s", text);
+    gr_launcher_reply(launcher, &report);
 }
 
 bool gr_launcher_is_full(const struct launcher *launcher)
@@ -98,7 +103,8 @@ static void retell(struct launcher *launcher, struct launcher_attempt *attempt)
     case STATE_STARTING:
         return; // comes by itself
     case STATE_STARTED:
-        news = NEWS_STARTED | (attempt->idle_ms != 0 ? NEWS_IDLE : 0);
+        news = NEWS_STARTED | (attempt->idle_ms != 0 ? NEWS_IDLE : 0) |
+               (attempt->is_parting ? NEWS_PARTS : 0);
         break;
     case STATE_FENCING: // it still holds what it had
         news = NEWS_STARTED;
@@ -127,7 +133,7 @@ static int attempt_begin(struct launcher *launcher, const struct gr_order_head *
                          const uint8_t *order, size_t size, struct gr_err *err)
 {
     struct gr_record_head record_head = {
-        .job = head->job, .attempt = head->attempt, .epoch = head->epoch};
+        .job = head->job, .attempt = head->attempt, .epoch = head->epoch, .has_parts = 1};
     struct launcher_attempt *attempt = gr_launcher_add(&launcher->table, head->job, head->attempt);
     int fd = -1;
     memcpy(record_head.boot, launcher->boot, sizeof record_head.boot);
@@ -235,6 +241,7 @@ static void obey_forget(struct launcher *launcher, const struct gr_wire_ask *ask
         (void)unlinkat(launcher->live_fd, name, 0);
         gr_launcher_drop(&launcher->table, attempt);
     }
+    gr_launcher_parts_forget(ask->job, ask->attempt);
     (void)unlinkat(LAUNCHER_FD_ATTEMPTS, name, AT_REMOVEDIR); // only if there are no logs in it
 }
 
@@ -263,6 +270,9 @@ int gr_launcher_obey(struct launcher *launcher, int type, const uint8_t *body, s
     case GR_WIRE_LIST:
         gr_launcher_list(launcher);
         return 0;
+    case GR_WIRE_PART_STOP:
+    case GR_WIRE_PART_START:
+        return gr_launcher_obey_part(launcher, type, body, size, err);
     default:
         return gr_fail(err, -EBADMSG, "an order of unknown type %d", type);
     }
@@ -280,7 +290,7 @@ int gr_launcher_obey(struct launcher *launcher, int type, const uint8_t *body, s
 
 // ---- reports ------------------------------------------------------------------------------------
 
-static void report_add(struct launcher *launcher, const struct gr_engine_report *report)
+void gr_launcher_report(struct launcher *launcher, const struct gr_engine_report *report)
 {
     struct gr_wire_report wire;
     gr_wire_report_from(report, &wire);
@@ -321,7 +331,7 @@ static void end_add(struct launcher *launcher, const struct launcher_attempt *at
         }
         (void)close(fd);
     }
-    report_add(launcher, &report);
+    gr_launcher_report(launcher, &report);
 }
 
 static void news_tell(struct launcher *launcher, struct launcher_attempt *attempt)
@@ -334,12 +344,15 @@ static void news_tell(struct launcher *launcher, struct launcher_attempt *attemp
         report.type = GR_REPORT_STARTED;
         report.since_ms = attempt->started_ms;
         report.started_ms = attempt->started_ms;
-        report_add(launcher, &report);
+        gr_launcher_report(launcher, &report);
     }
     if ((news & NEWS_IDLE) != 0 && attempt->state == STATE_STARTED) {
         report.type = GR_REPORT_IDLE;
         report.since_ms = attempt->idle_ms;
-        report_add(launcher, &report);
+        gr_launcher_report(launcher, &report);
+    }
+    if ((news & NEWS_PARTS) != 0 && attempt->state == STATE_STARTED) {
+        gr_launcher_parts_tell(launcher, attempt);
     }
     if ((news & NEWS_END) != 0) {
         end_add(launcher, attempt);
@@ -352,7 +365,7 @@ void gr_launcher_tell(struct launcher *launcher)
     while (daemon->socket >= 0 && gr_wire_buffer_size(&daemon->out) < OUT_MAX) {
         struct launcher_reply *first = launcher->reply_first;
         if (first != NULL) {
-            report_add(launcher, &first->report);
+            gr_launcher_report(launcher, &first->report);
             launcher->reply_first = first->next;
             launcher->reply_last = first->next == NULL ? NULL : launcher->reply_last;
             launcher->reply_count--;
@@ -362,7 +375,7 @@ void gr_launcher_tell(struct launcher *launcher)
         } else if (launcher->is_list_open) {
             struct gr_engine_report listed = {.type = GR_REPORT_LISTED};
             launcher->is_list_open = false;
-            report_add(launcher, &listed);
+            gr_launcher_report(launcher, &listed);
         } else {
             return;
         }
@@ -373,7 +386,7 @@ uint32_t gr_launcher_can(const struct launcher *launcher)
 {
     const struct gr_cgroup_means *means = &launcher->means;
     uint32_t can = GR_CAN_CHOOSE_DEVICE | GR_CAN_FRACTION | GR_CAN_PUSH | GR_CAN_FENCE |
-                   GR_CAN_LOGS | GR_CAN_KILL_TREE;
+                   GR_CAN_LOGS | GR_CAN_KILL_TREE | GR_CAN_PART;
     can |= launcher->crun[0] != '\0' || launcher->runc[0] != '\0' ? GR_CAN_CONTAINER : 0;
     can |= means->has_cpu ? GR_CAN_CPU_LIMIT : 0;
     can |= means->has_memory ? GR_CAN_MEMORY_LIMIT : 0;

@@ -38,6 +38,7 @@ enum launcher_news {
     NEWS_STARTED = 1u << 0,
     NEWS_IDLE = 1u << 1,
     NEWS_END = 1u << 2, // ENDED, REFUSED or LOST
+    NEWS_PARTS = 1u << 3,
 };
 
 // An attempt that the launcher knows.
@@ -46,14 +47,17 @@ struct launcher_attempt {
     uint32_t attempt; // of the job
     uint32_t news;    // enum launcher_news
     enum launcher_state state;
-    pid_t pid;          // of the keeper if it is our child, else 0
-    int pid_fd;         // of a keeper that another launcher forked; -1: none
-    bool is_ours;       // the keeper is or was our child
-    bool is_listed;     // in the list of news
-    int64_t started_ms; // Unix time; 0: not yet
-    int64_t idle_ms;    // held-idle since; 0: not
-    int64_t lost_ms;    // when it was found lost
-    uint32_t fences;    // how often it was tried to kill what was left
+    pid_t pid;             // of the keeper if it is our child, else 0
+    int pid_fd;            // of a keeper that another launcher forked; -1: none
+    bool is_ours;          // the keeper is or was our child
+    bool is_listed;        // in the list of news
+    int64_t started_ms;    // Unix time; 0: not yet
+    int64_t idle_ms;       // held-idle since; 0: not
+    int64_t lost_ms;       // when it was found lost
+    uint32_t fences;       // how often it was tried to kill what was left
+    uint32_t part_orders;  // about single tasks, given so far
+    bool is_parting;       // there are some
+    uint64_t part_version; // of the file `parts` that was told last
     // Neighbours in the table, and in the list of those with news.
     struct launcher_attempt *next_by_id, *next_by_pid, *next_news, *previous_news;
 };
@@ -147,6 +151,25 @@ uint32_t gr_launcher_can(const struct launcher *launcher);
 int gr_launcher_epoch_read(struct launcher *launcher, struct gr_err *err);
 // Keeps a newer epoch, durably. Returns 0 or -errno with a text.
 int gr_launcher_epoch_raise(struct launcher *launcher, uint32_t epoch, struct gr_err *err);
+
+// ---- single tasks (launcher_tasks.c)
+// --------------------------------------------------------------
+
+// Hands an order about single tasks on to the keeper.
+int gr_launcher_obey_part(struct launcher *launcher, int type, const uint8_t *body, size_t size,
+                          struct gr_err *err);
+// Queues a report about what is no attempt in the table, or about one of its tasks.
+void gr_launcher_reply(struct launcher *launcher, const struct gr_engine_report *report);
+// Adds a report to what goes out now.
+void gr_launcher_report(struct launcher *launcher, const struct gr_engine_report *report);
+// Says how the single tasks of an attempt stand.
+void gr_launcher_parts_tell(struct launcher *launcher, struct launcher_attempt *attempt);
+// Finds out whether there were orders about single tasks of an attempt that was found again.
+void gr_launcher_parts_adopt(struct launcher_attempt *attempt);
+// Looks whether there is news of them that was not told, for a hint may be lost.
+void gr_launcher_parts_look(struct launcher *launcher, struct launcher_attempt *attempt);
+// Removes the files about single tasks.
+void gr_launcher_parts_forget(uint64_t job, uint32_t attempt);
 
 // ---- keepers (launcher_keepers.c) ---------------------------------------------------------------
 

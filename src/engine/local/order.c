@@ -10,7 +10,7 @@
 
 // A task in an order; the name of its node follows all of them.
 struct task_bytes {
-    uint32_t task, device_first, device_count, milli, cpu_milli, memory_mib;
+    uint32_t task, device_first, device_count, milli, cpu_milli, memory_mib, part;
 };
 
 // ---- writing ------------------------------------------------------------------------------------
@@ -86,7 +86,8 @@ static uint8_t *order_put(uint8_t *to, const struct gr_engine_start *start)
     for (uint32_t i = 0; i < start->task_count; i++) {
         const struct gr_engine_task *task = &start->tasks[i];
         struct task_bytes bytes = {task->task,  task->device_first, task->device_count,
-                                   task->milli, task->cpu_milli,    task->memory_mib};
+                                   task->milli, task->cpu_milli,    task->memory_mib,
+                                   task->part};
         to = put(to, &bytes, sizeof bytes);
     }
     to = put(to, start->devices, start->device_count * sizeof *start->devices);
@@ -101,12 +102,12 @@ static uint8_t *order_put(uint8_t *to, const struct gr_engine_start *start)
     return to;
 }
 
-int gr_order_add(struct gr_wire_buffer *buffer, const struct gr_engine_start *start,
-                 struct gr_err *err)
+int gr_order_add(struct gr_wire_buffer *buffer, enum gr_wire_type type,
+                 const struct gr_engine_start *start, struct gr_err *err)
 {
     const char *wrong = order_wrong(start);
     size_t size = wrong == NULL ? order_size(start) : 0;
-    struct gr_wire_head head = {.type = GR_WIRE_START};
+    struct gr_wire_head head = {.type = type};
     if (wrong != NULL || size > GR_WIRE_FRAME_MAX - sizeof head) {
         return gr_fail(err, -EINVAL, "the order to start job %llu %s",
                        (unsigned long long)start->job, wrong != NULL ? wrong : "is too large");
@@ -211,6 +212,7 @@ static void tasks_read(struct gr_order *order, struct rest *rest, uint32_t count
             .milli = bytes.milli,
             .cpu_milli = bytes.cpu_milli,
             .memory_mib = bytes.memory_mib,
+            .part = bytes.part,
         };
     }
 }

@@ -28,10 +28,11 @@ struct gr_order {
     const char **nodes;
 };
 
-// Adds the order as a GR_WIRE_START frame to the buffer. Returns 0, -EINVAL with a text if it is no
-// sound order (no task, tasks whose devices are not there, too large), -ENOMEM.
-int gr_order_add(struct gr_wire_buffer *buffer, const struct gr_engine_start *start,
-                 struct gr_err *err);
+// Adds the order as a frame of this type (GR_WIRE_START, GR_WIRE_PART_START) to the buffer. Returns
+// 0, -EINVAL with a text if it is no sound order (no task, tasks whose devices are not there, too
+// large), -ENOMEM.
+int gr_order_add(struct gr_wire_buffer *buffer, enum gr_wire_type type,
+                 const struct gr_engine_start *start, struct gr_err *err);
 // Reads the head alone. -EBADMSG if the bytes are too few.
 int gr_order_head_read(const uint8_t *bytes, size_t size, struct gr_order_head *ret_head);
 // Reads an order. -EBADMSG with a text if it is not sound; -ENOMEM. On success the caller calls

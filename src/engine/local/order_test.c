@@ -42,7 +42,7 @@ static const uint8_t *sample_bytes(struct gr_wire_buffer *buffer, size_t *ret_si
     const uint8_t *body = NULL;
     struct gr_err err;
     gr_err_init(&err);
-    assert_int_equal(gr_order_add(buffer, &sample, &err), 0);
+    assert_int_equal(gr_order_add(buffer, GR_WIRE_START, &sample, &err), 0);
     assert_int_equal(gr_wire_take(buffer, &body, ret_size), GR_WIRE_START);
     return body;
 }
@@ -133,19 +133,19 @@ static void orders_that_make_no_sense_are_not_handed_over(void **state)
     gr_err_init(&err);
     struct gr_engine_start start = sample;
     start.task_count = 0;
-    assert_int_equal(gr_order_add(&buffer, &start, &err), -EINVAL);
+    assert_int_equal(gr_order_add(&buffer, GR_WIRE_START, &start, &err), -EINVAL);
     start = sample;
     start.device_count = 1; // the second task's is missing
-    assert_int_equal(gr_order_add(&buffer, &start, &err), -EINVAL);
+    assert_int_equal(gr_order_add(&buffer, GR_WIRE_START, &start, &err), -EINVAL);
     start = sample;
     start.spec_size = 0;
-    assert_int_equal(gr_order_add(&buffer, &start, &err), -EINVAL);
+    assert_int_equal(gr_order_add(&buffer, GR_WIRE_START, &start, &err), -EINVAL);
     start.spec = large;
     start.spec_size = sizeof large;
-    assert_int_equal(gr_order_add(&buffer, &start, &err), -EINVAL);
+    assert_int_equal(gr_order_add(&buffer, GR_WIRE_START, &start, &err), -EINVAL);
     assert_int_equal(gr_wire_buffer_size(&buffer), 0);
     start.spec_size = GR_SPEC_BYTES_MAX;
-    assert_int_equal(gr_order_add(&buffer, &start, &err), 0);
+    assert_int_equal(gr_order_add(&buffer, GR_WIRE_START, &start, &err), 0);
     gr_wire_buffer_done(&buffer);
 }
 

@@ -30,7 +30,7 @@ int gr_process_log_open(const struct gr_spec *spec, enum gr_attempt_stream strea
     }
     // A pipe without reader must not hold the start up, so it is opened without waiting.
     int flags = O_WRONLY | O_CREAT | O_APPEND | O_NOCTTY | O_NONBLOCK | O_CLOEXEC;
-    int fd = open(path, names->attempt <= 1 ? flags | O_TRUNC : flags, 0666);
+    int fd = open(path, names->attempt <= 1 && names->part == 0 ? flags | O_TRUNC : flags, 0666);
     if (fd < 0) {
         return gr_fail_errno(err, "%s file %s", stream == GR_ATTEMPT_OUTPUT ? "output" : "error",
                              path);

@@ -34,7 +34,7 @@ struct gr_record_head {
     uint8_t boot[GR_RECORD_BOOT_SIZE]; // the machine's when it was made
     int64_t made_ms;                   // Unix time
     uint32_t order_size;               // bytes
-    uint32_t reserved;
+    uint32_t has_parts;                // its keeper knows orders about single tasks
 };
 
 // How far the keeper is.

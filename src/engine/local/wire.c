@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 // Raised whenever a frame or an order changes its meaning.
-#define FORM 2u
+#define FORM 3u
 // A buffer that grew beyond this gives its memory back when it is empty.
 #define KEEP_MAX ((size_t)1 << 20)
 
@@ -167,6 +167,7 @@ void gr_wire_report_from(const struct gr_engine_report *report, struct gr_wire_r
         .is_stopped = report->end.is_stopped,
         .cpu_ms = report->end.cpu_ms,
         .peak_kib = report->end.peak_kib,
+        .part = report->part,
     };
     memcpy(ret_body->text, report->text, sizeof ret_body->text);
     ret_body->text[sizeof ret_body->text - 1] = '\0';
@@ -179,7 +180,7 @@ int gr_wire_report_to(const uint8_t *body, size_t size, struct gr_engine_report 
         return -EBADMSG;
     }
     memcpy(&wire, body, sizeof wire);
-    if (wire.type < GR_REPORT_STARTED || wire.type > GR_REPORT_UP) {
+    if (wire.type < GR_REPORT_STARTED || wire.type > GR_REPORT_PART_REFUSED) {
         return -EBADMSG;
     }
     *ret_report = (struct gr_engine_report){
@@ -188,6 +189,7 @@ int gr_wire_report_to(const uint8_t *body, size_t size, struct gr_engine_report 
         .attempt = wire.attempt,
         .since_ms = wire.since_ms,
         .started_ms = wire.started_ms,
+        .part = wire.part,
         .end = {.exit_code = wire.exit_code,
                 .signal = wire.signal,
                 .task = wire.task,

@@ -22,7 +22,9 @@ enum gr_wire_type {
     GR_WIRE_STOP = 4,  // struct gr_wire_ask
     GR_WIRE_SIGNAL = 5,
     GR_WIRE_FORGET = 6,
-    GR_WIRE_LIST = 7, // no body
+    GR_WIRE_LIST = 7,       // no body
+    GR_WIRE_PART_STOP = 8,  // struct gr_wire_part
+    GR_WIRE_PART_START = 9, // an order (order.h)
 
     GR_WIRE_WELCOME = 64, // struct gr_wire_welcome
     GR_WIRE_REPORT = 65,  // struct gr_wire_report
@@ -69,6 +71,13 @@ struct gr_wire_ask {
     int64_t grace_ms;
 };
 
+// Stop one task of an attempt.
+struct gr_wire_part {
+    struct gr_wire_ask ask;
+    uint32_t task; // number within the gang
+    uint32_t part; // in which it was placed
+};
+
 // A report; `text` is NUL-terminated.
 struct gr_wire_report {
     // As in struct gr_engine_report and struct gr_engine_end.
@@ -85,6 +94,8 @@ struct gr_wire_report {
     uint8_t padding[2];
     uint64_t cpu_ms;
     uint64_t peak_kib;
+    uint32_t part;
+    uint32_t reserved;
     char text[256];
 };
 
