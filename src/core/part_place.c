@@ -202,24 +202,30 @@ static bool choice_keep(const struct mend *mend, uint64_t variants[GR_VARIANT_WO
     return any != 0;
 }
 
-// The variants where limits and quotas leave it enough for what is missing; false: nowhere.
-static bool variants_find(const struct mend *mend, uint64_t ret_variants[GR_VARIANT_WORDS])
+// The variants where quotas leave it enough for what is missing, within its own or at all; false:
+// nowhere.
+static bool variants_find(const struct mend *mend, bool own,
+                          uint64_t ret_variants[GR_VARIANT_WORDS])
 {
     const struct gr_core *core = mend->core;
-    const struct gr_job *job = mend->job;
     const struct gr_need *need = gr_need_at(core, gr_waits_at(core, mend->slot)->need);
-    struct gr_demand more = job->demand;
+    struct gr_demand more = mend->job->demand;
     more.tasks = mend->missing;
-    uint64_t milli = gr_demand_milli(&more);
-    if (core->order != GR_ORDER_FAIR) { // who asks for neither at a start
-        memcpy(ret_variants, need->variants, sizeof need->variants);
-        return choice_keep(mend, ret_variants);
-    }
-    return gr_terms_allow_more(core, job->org, job->user, milli) == GR_REFUSED_NOTHING &&
-           ((gr_quota_variants(core, need, job->org, milli, true, ret_variants) &&
-             choice_keep(mend, ret_variants)) ||
-            (gr_quota_variants(core, need, job->org, milli, false, ret_variants) &&
-             choice_keep(mend, ret_variants)));
+    memcpy(ret_variants, need->variants, sizeof need->variants);
+    bool left =
+        core->order != GR_ORDER_FAIR || // who asks for no quotas at a start
+        gr_quota_variants(core, need, mend->job->org, gr_demand_milli(&more), own, ret_variants);
+    return left && choice_keep(mend, ret_variants);
+}
+
+// Do limits allow it to hold what is missing?
+static bool terms_allow(const struct mend *mend)
+{
+    struct gr_demand more = mend->job->demand;
+    more.tasks = mend->missing;
+    return mend->core->order != GR_ORDER_FAIR ||
+           gr_terms_allow_more(mend->core, mend->job->org, mend->job->user,
+                               gr_demand_milli(&more)) == GR_REFUSED_NOTHING;
 }
 
 // Narrows the demand's mask to these variants. -1: the mask is not known, core->narrowed holds it.
@@ -287,12 +293,46 @@ static uint64_t freed_count(const struct gr_core *core)
     return core->hold_count > 0 || core->room_kept.node_count > 0 ? 0 : core->freed_count;
 }
 
+// What came of looking on some variants.
+enum outcome {
+    MEND_IN_VAIN,   // nowhere, until room grows
+    MEND_UNCERTAIN, // nowhere on what quotas leave it now
+    MEND_FACT,      // *ret_event
+    MEND_REFUSED,   // by admit
+};
+
+// Looks for room within its own quota, or where quotas leave it any.
+static enum outcome mend_try(struct mend *mend, const struct gr_hooks *hooks, int64_t at_ms,
+                             bool own, struct gr_event *ret_event)
+{
+    struct gr_core *core = mend->core;
+    uint64_t variants[GR_VARIANT_WORDS];
+    uint16_t whole = mend->job->demand.shape.mask;
+    mend->demand.shape.mask = whole;
+    if (!variants_find(mend, own, variants)) {
+        return MEND_UNCERTAIN;
+    }
+    int mask = mask_narrow(mend, variants);
+    if (mask < 0 && gr_place_mask_count(gr_pool(core)) == core->limits.place.masks) {
+        return MEND_UNCERTAIN;
+    }
+    mend->demand.shape.mask = mask < 0 ? whole : (uint16_t)mask;
+    if (!room_find(mend)) {
+        return mend->demand.shape.mask == whole ? MEND_IN_VAIN : MEND_UNCERTAIN;
+    }
+    if (mask < 0) { // for what has no room at all no mask is made
+        *ret_event = gr_decide_fact(core, at_ms, GR_MASK_ADDED);
+        ret_event->mask = &core->narrowed;
+        return MEND_FACT;
+    }
+    return placed(mend, hooks, at_ms, ret_event) ? MEND_FACT : MEND_REFUSED;
+}
+
 static bool mend_next(struct mend *mend, const struct gr_hooks *hooks, int64_t at_ms, uint32_t row,
                       struct gr_event *ret_event)
 {
     struct gr_core *core = mend->core;
     struct gr_part_tried *tried = tried_at(core, row);
-    uint64_t variants[GR_VARIANT_WORDS];
     if (tried->sequence == core->sequence) {
         return false;
     }
@@ -302,29 +342,21 @@ static bool mend_next(struct mend *mend, const struct gr_hooks *hooks, int64_t a
         return false;
     }
     tried->sequence = core->sequence; // until the next fact, if anything but room is against it
-    if (!variants_find(mend, variants)) {
+    if (!terms_allow(mend)) {
         return false;
     }
-    int mask = mask_narrow(mend, variants);
-    bool is_new = mask < 0;
-    bool narrowed = is_new || mask != mend->demand.shape.mask;
-    if (is_new && gr_place_mask_count(gr_pool(core)) == core->limits.place.masks) {
-        return false;
+    enum outcome outcome = mend_try(mend, hooks, at_ms, true, ret_event);
+    if (outcome == MEND_UNCERTAIN && core->order == GR_ORDER_FAIR) {
+        outcome = mend_try(mend, hooks, at_ms, false, ret_event);
     }
-    mend->demand.shape.mask = is_new ? mend->demand.shape.mask : (uint16_t)mask;
-    if (!room_find(mend)) {
-        // With a mask that quotas narrow nothing is remembered: they may leave it more any time.
-        tried->room = narrowed && !is_new ? 0 : core->room;
-        tried->freed = freed_count(core);
-        return false;
-    }
-    if (is_new) {
-        *ret_event = gr_decide_fact(core, at_ms, GR_MASK_ADDED);
-        ret_event->mask = &core->narrowed;
+    if (outcome == MEND_FACT) {
         tried->sequence = 0;
         return true;
     }
-    return placed(mend, hooks, at_ms, ret_event);
+    // Where quotas narrow it nothing is remembered: they may leave it more any time.
+    tried->room = outcome == MEND_IN_VAIN ? core->room : 0;
+    tried->freed = freed_count(core);
+    return false;
 }
 
 bool gr_part_next(struct gr_core *core, const struct gr_hooks *hooks, int64_t at_ms,

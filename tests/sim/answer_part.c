@@ -265,17 +265,15 @@ void answer_part_none(struct drive *drive)
         }
         bool is_fair = world->order == GR_ORDER_FAIR;
         struct gr_mask whole = world->mask[job->demand.shape.mask];
-        struct gr_mask any = answer_mask_left(world, job, world_lost(job), false);
-        struct gr_mask mask = answer_mask_left(world, job, world_lost(job), true);
-        bool is_left = is_fair && tier_keep(world, job, &mask) && answer_mask_is_any(world, &mask);
-        if (!is_left) { // not within its own quota
-            mask = is_fair ? any : whole;
-            is_left = tier_keep(world, job, &mask);
+        bool may = !is_fair || world_terms_allow_more(world, job, world_lost(job));
+        bool found = false;
+        for (int own = is_fair; own >= 0 && may; own--) {
+            struct gr_mask mask =
+                is_fair ? answer_mask_left(world, job, world_lost(job), own != 0) : whole;
+            found |= tier_keep(world, job, &mask) && has_room(drive, job, &mask) &&
+                     answer_mask_known(world, &mask, job);
         }
-        bool may = is_left && (!is_fair || world_terms_allow_more(world, job, world_lost(job)));
-        bool found = may && has_room(drive, job, &mask);
-        if (found && answer_mask_known(world, &mask, job) && !answer_refused(drive, job) &&
-            drive->refused_at != world->sequence) {
+        if (found && !answer_refused(drive, job) && drive->refused_at != world->sequence) {
             story_wrong("job %llu could get what it lacks", (unsigned long long)job->id);
         }
         (void)tier_keep(world, job, &whole);
