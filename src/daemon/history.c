@@ -333,6 +333,18 @@ int gr_history_find(struct gr_history *history, uint64_t job, struct gr_ended *r
     return gr_history_table_find(history->table, job, ret_ended, err);
 }
 
+void gr_history_list_waiting(const struct gr_history *history, uint64_t above,
+                             bool (*each)(void *context, const struct gr_ended *ended),
+                             void *context)
+{
+    assert(history != NULL && each != NULL);
+    bool goes_on = true;
+    for (uint64_t n = atomic_load(&history->written); n < history->added && goes_on; n++) {
+        const struct row *row = row_at(history, n);
+        goes_on = row->sequence <= above || each(context, &row->ended);
+    }
+}
+
 int gr_history_list(struct gr_history *history, const struct gr_history_query *query,
                     bool (*each)(void *context, const struct gr_ended *ended), void *context,
                     struct gr_err *err)

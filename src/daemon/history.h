@@ -40,6 +40,11 @@ void gr_history_problem(struct gr_history *history, char *ret_text, size_t size)
 // -errno. Blocks for a look-up.
 int gr_history_find(struct gr_history *history, uint64_t job, struct gr_ended *ret_ended,
                     struct gr_err *err);
+// Calls `each` for every job that was told, ended after fact `above` and was not seen to be written
+// yet, as they were told; it returns false to stop. Does not block.
+void gr_history_list_waiting(const struct gr_history *history, uint64_t above,
+                             bool (*each)(void *context, const struct gr_ended *ended),
+                             void *context);
 
 // What gr_history_list lists.
 struct gr_history_query {

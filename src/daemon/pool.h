@@ -287,6 +287,12 @@ int gr_pool_spec(struct gr_pool *pool, uint64_t job, struct gr_spec *ret_spec, s
 // A job that ended, from memory or from the history. True: a copy is in *ret_ended. May read from
 // the disk.
 bool gr_pool_ended_find(struct gr_pool *pool, uint64_t job, struct gr_ended *ret_ended);
+// Calls `each` for every job that ended and fits the query, once, also while the history is being
+// written: first for those in memory, in any order, whatever it returns and however many there are;
+// then for the others as gr_history_list does. Returns 0 or -errno; then some may not be told of.
+int gr_pool_ended_list(struct gr_pool *pool, const struct gr_history_query *query,
+                       bool (*each)(void *context, const struct gr_ended *ended), void *context,
+                       struct gr_err *err);
 // What is known of a live job beside the core, or NULL.
 const struct gr_live *gr_pool_live_find(const struct gr_pool *pool, uint64_t job);
 

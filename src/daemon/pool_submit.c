@@ -529,16 +529,6 @@ int gr_pool_spec(struct gr_pool *pool, uint64_t job, struct gr_spec *ret_spec, s
     return rc != 0 ? rc : gr_spec_decode(bytes, size, pool->room, ret_spec, err);
 }
 
-bool gr_pool_ended_find(struct gr_pool *pool, uint64_t job, struct gr_ended *ret_ended)
-{
-    const struct gr_ended *ended = gr_ended_ring_find(pool->ended, job);
-    if (ended != NULL) {
-        *ret_ended = *ended;
-        return true;
-    }
-    return gr_history_find(pool->history, job, ret_ended, NULL) == 1;
-}
-
 bool gr_pool_stop(struct gr_pool *pool, uint64_t job, enum gr_stop_why why, uint32_t signal,
                   int64_t grace_ms)
 {

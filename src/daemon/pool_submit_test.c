@@ -4,6 +4,8 @@
 #include "daemon/pool_fixture.h"
 #include "daemon/view.h"
 
+#include <time.h>
+
 static void more_ends_in_one_request_than_are_kept_in_memory_are_all_found(void **state)
 {
     (void)state;
@@ -29,6 +31,68 @@ static void more_ends_in_one_request_than_are_kept_in_memory_are_all_found(void 
             assert_int_equal(ended.dropped, GR_REFUSED_BY_USER);
         }
         kill_and_open();
+    }
+}
+
+// The ids in a list.
+struct listed {
+    uint64_t ids[64];
+    unsigned count;
+    unsigned wait_at; // so many; then the history's thread is waited for. 0: never
+};
+
+static bool list_one(void *context, const struct gr_ended *ended)
+{
+    struct listed *listed = context;
+    assert_true(listed->count < 64);
+    listed->ids[listed->count++] = ended->id;
+    const struct timespec pause = {.tv_nsec = 2000000};
+    uint64_t last = gr_core_next_sequence(pool->core) - 1;
+    for (unsigned i = 0;
+         listed->count == listed->wait_at && i < 30000 && gr_history_upto(pool->history) < last;
+         i++) {
+        nanosleep(&pause, NULL);
+    }
+    return true;
+}
+
+static void assert_listed(const uint64_t *jobs, unsigned count, unsigned wait_at)
+{
+    struct gr_err err;
+    struct gr_history_query query = {
+        .below = UINT64_MAX, .user = UINT32_MAX, .org = UINT32_MAX, .most = UINT32_MAX};
+    struct listed listed = {.wait_at = wait_at};
+    fixture_good(gr_pool_ended_list(pool, &query, list_one, &listed, &err), &err);
+    assert_int_equal(listed.count, count);
+    for (unsigned i = 0; i < count; i++) {
+        unsigned times = 0;
+        for (unsigned j = 0; j < count; j++) {
+            times += listed.ids[j] == jobs[i];
+        }
+        assert_int_equal(times, 1);
+    }
+}
+
+static void every_job_that_ended_is_listed_once_also_while_the_history_is_written(void **state)
+{
+    (void)state;
+    uint64_t jobs[24];
+    struct gr_spec spec = a_spec();
+    settle();
+    for (unsigned count = 12; count <= 24; count += 12) { // more than are kept in memory
+        for (unsigned i = count - 12; i < count; i++) {
+            jobs[i] = submit(&spec);
+        }
+        for (unsigned i = count - 12; i < count; i++) {
+            assert_true(gr_pool_stop(pool, jobs[i], GR_STOP_BY_USER, 0, -1));
+        }
+        assert_listed(jobs, count, 0);
+        settle(); // all is durable, and the history's thread may write it from now on
+        // It writes when the first was told of that memory keeps; when the first that waits was.
+        assert_listed(jobs, count, count == 12 ? 1 : config.ended_most + 1);
+        assert_listed(jobs, count, 0);
+        kill_and_open();
+        assert_listed(jobs, count, 0);
     }
 }
 
@@ -133,6 +197,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         POOL_TEST(more_ends_in_one_request_than_are_kept_in_memory_are_all_found),
+        POOL_TEST(every_job_that_ended_is_listed_once_also_while_the_history_is_written),
         POOL_TEST(an_array_without_room_for_what_it_waits_for_is_refused_before_its_first),
         POOL_TEST(a_history_that_was_lost_is_made_again),
         POOL_TEST(a_kill_loses_what_nobody_was_told),

@@ -116,11 +116,13 @@ static bool list_old(void *context, const struct gr_ended *ended)
                    gr_view_ended_state(ended))) {
         list_add(both->list, ended->id);
     }
-    // They come with falling ids: once the heap is full, none that follows can enter it.
+    // Of the history they come with falling ids: once the heap is full, none that follows can enter
+    // it.
     return both->list->count <= both->list->most || ended->id > both->list->ids[0];
 }
 
-static void list_fill(struct gr_pool *pool, struct list *list)
+// Fails if the history cannot be read.
+static int list_fill(struct gr_pool *pool, struct list *list)
 {
     uint32_t cursor = 0;
     const struct gr_job *job;
@@ -132,16 +134,7 @@ static void list_fill(struct gr_pool *pool, struct list *list)
         }
     }
     if ((list->states & ~LIVE_STATES) == 0) {
-        return;
-    }
-    // Those that ended: the newest from memory, the others from the history.
-    uint64_t upto = gr_history_upto(pool->history);
-    const struct gr_ended *ended;
-    for (uint32_t back = 0; (ended = gr_ended_ring_back(pool->ended, back)) != NULL; back++) {
-        if (ended->sequence > upto && list_wants(pool, list, ended->id, ended->user, ended->org,
-                                                 gr_view_ended_state(ended))) {
-            list_add(list, ended->id);
-        }
+        return 0;
     }
     struct list_pool both = {.pool = pool, .list = list};
     struct gr_history_query query = {.below = list->below,
@@ -150,7 +143,7 @@ static void list_fill(struct gr_pool *pool, struct list *list)
                                      .most = UINT32_MAX,
                                      .looks = HISTORY_ROWS_MAX,
                                      .ret_below = &list->left};
-    (void)gr_history_list(pool->history, &query, list_old, &both, NULL);
+    return gr_pool_ended_list(pool, &query, list_old, &both, NULL);
 }
 
 // Reads "running,waiting". False: a reply was made.
@@ -245,7 +238,12 @@ void gr_route_jobs(void *context, struct gr_http_request *request)
     if (!read_list(daemon, request, &list)) {
         return;
     }
-    list_fill(pool, &list);
+    if (list_fill(pool, &list) != 0) {
+        gr_http_reply_error(request, 503, "unavailable",
+                            "the table of jobs that ended cannot be read",
+                            "`granary pool` says why; list live jobs without all=true", NULL);
+        return;
+    }
     if (list.is_cut) {
         gr_http_reply_error(request, 422, "too-many",
                             "there are more jobs than can be looked through by name at once",
