@@ -32,14 +32,22 @@ class Screen:
     def resize(self, rows, columns):
         self.rows, self.columns = rows, columns
         self.lines = [""] * rows
+        self.is_late = True  # a picture of the old size may be on its way
+        self.is_lost = False  # the rest of such a one
 
     def feed(self, data):
         for numbers, verb, other, end, text in SEQUENCE.findall(data):
             assert not other, f"an unknown sequence: {other!r}"
             if end == b"\r":
                 self.column = 0
+            elif self.is_lost and not verb:
+                continue
             elif end == b"\n":
                 self.row += 1
+                if self.is_late and self.row >= self.rows:
+                    self.is_lost = True
+                    self.row = self.rows - 1
+                    continue
                 assert self.row < self.rows, "the terminal would scroll"
             elif text:
                 shown = text.decode()
@@ -63,6 +71,7 @@ class Screen:
         elif verb == "H":
             assert numbers == "", numbers
             self.row = self.column = 0
+            self.is_lost = False
         elif verb == "K":
             self.lines[self.row] = self.lines[self.row][:self.column]
         elif verb == "J":
@@ -126,6 +135,21 @@ class Top:
             self.screen.feed(self.raw[:end])
             self.raw = self.raw[end:]
             seconds = 0
+
+    def fits(self, seconds=20):
+        """Waits until the picture on the screen is one of its size."""
+        until = time.monotonic() + seconds
+        while True:
+            try:
+                self.screen.check()
+                assert not self.screen.is_lost and any(self.screen.lines)
+                break
+            except AssertionError:
+                assert time.monotonic() < until, self.screen.text
+                self.read(0.05)
+        self.read(0.1)
+        self.screen.check()
+        self.screen.is_late = False
 
     def shows(self, *texts, seconds=20):
         """Waits until all of it is on the screen."""
@@ -262,14 +286,14 @@ def a_terminal_that_changes_is_used_as_it_is(cli, stand):
         before = top.screen.text.count("wait")
         for rows, columns in ((60, 200), (10, 40), (3, 20), (1, 1), (24, 80)):
             top.resize(rows, columns)
+            top.fits()
             if columns >= 40:
                 top.shows("granary 0.1.0")
-            else:
-                top.read(1)
-            top.read(0.1)
-            top.screen.check()
             if rows == 60:
-                assert top.screen.text.count("wait") > before, top.screen.text
+                until = time.monotonic() + 20
+                while top.screen.text.count("wait") <= before:
+                    assert time.monotonic() < until, top.screen.text
+                    top.read(0.05)
         top.press(b"q")
         assert top.ends() == 0
 

@@ -254,11 +254,11 @@ def return_scripts_run_before_a_node_takes_work_again():
 
 
 def a_job_that_ended_shows_where_it_ran_also_after_a_restart():
-    with Pool(pretend="2xh20,2xh200") as pool:
+    with Pool(pretend="18xh20,2xh200") as pool:
         ran = pool.run(kind="h200", devices=1)
-        gang = pool.run(kind="h20|h200", devices=2, tasks=2)
+        gang = pool.run(kind="h20|h200", devices=2, tasks=9)  # on both nodes of H20
         assert [name.split("/")[-1] for name in ran["nodes"]] == ["h200"], ran
-        assert sorted(name.split("/")[-1] for name in gang["nodes"]) == ["h20", "h200"], gang
+        assert sorted(name.split("/")[-1] for name in gang["nodes"]) == ["h20", "h20-2"], gang
         pool.restart()
         for job in (ran, gang):
             assert pool.get(f"/v1/jobs/{job['id']}")["nodes"] == job["nodes"]

@@ -12,8 +12,9 @@ static struct {
     uint32_t details; // that can be reached, as bits
     uint64_t counts[DETAILS];
 } goals[] = {
-    {.name = "fact", .details = 0xffffe | 1u << GR_CHECKPOINTED}, // by type
-    {.name = "finished", .details = 0x1ff},                       // by outcome
+    {.name = "fact",
+     .details = 0xffffe | 1u << GR_CHECKPOINTED | 1u << GR_PREFERENCE_SET}, // by type
+    {.name = "finished", .details = 0x1ff},                                 // by outcome
     {.name = "requeued",
      .details = 0x1fe & ~(1u << GR_OUTCOME_STOPPED |    // what was stopped or
                           1u << GR_OUTCOME_TIME_LIMIT | // took too long is not
