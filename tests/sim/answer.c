@@ -512,12 +512,8 @@ static void copy_decides_the_same(struct drive *drive, bool answer, const struct
         return;
     }
     struct gr_hooks hooks = hooks_of(drive);
-    struct gr_piece *pieces = drive_copy_of(NULL, 0);
-    pieces = realloc(pieces, GR_TASKS_MAX * sizeof *pieces);
+    struct gr_piece *pieces = drive->copy_pieces;
     struct gr_event other;
-    if (pieces == NULL) {
-        story_wrong("no memory");
-    }
     bool answered = gr_decide_start(drive->copy, &hooks, drive->at, pieces, &other);
     bool same = answered == answer;
     if (same && answer) {
@@ -533,7 +529,6 @@ static void copy_decides_the_same(struct drive *drive, bool answer, const struct
     } else if (!same) {
         story_wrong("a copy decides another way");
     }
-    free(pieces);
 }
 
 // One decision about the queue. Returns true if it made a fact.

@@ -564,7 +564,9 @@ void drive_run(uint64_t seed, uint64_t steps)
                                                        .lost_per_hour = GR_ANY_MILLI,
                                                        .reclaim = GR_RECLAIM_BORROWED};
     drive->pieces = calloc(GR_TASKS_MAX, sizeof *drive->pieces);
-    if (drive->pieces == NULL || gr_core_new(&drive->config, &drive->core, &err) != 0) {
+    drive->copy_pieces = calloc(GR_TASKS_MAX, sizeof *drive->copy_pieces);
+    if (drive->pieces == NULL || drive->copy_pieces == NULL ||
+        gr_core_new(&drive->config, &drive->core, &err) != 0) {
         story_wrong("no memory");
     }
     begin(drive);
@@ -579,5 +581,6 @@ void drive_run(uint64_t seed, uint64_t steps)
     gr_core_free(drive->core);
     facts_free(drive);
     free(drive->pieces);
+    free(drive->copy_pieces);
     free(drive);
 }

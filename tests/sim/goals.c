@@ -6,15 +6,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define DETAILS 64
 
 // Each goal with the details that can be reached, as bits.
-static struct {
+static const struct {
     const char *name;
     uint64_t details;
     uint64_t seldom; // of these, too seldom for a run of this length to have to reach them
-    uint64_t counts[DETAILS];
 } goals[] = {
     {.name = "applied", // by event type; room is taken back seldom: core/reclaim_walk_test.c does
      .details = 0xffffffe | 1u << GR_PREFERENCE_SET | 1u << GR_CLASS_SET,
@@ -71,14 +71,43 @@ static struct {
     {.name = "effect", .details = 0x1e},     // by type
 };
 
+#define GOALS (sizeof goals / sizeof *goals)
+
+// How often each was reached, by process; shared by all of them.
+static uint64_t (*counts)[GOALS][DETAILS];
+static unsigned mine, processes;
+
+int goals_begin(unsigned count)
+{
+    void *shared = mmap(NULL, count * sizeof *counts, PROT_READ | PROT_WRITE,
+                        MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    counts = shared == MAP_FAILED ? NULL : shared;
+    processes = count;
+    return counts == NULL ? -1 : 0;
+}
+
+void goals_process(unsigned process)
+{
+    mine = process;
+}
+
+static uint64_t reached(size_t goal, uint32_t detail)
+{
+    uint64_t sum = 0;
+    for (unsigned p = 0; p < processes; p++) {
+        sum += counts[p][goal][detail];
+    }
+    return sum;
+}
+
 void goal_reach(const char *name, uint32_t detail)
 {
-    for (size_t g = 0; g < sizeof goals / sizeof *goals; g++) {
+    for (size_t g = 0; g < GOALS; g++) {
         if (strcmp(goals[g].name, name) == 0) {
             if (detail >= DETAILS || (goals[g].details >> detail & 1) == 0) {
                 break;
             }
-            goals[g].counts[detail]++;
+            counts[mine][g][detail]++;
             return;
         }
     }
@@ -101,14 +130,14 @@ static const char *detail_name(const char *goal, uint32_t detail)
 unsigned goals_print(bool all)
 {
     unsigned missed = 0;
-    for (size_t g = 0; g < sizeof goals / sizeof *goals; g++) {
+    for (size_t g = 0; g < GOALS; g++) {
         for (uint32_t d = 0; d < DETAILS; d++) {
             bool wanted = (goals[g].details >> d & 1) != 0;
-            bool is_missed = wanted && (goals[g].seldom >> d & 1) == 0 && goals[g].counts[d] == 0;
+            bool is_missed = wanted && (goals[g].seldom >> d & 1) == 0 && reached(g, d) == 0;
             missed += is_missed;
             if (wanted && (all || is_missed)) {
-                printf("%12llu  %s %u %s\n", (unsigned long long)goals[g].counts[d], goals[g].name,
-                       d, detail_name(goals[g].name, d));
+                printf("%12llu  %s %u %s\n", (unsigned long long)reached(g, d), goals[g].name, d,
+                       detail_name(goals[g].name, d));
             }
         }
     }

@@ -1,12 +1,15 @@
-// What a run of the simulator must have reached: counts by name. A goal never reached fails it.
+// What a run must reach: a simulation that never comes to something tests nothing about it.
 #pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
 
-// Counts one more of this goal; `detail` distinguishes goals of one name (a refusal's code, say).
-// An unknown goal ends the program.
+// Before all else: nothing is reached yet, by so many processes. 0, or -1 without memory.
+int goals_begin(unsigned processes);
+// Which of them this is, after a fork; 0 if nothing is said.
+void goals_process(unsigned process);
+// A goal was reached; `detail` tells its kinds apart (an enum value, below 64).
 void goal_reach(const char *name, uint32_t detail);
-
-// Prints what was reached; returns how many goals never were.
+// Prints what all processes reached, everything if `all`, else what was not; returns how many never
+// were.
 unsigned goals_print(bool all);

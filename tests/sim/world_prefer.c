@@ -16,17 +16,17 @@ uint32_t world_tier(const struct world *world, const struct gr_demand *demand, u
 bool world_tier_mask(const struct world *world, const struct gr_demand *demand, uint32_t tier,
                      const struct gr_mask *mask, struct gr_mask *ret_mask)
 {
-    bool any = false;
-    memset(ret_mask, 0, sizeof *ret_mask);
+    uint64_t in[GR_POOL_VARIANTS_MAX / 64] = {0}, any = 0; // the variants of this tier
+    for (uint32_t v = 0; v < GR_POOL_VARIANTS_MAX; v++) {
+        in[v / 64] |= (uint64_t)(world_tier(world, demand, v) == tier) << v % 64;
+    }
     for (uint32_t s = 0; s < GR_SITES_MAX; s++) {
-        for (uint32_t v = 0; v < GR_POOL_VARIANTS_MAX; v++) {
-            bool is_in =
-                (mask->bits[s][v / 64] >> v % 64 & 1) != 0 && world_tier(world, demand, v) == tier;
-            ret_mask->bits[s][v / 64] |= (uint64_t)is_in << v % 64;
-            any |= is_in;
+        for (uint32_t w = 0; w < GR_POOL_VARIANTS_MAX / 64; w++) {
+            ret_mask->bits[s][w] = mask->bits[s][w] & in[w];
+            any |= ret_mask->bits[s][w];
         }
     }
-    return any;
+    return any != 0;
 }
 
 bool world_mask_known(const struct world *world, const struct gr_mask *mask)
