@@ -123,6 +123,21 @@ static bool can_start(struct drive *drive, const struct world_job *job, bool own
            fits_known(world, &view, &mask, job);
 }
 
+bool answer_starts_alone(struct drive *drive, const struct world_job *job)
+{
+    const struct world *world = &drive->world;
+    struct world_view view;
+    world_view_now(world, &view);
+    if (answer_start_objections(drive, job) != 0) {
+        return false;
+    }
+    if (world->order != GR_ORDER_FAIR) {
+        return world_fits(world, &view, &job->demand, &world->mask[job->demand.shape.mask]);
+    }
+    struct gr_mask mask = mask_left(world, job, false);
+    return world_terms_allow(world, job) && fits_known(world, &view, &mask, job);
+}
+
 // Of those of a user that ask for the same only the first has its turn.
 static bool is_first_of_lane(const struct world *world, const struct world_job *job)
 {

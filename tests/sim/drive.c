@@ -574,6 +574,7 @@ void drive_run(uint64_t seed, uint64_t steps)
         story_step(s);
         step(drive);
     }
+    answer_rest(drive);
     drive_audit(drive);
     drive_copy_renew(drive);
     drive_history_replay(drive);

@@ -57,6 +57,7 @@ static const struct {
      .details = 0x7,
      .seldom = 0x7}, // 0: borrowed, 1: of lower priority, 2: moved
     {.name = "moves asked for", .details = 0x7f, .seldom = 0x40}, // enum gr_defrag_answer
+    {.name = "rest", .details = 0x1f, .seldom = 0xa},             // enum rest in answer_rest.c
     {.name = "room reserved", .details = 0x3},                    // 0: no end makes room, 1: kept
     {.name = "job backfilled", .details = 0x3},                   // 0: before the start, 1: beside
     // enum part in answer_part.c; that there is no room, for a while or too long, is seldom

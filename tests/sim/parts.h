@@ -178,6 +178,15 @@ bool answer_start_fair(struct drive *drive, bool answer, const struct gr_event *
 // An operator asks for moves, and has them made.
 void answer_defrag(struct drive *drive);
 
+// Has it a right to the room that there is, and fits, if it does not matter who comes first?
+bool answer_starts_alone(struct drive *drive, const struct world_job *job);
+
+// --- answer_rest.c
+
+// Nothing comes from outside any more but ends of work: all comes to rest, and whoever can start
+// does.
+void answer_rest(struct drive *drive);
+
 // --- answer_end.c
 
 // The end of an attempt.
