@@ -25,7 +25,7 @@ bool gr_place_find_scan(const struct gr_place *place, const struct gr_shape *sha
     assert(!place->stale); // the policy's tables must be there
     uint8_t most = 0;
     for (uint32_t n = 0; n < place->node_count; n++) {
-        uint8_t score = gr_choose_score(place, n, shape);
+        uint8_t score = gr_skips(place, n) ? 0 : gr_choose_score(place, n, shape);
         if (score > most) {
             most = score;
             best = n;
@@ -36,6 +36,18 @@ bool gr_place_find_scan(const struct gr_place *place, const struct gr_shape *sha
     }
     gr_choose_piece(place, best, shape, ret_piece);
     return true;
+}
+
+uint64_t *gr_place_skip_bits(struct gr_place *place)
+{
+    assert(place != NULL && place->skipping == 0);
+    return gr_at(place, place->skip_at);
+}
+
+void gr_place_skip(struct gr_place *place, bool skip)
+{
+    assert(place != NULL && (place->skipping != 0) != skip);
+    place->skipping = skip;
 }
 
 bool gr_place_find(struct gr_place *place, const struct gr_shape *shape, uint64_t salt,
@@ -157,12 +169,31 @@ static uint32_t node_fill(const struct gr_place *place, uint32_t number,
     struct gr_node copy = *gr_node_at(place, number);
     const struct gr_node_cold *cold = gr_cold_at(place, number);
     uint32_t count = 0;
+    most = gr_skips(place, number) ? 0 : most;
     while (count < most && gr_choose_filter(place, &copy, cold, shape) == GR_FILTER_NONE) {
         ret_pieces[count] = piece_tightest(&copy, number, shape);
         gr_node_take(&copy, &ret_pieces[count]);
         count++;
     }
     return count;
+}
+
+// More tasks than this, while nodes are passed over, fill nodes in order: of a pool of which many
+// nodes are skipped one by one, each search may look at all of these.
+#define GANG_SEARCHED 16u
+
+static bool gang_in_order(const struct gr_place *place, const struct gr_demand *demand,
+                          struct gr_piece *ret_pieces, uint32_t *ret_placed)
+{
+    uint32_t placed = 0;
+    for (uint32_t n = 0; n < place->node_count && placed < demand->tasks; n++) {
+        placed += node_fill(place, n, &demand->shape, demand->tasks - placed, ret_pieces + placed);
+    }
+    *ret_placed = placed;
+    if (placed == demand->tasks) {
+        pieces_sort(ret_pieces, placed);
+    }
+    return placed == demand->tasks;
 }
 
 // Fills whole blocks of `block` tasks into one domain, `most` tasks at most. Returns how many
@@ -397,5 +428,8 @@ bool gr_place_find_most(struct gr_place *place, const struct gr_demand *demand, 
     alone.shape.level = alone_level(demand);
     alone.domain_level = 0;
     alone.domain_tasks = 0;
+    if (place->skipping != 0 && demand->tasks > GANG_SEARCHED) {
+        return gang_in_order(place, &alone, ret_pieces, ret_placed);
+    }
     return gang_spread(place, &alone, salt, ret_pieces, ret_placed);
 }

@@ -40,9 +40,23 @@ static uint32_t row_first(const struct gr_place *place, unsigned level, uint32_t
     return row + i;
 }
 
-// The first leaf with enough memory whose score is the highest from `least` to `most`, or
-// UINT32_MAX; then *ret_next is the highest score below `least` that was met. The caller knows that
-// no leaf above `most` has enough. Depth-first, without recursion.
+// True if all nodes below a row, of level 1 or 2, are passed over; rows above are not asked.
+static bool skips_all(const struct gr_place *place, int level, uint32_t row)
+{
+    const uint64_t *bits = gr_at(place, place->skip_at);
+    if (place->skipping == 0 || level == 0 || level > 2) {
+        return false;
+    }
+    if (level == 1) {
+        return (bits[row / 4] >> row % 4 * 16 & 0xffff) == 0xffff;
+    }
+    return (bits[row * 4] & bits[row * 4 + 1] & bits[row * 4 + 2] & bits[row * 4 + 3]) ==
+           UINT64_MAX;
+}
+
+// The first leaf with enough memory, which is not passed over, whose score is the highest from
+// `least` to `most`, or UINT32_MAX; then *ret_next is the highest score below `least` that was met.
+// The caller knows that no leaf above `most` has enough. Depth-first, without recursion.
 static uint32_t search(const struct gr_place *place, unsigned slot, uint32_t memory_mib,
                        uint8_t least, uint8_t most, uint8_t *ret_next)
 {
@@ -65,11 +79,15 @@ static uint32_t search(const struct gr_place *place, unsigned slot, uint32_t mem
         uint8_t byte = gr_score_at(place, (unsigned)level, row, slot);
         if (byte <= best) {
             *ret_next = byte > *ret_next ? byte : *ret_next;
+        } else if (skips_all(place, level, row)) {
+            at[level]++;
+            continue;
         } else if (level > 0) {
             level--;
             at[level] = row * GR_FAN;
             continue;
-        } else if (byte <= most && gr_node_at(place, row)->memory_mib >= memory_mib) {
+        } else if (byte <= most && gr_node_at(place, row)->memory_mib >= memory_mib &&
+                   !gr_skips(place, row)) {
             if (byte == most) {
                 return row;
             }
@@ -100,7 +118,7 @@ bool gr_index_best(const struct gr_place *place, unsigned slot, const struct gr_
         level--;
         row = row_first(place, level, row * GR_FAN, slot, score);
     }
-    if (gr_node_at(place, row)->memory_mib >= shape->memory_mib) {
+    if (gr_node_at(place, row)->memory_mib >= shape->memory_mib && !gr_skips(place, row)) {
         *ret_node = row;
         return true;
     }

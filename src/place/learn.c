@@ -144,7 +144,7 @@ static uint32_t look_high(const struct gr_place *place, uint32_t bound,
             if (score > upto || (score == most && node > *ret_node)) { // was looked at, or too late
                 continue;
             }
-            score = gr_choose_score(place, node, shape);
+            score = gr_skips(place, node) ? 0 : gr_choose_score(place, node, shape);
             if (score > most || (score == most && score > 0 && node < *ret_node)) {
                 most = score;
                 *ret_node = node;
@@ -171,7 +171,7 @@ static uint32_t look(const struct gr_place *place, int bound, const struct gr_sh
         if (next < place->node_count) {
             __builtin_prefetch(gr_node_at(place, next));
         }
-        uint8_t score = gr_choose_score(place, node, shape);
+        uint8_t score = gr_skips(place, node) ? 0 : gr_choose_score(place, node, shape);
         if (score > most) {
             most = score;
             *ret_node = node;

@@ -40,6 +40,8 @@ static void layout(struct gr_place *place, const struct gr_place_limits *limits)
     place->frag_at = table(&end, GR_FRAG_SIZE);
     place->dirty_at = table(&end, limits->nodes * sizeof(uint32_t));
     place->flags_at = table(&end, limits->nodes);
+    // Whole groups of 256, so that these may be tested as such.
+    place->skip_at = table(&end, (limits->nodes + UINT64_C(255)) / 256 * 32);
     uint64_t rows = limits->nodes;
     place->levels = 0;
     for (unsigned l = 0; l < GR_LEVELS; l++) {

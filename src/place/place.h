@@ -183,6 +183,14 @@ uint32_t gr_place_row_tasks(const struct gr_place *place, uint32_t node, const s
                             const struct gr_demand *demand, uint32_t most,
                             struct gr_piece *ret_pieces);
 
+// The set of nodes that are skipped while gr_place_skip says so: a bit a node, to be written by the
+// caller, whose bits beyond the last node mean nothing. Borrowed.
+uint64_t *gr_place_skip_bits(struct gr_place *place);
+// From here on gr_place_find, gr_place_find_gang and gr_place_find_most pass over these nodes, or
+// they do not any more. A gang of many tasks then fills nodes in order of number instead of asking
+// the policy for each task. Never part of the state: a caller ends what it began.
+void gr_place_skip(struct gr_place *place, bool skip);
+
 // The first filter that `shape` does not pass on this node. Pure.
 enum gr_filter gr_place_filter(const struct gr_place *place, uint32_t node,
                                const struct gr_shape *shape);

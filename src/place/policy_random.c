@@ -29,8 +29,8 @@ static bool find(const struct gr_place *place, const struct gr_shape *shape, uin
     uint64_t most = 0;
     bool found = false;
     for (uint32_t n = 0; n < place->node_count; n++) {
-        if (gr_choose_filter(place, gr_node_at(place, n), gr_cold_at(place, n), shape) !=
-            GR_FILTER_NONE) {
+        if (gr_skips(place, n) || gr_choose_filter(place, gr_node_at(place, n),
+                                                   gr_cold_at(place, n), shape) != GR_FILTER_NONE) {
             continue;
         }
         uint64_t draw = gr_rng_mix(base + n);

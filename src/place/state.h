@@ -62,6 +62,7 @@ struct gr_place {
     uint32_t pair_count;
     uint32_t cpu_count, memory_count, milli_count; // thresholds
     uint32_t dirty_count;                          // nodes whose row is behind
+    uint32_t skipping;                             // 1: nodes of the set at skip_at are passed over
     // Where the fit of some slot changes, ascending.
     uint32_t cpu_threshold[GR_THRESHOLDS + 2];
     uint32_t memory_threshold[GR_THRESHOLDS + 2];
@@ -80,6 +81,7 @@ struct gr_place {
     uint64_t frag_at;   // frag.h
     uint64_t rows_at[GR_LEVELS], row_count[GR_LEVELS]; // row_count is padded to GR_FAN
     uint64_t dirty_at, flags_at; // list of nodes whose row is behind, and a byte a node
+    uint64_t skip_at;            // a bit a node, of meaning only while `skipping`
     uint64_t size;
 };
 
@@ -106,6 +108,13 @@ static inline struct gr_node_cold *gr_cold_at(const struct gr_place *place, uint
 static inline uint16_t *gr_withheld_at(const struct gr_place *place, uint32_t node)
 {
     return (uint16_t *)gr_at(place, place->withheld_at) + (uint64_t)node * GR_NODE_DEVICES_MAX;
+}
+
+// True if a node is passed over at present.
+static inline bool gr_skips(const struct gr_place *place, uint32_t node)
+{
+    const uint64_t *bits = gr_at(place, place->skip_at);
+    return place->skipping != 0 && (bits[node / 64] >> node % 64 & 1) != 0;
 }
 
 // A slot.
