@@ -34,12 +34,16 @@
 //     part-placed      u64 job, u32 attempt, u32 verdict, u64 rules version, u32 part, pieces
 //     preference-set   u32 row, 64 tiers
 //     class-set        48 name, i64 limit, u8 priority
+//     window-set       i64 start, i64 length, i64 every, u32 times, u32 org, u32 user, u8 which,
+//                      48 name, ranges
+//     window-opened, window-closed, window-ended    u64 window
 //     ending           i64 began, u64 cpu ms, u64 peak KiB, u32 outcome, i32 exit code, u32 signal,
 //                      u32 task
 //     edges            u32 count; each: u64 job, u32 how
 //     shape            u32 cpu, u32 memory, u16 mask, u16 milli, u8 devices, u8 level
 //     demand           shape, u32 tasks, u32 tasks a domain, u8 level, u8 priority, u8 use, and if
 //                      the use has 128 added u8 preference
+//     ranges           u32 count; each: u32 first, u32 count
 //     pieces           u32 count; each: u32 node, u16 devices, u16 milli, u32 cpu, u32 memory
 #include "codec/event_bytes.h"
 
@@ -468,6 +472,50 @@ static void part_placed_pass(struct wire *wire, struct gr_event *event, struct g
     pieces_pass(wire, event, room);
 }
 
+static void ranges_pass(struct wire *wire, struct gr_event *event, struct gr_event_room *room)
+{
+    event->range_count = count_pass(wire, event->range_count, GR_WINDOW_RANGES_MAX);
+    struct gr_range *ranges = room == NULL ? NULL : room->ranges + room->range_count;
+    if (room != NULL && event->range_count > GR_WINDOW_RANGES_MAX - room->range_count) {
+        wire->wrong = no_room;
+        return;
+    }
+    for (uint32_t i = 0; i < event->range_count; i++) {
+        struct gr_range range = {0};
+        if (room == NULL) {
+            range = event->ranges[i];
+        }
+        u32_pass(wire, &range.first);
+        u32_pass(wire, &range.count);
+        if (room != NULL) {
+            ranges[i] = range;
+        }
+    }
+    if (room != NULL) {
+        event->ranges = event->range_count > 0 ? ranges : NULL;
+        room->range_count += event->range_count;
+    }
+}
+
+static void window_pass(struct wire *wire, struct gr_event *event, struct gr_event_room *room)
+{
+    struct gr_window *window = &event->window_set;
+    time_pass(wire, &window->start_ms, event->at_ms);
+    i64_pass(wire, &window->length_ms);
+    i64_pass(wire, &window->every_ms);
+    u32_pass(wire, &window->times);
+    u32_pass(wire, &window->org);
+    u32_pass(wire, &window->user);
+    u8_pass(wire, &window->which);
+    bytes_pass(wire, window->name, sizeof window->name);
+    ranges_pass(wire, event, room);
+}
+
+static void window_turn_pass(struct wire *wire, struct gr_event *event)
+{
+    u64_pass(wire, &event->window_turn.window);
+}
+
 // The body of each type, one of the two. `room`: where arrays go when reading, NULL when writing.
 static const struct body {
     void (*plain)(struct wire *wire, struct gr_event *event);
@@ -502,6 +550,10 @@ static const struct body {
     [GR_PART_PLACED] = {.listed = part_placed_pass},
     [GR_PREFERENCE_SET] = {.plain = preference_pass},
     [GR_CLASS_SET] = {.plain = class_pass},
+    [GR_WINDOW_SET] = {.listed = window_pass},
+    [GR_WINDOW_OPENED] = {.plain = window_turn_pass},
+    [GR_WINDOW_CLOSED] = {.plain = window_turn_pass},
+    [GR_WINDOW_ENDED] = {.plain = window_turn_pass},
 };
 
 static void body_pass(struct wire *wire, struct gr_event *event, struct gr_event_room *room)
@@ -640,6 +692,7 @@ static long decode(const uint8_t *bytes, size_t size, struct gr_event_room *room
 static void room_empty(struct gr_event_room *room)
 {
     room->piece_count = room->item_count = room->edge_count = room->mask_count = 0;
+    room->range_count = 0;
 }
 
 long gr_event_decode(const uint8_t *bytes, size_t size, struct gr_event_room *room,

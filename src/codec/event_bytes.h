@@ -30,13 +30,14 @@
 // Edges of decoded facts together.
 #define GR_EVENT_EDGES GR_CALLED_MAX
 
-// Where the arrays of decoded facts go; about 1.1 MB, the caller's.
+// Where the arrays of decoded facts go; about 1.6 MB, the caller's.
 struct gr_event_room {
-    uint32_t piece_count, item_count, edge_count, mask_count; // used so far
+    uint32_t piece_count, item_count, edge_count, mask_count, range_count; // used so far
     struct gr_piece pieces[GR_TASKS_MAX];
     struct gr_mix_item items[GR_MIX_MAX];
     struct gr_mask mask;
     struct gr_edge edges[GR_EVENT_EDGES];
+    struct gr_range ranges[GR_WINDOW_RANGES_MAX];
 };
 
 // Writes one fact to `bytes`, packed. Returns how many bytes it took, or -ENOSPC if `size` is too

@@ -28,6 +28,7 @@ static struct gr_event fact(enum gr_event_type type)
 // One fact of each type with every field set to something.
 static struct gr_event example(enum gr_event_type type)
 {
+    static const struct gr_range ranges[2] = {{0, 300}, {70000, 1}};
     static const struct gr_piece pieces[2] = {
         {.node = 1, .devices = 3, .milli = 1000, .cpu_milli = 5, .memory_mib = 6},
         {.node = 9, .devices = 0x8001, .milli = 1000, .cpu_milli = 5, .memory_mib = 6}};
@@ -205,6 +206,23 @@ static struct gr_event example(enum gr_event_type type)
         event.part_placed.rules_version = UINT64_C(1) << 34;
         event.pieces = pieces;
         event.piece_count = 2;
+        break;
+    case GR_WINDOW_SET:
+        event.window_set = (struct gr_window){.start_ms = INT64_C(1) << 43,
+                                              .length_ms = 3600000,
+                                              .every_ms = 86400000,
+                                              .times = 300,
+                                              .org = 22,
+                                              .user = UINT32_MAX,
+                                              .which = GR_WINDOW_RESERVATION,
+                                              .name = "night"};
+        event.ranges = ranges;
+        event.range_count = 2;
+        break;
+    case GR_WINDOW_OPENED:
+    case GR_WINDOW_CLOSED:
+    case GR_WINDOW_ENDED:
+        event.window_turn.window = UINT64_C(1) << 40;
         break;
     }
     return event;

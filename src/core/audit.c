@@ -5,6 +5,7 @@
 #include "core/reclaim.h"
 #include "core/state.h"
 #include "core/tenants.h"
+#include "core/window_parts.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -205,6 +206,7 @@ const char *gr_core_audit(const struct gr_core *core)
     wrong = wrong != NULL ? wrong : gr_tenants_audit(core);
     wrong = wrong != NULL ? wrong : gr_holds_audit(core);
     wrong = wrong != NULL ? wrong : gr_parts_audit(core);
+    wrong = wrong != NULL ? wrong : gr_windows_audit(core);
     wrong = wrong != NULL ? wrong : gr_audit_links(core);
     wrong = wrong != NULL ? wrong : gr_past_audit(core);
     wrong = wrong != NULL ? wrong : gr_quota_audit(core);

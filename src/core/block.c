@@ -4,6 +4,7 @@
 #include "core/queue.h"
 #include "core/state.h"
 #include "core/tenants.h"
+#include "core/window_parts.h"
 #include "place/policy.h"
 
 #include <errno.h>
@@ -55,6 +56,9 @@ static void layout_queue(struct gr_core *core, uint64_t *end)
     core->more_tenants_at = table(end, gr_tenants_more_bytes(limits));
     core->goes_at = table(end, limits->jobs);
     core->called_at = table(end, GR_CALLED_MAX * sizeof(struct gr_edge));
+    core->claims_at = table(end, limits->place.nodes * sizeof(uint16_t));
+    core->claimed_at = table(end, (limits->place.nodes + UINT64_C(63)) / 64 * sizeof(uint64_t));
+    core->swept_at = table(end, GR_WINDOWS_MAX * sizeof(struct gr_window_swept));
 }
 
 static void layout(struct gr_core *core, const struct gr_core_limits *given)
@@ -84,6 +88,7 @@ static void layout(struct gr_core *core, const struct gr_core_limits *given)
     core->classes_at = table(&end, GR_CLASSES_MAX * sizeof(struct gr_class));
     core->parts_at = table(&end, GR_PARTS * sizeof(struct gr_part_row));
     core->parts_tried_at = table(&end, GR_PARTS * sizeof(struct gr_part_tried));
+    core->shut_at = table(&end, limits->place.nodes);
     core->jobs_at = table(&end, (uint64_t)limits->jobs * sizeof(struct gr_job));
     core->allocations_at = table(&end, (uint64_t)limits->jobs * sizeof(struct gr_allocation));
     core->more_at = table(&end, (uint64_t)limits->pieces * sizeof(struct gr_more));
@@ -98,6 +103,9 @@ static void layout(struct gr_core *core, const struct gr_core_limits *given)
     core->scratch_at = table(&end, (uint64_t)limits->jobs * sizeof(uint32_t));
     core->user_past_at = table(&end, limits->users * sizeof(struct gr_past));
     core->quotas_at = table(&end, limits->quotas * sizeof(struct gr_quota));
+    core->windows_at = table(&end, GR_WINDOWS_MAX * sizeof(struct gr_window));
+    core->window_nodes_at = table(
+        &end, GR_WINDOWS_MAX * ((limits->place.nodes + UINT64_C(63)) / 64) * sizeof(uint64_t));
     layout_queue(core, &end);
     core->place_at = table(&end, gr_place_size(&limits->place));
     core->size = end;
@@ -310,7 +318,9 @@ int gr_core_clone(const struct gr_core *core, struct gr_core **ret_core, struct 
            core->user_count * sizeof(struct gr_past));
     memcpy(gr_core_at(copy, core->quotas_at), gr_core_at(core, core->quotas_at),
            core->quota_count * sizeof(struct gr_quota));
+    gr_windows_copy(copy, core);
     memcpy(gr_pool(copy), gr_pool(core), core->size - core->place_at);
+    gr_windows_rebuild(copy);
     gr_queue_init(copy);
     gr_queue_rebuild(copy);
     *ret_core = copy;

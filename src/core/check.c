@@ -4,6 +4,7 @@
 #include "core/prefer.h"
 #include "core/queue.h"
 #include "core/state.h"
+#include "core/window_parts.h"
 
 #include <string.h>
 
@@ -269,6 +270,13 @@ enum gr_refusal gr_core_check(const struct gr_core *core, const struct gr_event 
     case GR_CLASS_SET:
         return name_good(event->job_class.name) ? gr_class_check(core, &event->job_class)
                                                 : GR_REFUSED_FIELD;
+    case GR_WINDOW_SET:
+        return name_good(event->window_set.name) ? gr_window_check_set(core, event)
+                                                 : GR_REFUSED_FIELD;
+    case GR_WINDOW_OPENED:
+    case GR_WINDOW_CLOSED:
+    case GR_WINDOW_ENDED:
+        return gr_window_check_turn(core, event);
     }
     return GR_REFUSED_TYPE;
 }

@@ -249,7 +249,8 @@ static enum gr_refusal check_requeued(const struct gr_core *core, const struct g
         return refusal;
     }
     // A job that went for another is tried again, however often it was tried.
-    bool went = job->stop_why == GR_STOP_RECLAIM || job->stop_why == GR_STOP_MOVE;
+    bool went = job->stop_why == GR_STOP_RECLAIM || job->stop_why == GR_STOP_MOVE ||
+                job->stop_why == GR_STOP_WINDOW;
     uint32_t most = went ? UINT16_MAX : job->attempts;
     return ending_good(&event->requeued.ending, job) && job->attempt < most ? GR_REFUSED_NOTHING
                                                                             : GR_REFUSED_FIELD;
@@ -372,6 +373,10 @@ enum gr_refusal gr_check_job(const struct gr_core *core, const struct gr_event *
     case GR_QUEUE_TERMS_SET:
     case GR_PREFERENCE_SET:
     case GR_CLASS_SET:
+    case GR_WINDOW_SET:
+    case GR_WINDOW_OPENED:
+    case GR_WINDOW_CLOSED:
+    case GR_WINDOW_ENDED:
         break;
     }
     assert(!"a fact that is not about a job");

@@ -11,6 +11,7 @@ struct pool {
     struct gr_piece pieces[3];
     struct gr_mix_item item;
     struct gr_mask mask;
+    struct gr_range ranges[2];
 };
 
 static void pool_make(struct pool *pool)
@@ -30,6 +31,8 @@ static void pool_make(struct pool *pool)
     gr_mask_fill(&pool->mask);
     gr_mask_remove_site(&pool->mask, 1);
     pool->item = (struct gr_mix_item){.shape = fixture_demand(1, 1).shape, .count = 5};
+    pool->ranges[0] = (struct gr_range){0, 1};
+    pool->ranges[1] = (struct gr_range){2, 1};
     for (unsigned p = 0; p < 2; p++) {
         pool->pieces[p] = (struct gr_piece){
             .node = p, .devices = 6, .milli = 1000, .cpu_milli = 1000, .memory_mib = 0};
@@ -170,6 +173,23 @@ static struct gr_event good(struct pool *pool, enum gr_event_type type)
         assert_true(gr_decide_start(pool->f.core, NULL, pool->f.at, pool->f.pieces, &event));
         memcpy(pool->pieces, event.pieces, sizeof *event.pieces);
         event.pieces = pool->pieces;
+        break;
+    }
+    case GR_WINDOW_SET:
+        event.window_set = (struct gr_window){
+            .start_ms = event.at_ms, .length_ms = 1000, .times = 1, .user = UINT32_MAX};
+        strcpy(event.window_set.name, "night");
+        event.ranges = pool->ranges;
+        event.range_count = 1;
+        break;
+    case GR_WINDOW_OPENED:
+    case GR_WINDOW_CLOSED:
+    case GR_WINDOW_ENDED: {
+        struct gr_event set = good(pool, GR_WINDOW_SET);
+        (void)fixture_apply(&pool->f, &set, NULL);
+        pool->f.at += type == GR_WINDOW_CLOSED ? 1000 : 0;
+        event = fixture_fact(&pool->f, type);
+        event.window_turn.window = set.sequence;
         break;
     }
     }

@@ -8,6 +8,7 @@
 #include "core/reclaim.h"
 #include "core/state.h"
 #include "core/tenants.h"
+#include "core/window_parts.h"
 
 #include <string.h>
 
@@ -131,7 +132,9 @@ static void node_state_set(struct gr_core *core, const struct gr_event *event)
 {
     uint32_t number = event->node_state.node;
     core->broken_milli -= broken_of(core, number);
-    gr_place_node_set_state(gr_pool(core), number, (enum gr_node_state)event->node_state.state);
+    gr_place_node_set_state(
+        gr_pool(core), number,
+        gr_window_node_state(core, number, (enum gr_node_state)event->node_state.state));
     core->broken_milli += broken_of(core, number);
     node_changed(core, number);
 }
@@ -251,6 +254,15 @@ static void terms_set(struct gr_core *core, const struct gr_event *event)
     gr_shares_forget(core);
 }
 
+// What is reserved on nodes of the window was reckoned without it; what waits is tried again.
+static void window_changed(struct gr_core *core, const struct gr_event *event)
+{
+    if (gr_window_apply(core, event)) {
+        room_forget(core);
+    }
+    room_grew(core);
+}
+
 // Everything but the header. Returns the number of effects.
 static unsigned apply_body(struct gr_core *core, const struct gr_event *event,
                            struct gr_effect *ret_effects)
@@ -316,6 +328,12 @@ static unsigned apply_body(struct gr_core *core, const struct gr_event *event,
         return 0;
     case GR_CLASS_SET:
         gr_class_set(core, &event->job_class);
+        return 0;
+    case GR_WINDOW_SET:
+    case GR_WINDOW_OPENED:
+    case GR_WINDOW_CLOSED:
+    case GR_WINDOW_ENDED:
+        window_changed(core, event);
         return 0;
     case GR_CHECKPOINTED:
         gr_job_at(core, gr_core_job_slot(core, event->checkpointed.job))->safe_ms = event->since_ms;

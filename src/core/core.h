@@ -101,7 +101,7 @@ unsigned gr_core_apply(struct gr_core *core, const struct gr_event *event,
 // same facts have the same digest under another policy. Cost in proportion to the state.
 // GR_DIGEST_FORMAT is hashed first.
 void gr_core_digest(const struct gr_core *core, uint8_t ret_digest[32]);
-#define GR_DIGEST_FORMAT 2u
+#define GR_DIGEST_FORMAT 3u
 
 // Recomputes all that can be derived and checks the books: each milli of each device is held once
 // or free, sums match, device-time adds up. For tests, benchmarks and the auditor; visits
@@ -130,8 +130,9 @@ bool gr_core_hold_next(const struct gr_core *core, uint32_t *cursor, struct gr_c
 // Could a running job be asked to stop at `at_ms` for one who has a right to its room (it is
 // borrowed, and the job ran for long enough)? *ret_lost (may be NULL): what would be lost.
 bool gr_core_reclaimable(struct gr_core *core, uint64_t job, int64_t at_ms, uint64_t *ret_lost);
-// When gr_decide_start may have something to do though nothing has happened: a hold ends, or taking
-// room back is to be tried again. INT64_MAX: never.
+// When gr_decide_start may have something to do though nothing has happened: a hold ends, taking
+// room back is to be tried again, or a window opens, closes, or needs its room soon. INT64_MAX:
+// never.
 int64_t gr_core_wake_ms(const struct gr_core *core);
 
 // The sequence that the next fact must carry: 1, 2, ...
@@ -305,9 +306,10 @@ uint32_t gr_core_room_tasks(const struct gr_core *core, const struct gr_demand *
 // with backfill, GR_ROOM_RESERVED for the first blocked job; its pieces are in `pieces` (room for
 // GR_TASKS_MAX). If the order is fair also what it takes to take room back: GR_ROOM_HELD,
 // GR_STOP_ASKED, GR_ROOM_FREED, and GR_MASK_ADDED. In any order GR_PART_PLACED for a job that lacks
-// tasks, or GR_STOP_ASKED (GR_STOP_NODE) if it lacks them for too long. False: nothing can start
-// until something changes. Call, check, apply, repeat. May do deferred index work; the state is the
-// same afterwards.
+// tasks, or GR_STOP_ASKED (GR_STOP_NODE) if it lacks them for too long; and before all that what
+// windows ask for at that time: GR_WINDOW_OPENED, GR_WINDOW_CLOSED, GR_STOP_ASKED. False: nothing
+// can start until something changes, or gr_core_wake_ms has come. Call, check, apply, repeat. May
+// do deferred index work; the state is the same afterwards.
 bool gr_decide_start(struct gr_core *core, const struct gr_hooks *hooks, int64_t at_ms,
                      struct gr_piece *pieces, struct gr_event *ret_event);
 

@@ -5,6 +5,7 @@
 #include "core/queue.h"
 #include "core/reclaim.h"
 #include "core/state.h"
+#include "core/window_parts.h"
 
 #include <string.h>
 
@@ -241,17 +242,40 @@ static bool is_hopeless(struct gr_core *core, const struct gr_demand *demand, bo
            memcmp(&known->demand, demand, sizeof *demand) == 0;
 }
 
+// Finds pieces for a job where windows let it, kind by kind.
+static bool windows_room(struct gr_core *core, const struct gr_job *job,
+                         const struct gr_window_view *view, struct gr_piece *pieces)
+{
+    struct gr_tiers tiers;
+    struct gr_demand part = job->demand;
+    uint64_t salt = job->id * 65536;
+    bool found = false;
+    gr_prefer_known(core, &job->demand, &tiers);
+    for (uint32_t t = 0; t < tiers.count && !found; t++) {
+        part.shape.mask = tiers.masks[t];
+        found = gr_window_room_inside(core, view, &part, salt, pieces) ||
+                gr_window_room_outside(core, view, &part, salt, pieces);
+    }
+    return found;
+}
+
 // Finds pieces for a job now. `hidden`: nodes of the reserved room are out of bounds at present.
-static bool find_room(struct gr_core *core, const struct gr_job *job, bool hidden,
+static bool find_room(struct gr_core *core, const struct gr_job *job, int64_t at_ms, bool hidden,
                       struct gr_piece *pieces)
 {
+    struct gr_window_view view;
     struct gr_place *place = gr_pool(core);
     uint64_t salt = job->id * 65536;
     if (is_hopeless(core, &job->demand, hidden)) {
         return false;
     }
     if (gr_prefer_find(core, &job->demand, salt, pieces)) {
-        return true;
+        if (core->window_count == 0) {
+            return true;
+        }
+        gr_window_look(core, job->org, job->user, job->limit_ms, at_ms, &view);
+        return (!view.is_mine && !gr_window_touches(core, pieces, job->demand.tasks)) ||
+               windows_room(core, job, &view, pieces);
     }
     if (!gr_place_draws(place)) { // each draw is another question
         *hopeless_at(core, &job->demand, hidden) =
@@ -294,7 +318,7 @@ enum gr_refusal gr_decide_start_job(struct gr_core *core, const struct gr_hooks 
         return GR_REFUSED_STATE;
     }
     gr_holds_hide(core, true);
-    bool found = find_room(core, row, false, pieces);
+    bool found = find_room(core, row, at_ms, false, pieces);
     gr_holds_hide(core, false);
     if (!found) {
         return GR_REFUSED_NO_ROOM;
@@ -334,7 +358,7 @@ static bool backfill(struct gr_core *core, const struct gr_hooks *hooks, int64_t
                 gr_reserve_hide(core, must_hide);
                 hidden = must_hide;
             }
-            found = find_room(core, job, hidden, pieces);
+            found = find_room(core, job, at_ms, hidden, pieces);
         }
         if (found && hidden) { // admit sees the pool as it is
             gr_reserve_hide(core, false);
@@ -360,6 +384,9 @@ bool gr_decide_start(struct gr_core *core, const struct gr_hooks *hooks, int64_t
                      struct gr_piece *pieces, struct gr_event *ret_event)
 {
     assert(core != NULL && pieces != NULL && ret_event != NULL);
+    if (gr_windows_next(core, at_ms, ret_event)) {
+        return true;
+    }
     uint32_t first = gr_jobs_first(core);
     if (core->part_count > 0 && gr_part_next(core, hooks, at_ms, pieces, ret_event)) {
         return true; // what runs is made whole before anything begins
@@ -371,7 +398,7 @@ bool gr_decide_start(struct gr_core *core, const struct gr_hooks *hooks, int64_t
         return gr_fair_start(core, hooks, at_ms, pieces, ret_event);
     }
     const struct gr_job *job = gr_job_at(core, first);
-    if (find_room(core, job, false, pieces) &&
+    if (find_room(core, job, at_ms, false, pieces) &&
         gr_start_fact(core, hooks, at_ms, job, pieces, ret_event) == GR_REFUSED_NOTHING) {
         return true;
     }

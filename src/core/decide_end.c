@@ -17,6 +17,7 @@ static unsigned requeue_reason(const struct gr_job *job, const struct gr_ending 
     case GR_STOP_NODE:
         return ending->outcome == GR_OUTCOME_DONE ? 0 : GR_REQUEUE_NODE;
     case GR_STOP_RECLAIM:
+    case GR_STOP_WINDOW:
         return ending->outcome == GR_OUTCOME_DONE ? 0 : GR_REQUEUE_RECLAIM;
     case GR_STOP_MOVE: // restartable, as who asked for it knew
         return ending->outcome == GR_OUTCOME_DONE ? 0 : ANY;
@@ -39,7 +40,8 @@ struct gr_event gr_decide_end(const struct gr_core *core, int64_t at_ms, int64_t
     const struct gr_job *row = gr_core_job_find(core, job);
     bool left =
         row != NULL && (row->attempt < row->attempts ||
-                        ((row->stop_why == GR_STOP_RECLAIM || row->stop_why == GR_STOP_MOVE) &&
+                        ((row->stop_why == GR_STOP_RECLAIM || row->stop_why == GR_STOP_MOVE ||
+                          row->stop_why == GR_STOP_WINDOW) &&
                          row->attempt < UINT16_MAX));
     unsigned reason = left ? requeue_reason(row, ending) : 0;
     bool again = reason == ANY || (reason != 0 && (row->requeue_on & reason) != 0);

@@ -43,8 +43,12 @@ enum gr_event_type {
     GR_PART_PLACED = 27,    // all tasks that a running gang lacks have a place again
     GR_PREFERENCE_SET = 28, // the order in which jobs that name it take variants
     GR_CLASS_SET = 29,      // a class of jobs is there from now on, or has other terms
+    GR_WINDOW_SET = 30,     // a calendar reservation or maintenance: see windows.h
+    GR_WINDOW_OPENED = 31,  // its time has come
+    GR_WINDOW_CLOSED = 32,  // its time is over, or was missed; the last time, it is gone
+    GR_WINDOW_ENDED = 33,   // taken away
 };
-#define GR_EVENT_TYPES 30
+#define GR_EVENT_TYPES 34
 #define GR_EVENT_VERSION 1 // of most types; see gr_event_version
 
 // Why a request or a fact is refused. Codes are for ever; texts in refusal.c.
@@ -82,8 +86,9 @@ enum gr_refusal {
     GR_REFUSED_QUOTA,        // quotas leave it nothing now
     GR_REFUSED_TERMS,        // against the limits of its organisation or user now
     GR_REFUSED_PRIORITY,     // its organisation may not ask for that priority
+    GR_REFUSED_WINDOW,       // no such window
 };
-#define GR_REFUSALS 33
+#define GR_REFUSALS 34
 
 // The code's stable name ("no-room") and one sentence for people. Static text.
 const char *gr_refusal_name(enum gr_refusal refusal);
@@ -187,8 +192,9 @@ enum gr_stop_why {
     GR_STOP_RECLAIM, // the room is needed
     GR_STOP_IDLE,    // it holds devices and does nothing
     GR_STOP_MOVE,    // another fits if it goes elsewhere
+    GR_STOP_WINDOW,  // a reservation of others or maintenance begins there
 };
-#define GR_STOP_WHYS 7
+#define GR_STOP_WHYS 8
 
 // Why room that was held for a job is for anybody again.
 enum gr_freed_why {
@@ -201,6 +207,40 @@ enum gr_freed_why {
 
 // Jobs that are called to make room for one: those that a GR_ROOM_HELD names, at most.
 #define GR_CALLED_MAX 4096
+// What a window is for.
+enum gr_window_which {
+    GR_WINDOW_RESERVATION = 0, // only work of one organisation and those below it
+    GR_WINDOW_MAINTENANCE,     // no work
+};
+#define GR_WINDOW_WHICHS 2
+
+// Nodes that are for one organisation, or for nobody, for a time that may come again: as it is set
+// by a fact, and as it stands.
+struct gr_window {
+    uint64_t id;             // sequence of the fact that set it; zero in that fact
+    int64_t start_ms;        // of the time that is now, or comes next
+    int64_t length_ms;       // 1..GR_WINDOW_MS_MAX
+    int64_t every_ms;        // from start to start, at least length_ms; 0: once
+    uint32_t times;          // that are left, this one with them; 0: without end
+    uint32_t org;            // whose; index. Maintenance: UINT32_MAX
+    uint32_t user;           // of that organisation alone; UINT32_MAX: any
+    uint8_t which;           // enum gr_window_which
+    uint8_t is_open;         // 1: its time is now; zero in the fact
+    uint8_t reserved[2];     // zero
+    uint32_t nodes;          // how many; zero in the fact
+    uint32_t reserved_too;   // zero
+    char name[GR_NAME_SIZE]; // NUL-terminated, the rest zero
+};
+static_assert(sizeof(struct gr_window) == 104, "no padding");
+// Longest length and interval: ten years. A start lies at most so far ahead of the fact.
+#define GR_WINDOW_MS_MAX INT64_C(315360000000)
+
+// Neighbouring nodes.
+struct gr_range {
+    uint32_t first, count;
+};
+// Of one window, at most.
+#define GR_WINDOW_RANGES_MAX 65536
 
 // Signals are numbered below this.
 #define GR_SIGNALS 128
@@ -411,6 +451,11 @@ struct gr_event {
             uint32_t row;
             struct gr_preference preference;
         } preference_set;
+        struct gr_window window_set; // and ranges
+        // GR_WINDOW_OPENED, GR_WINDOW_CLOSED, GR_WINDOW_ENDED: of the `window` with this id.
+        struct {
+            uint64_t window;
+        } window_turn;
     };
     // GR_JOB_PLACED, GR_ROOM_RESERVED, GR_ROOM_HELD, GR_PART_PLACED: sorted by node, then devices
     const struct gr_piece *pieces;
@@ -421,6 +466,8 @@ struct gr_event {
     // GR_JOB_SUBMITTED: at most GR_SPEC_AFTER_MAX; GR_ROOM_HELD: at most GR_CALLED_MAX
     const struct gr_edge *edges;
     uint32_t edge_count;
+    uint32_t range_count;
+    const struct gr_range *ranges; // GR_WINDOW_SET: ascending, apart; 1..GR_WINDOW_RANGES_MAX
 };
 
 // What is to be done in the world because of a fact. Doing it twice is doing it once.

@@ -6,6 +6,7 @@
 // room reserved for it; who comes after it may start where that does not delay it.
 #include "core/prefer.h"
 #include "core/reclaim.h"
+#include "core/window_parts.h"
 
 #include <string.h>
 
@@ -24,6 +25,7 @@
 struct turn {
     uint32_t slot, queue, need;
     bool own;                            // within its own quota
+    bool inside;                         // only where a reservation is open for it
     uint64_t variants[GR_VARIANT_WORDS]; // where its quotas leave it enough
 };
 
@@ -49,22 +51,33 @@ static bool ends_in_time(const struct gr_core *core, const struct gr_job *job, i
     return job->limit_ms > 0 && job->limit_ms <= until_reserved(core, at_ms);
 }
 
-// The first job of a lane that may start though its need finds room only where it is reserved:
-// that for which it is, or one that ends in time. NONE, and then it is known how short none is.
-static uint32_t in_time_find(struct gr_core *core, uint32_t lane, int64_t at_ms)
+// How long a job may run at most; INT64_MAX: without end.
+static int64_t most_ms(const struct gr_job *job)
+{
+    return job->limit_ms == 0 ? INT64_MAX : job->limit_ms;
+}
+
+// The first job of a lane that may start though its need finds room only where it is reserved, or
+// where windows are in the way: that for which it is reserved, or one that runs for at most
+// `limit_ms` and not longer than windows were found to let it. NONE, and then it is known how short
+// none is.
+static uint32_t in_time_find(struct gr_core *core, uint32_t lane, int64_t limit_ms,
+                             int64_t windows_ms)
 {
     struct gr_lane *row = gr_lane_at(core, lane);
     uint32_t kept = gr_core_job_slot(core, core->room_kept.job);
-    if (kept != NONE && gr_waits_at(core, kept)->lane == lane) {
+    limit_ms = limit_ms < windows_ms ? limit_ms : windows_ms;
+    if (kept != NONE && gr_waits_at(core, kept)->lane == lane &&
+        most_ms(gr_job_at(core, kept)) <= windows_ms) {
         return kept;
     }
-    if (row->shortest_ms > until_reserved(core, at_ms)) {
+    if (row->shortest_ms > limit_ms) {
         return NONE;
     }
     int64_t shortest = INT64_MAX;
     for (uint32_t s = row->first; s != NONE; s = gr_waits_at(core, s)->next) {
         const struct gr_job *job = gr_job_at(core, s);
-        if (ends_in_time(core, job, at_ms)) {
+        if (job->limit_ms > 0 && job->limit_ms <= limit_ms) {
             return s;
         }
         shortest = job->limit_ms > 0 && job->limit_ms < shortest ? job->limit_ms : shortest;
@@ -78,20 +91,33 @@ static uint32_t lane_turn(struct gr_core *core, const struct search *search, uin
 {
     const struct gr_lane *row = gr_lane_at(core, lane);
     bool beside = (gr_bits_at(core, core->beside_at)[row->need / 64] >> row->need % 64 & 1) != 0;
-    return search->past_reserved || beside || core->room_kept.job == 0
+    if (search->past_reserved) {
+        return row->first;
+    }
+    beside = beside || core->room_kept.job == 0;
+    int64_t windows_ms = gr_window_lane_ms(core, lane, search->at_ms);
+    return beside && windows_ms == INT64_MAX
                ? row->first
-               : in_time_find(core, lane, search->at_ms);
+               : in_time_find(core, lane, beside ? INT64_MAX : until_reserved(core, search->at_ms),
+                              windows_ms);
 }
 
+// *ret_inside: what others keep leaves it nothing, but where a reservation is open for it.
 static bool queue_may(const struct gr_core *core, const struct search *search, uint32_t queue,
-                      uint32_t row, uint64_t ret_variants[GR_VARIANT_WORDS])
+                      uint32_t row, uint64_t ret_variants[GR_VARIANT_WORDS], bool *ret_inside)
 {
     const struct gr_need *need = gr_need_at(core, row);
     const struct gr_queue *of = gr_queue_at(core, queue);
-    return gr_terms_allow(core, of->org, of->user, gr_demand_milli(&need->demand)) ==
-               GR_REFUSED_NOTHING &&
-           gr_quota_variants(core, need, of->org, gr_demand_milli(&need->demand), search->own,
-                             ret_variants);
+    uint64_t milli = gr_demand_milli(&need->demand);
+    *ret_inside = false;
+    if (gr_terms_allow(core, of->org, of->user, milli) != GR_REFUSED_NOTHING) {
+        return false;
+    }
+    if (gr_quota_variants(core, need, of->org, milli, search->own, ret_variants)) {
+        return true;
+    }
+    *ret_inside = true;
+    return !search->own && gr_window_variants(core, need, of, milli, ret_variants);
 }
 
 // The oldest job of a queue, of this priority, that may have its turn.
@@ -108,6 +134,7 @@ static bool queue_turn(struct gr_core *core, const struct search *search, unsign
             uint32_t need = w * 64 + (uint32_t)__builtin_ctzll(bits);
             uint32_t lane = gr_lane_find(core, queue, need);
             uint64_t variants[GR_VARIANT_WORDS];
+            bool inside;
             if (gr_job_at(core, gr_lane_at(core, lane)->first)->id >= best ||
                 (!search->asleep &&
                  gr_lane_at(core, lane)->passed_over[search->own] == core->sequence)) {
@@ -115,10 +142,13 @@ static bool queue_turn(struct gr_core *core, const struct search *search, unsign
             }
             uint32_t slot = lane_turn(core, search, lane);
             if (slot != NONE && gr_job_at(core, slot)->id < best &&
-                queue_may(core, search, queue, need, variants)) {
+                queue_may(core, search, queue, need, variants, &inside)) {
                 best = gr_job_at(core, slot)->id;
-                *ret_turn =
-                    (struct turn){.slot = slot, .queue = queue, .need = need, .own = search->own};
+                *ret_turn = (struct turn){.slot = slot,
+                                          .queue = queue,
+                                          .need = need,
+                                          .own = search->own,
+                                          .inside = inside};
                 memcpy(ret_turn->variants, variants, sizeof variants);
             }
         }
@@ -215,14 +245,48 @@ enum room {
     ROOM_FOUND,
     ROOM_NONE,
     ROOM_RESERVED, // only where it is reserved for another
+    ROOM_BARRED,   // windows leave it none
 };
+
+// What is known of room that was not found.
+struct lacking {
+    uint32_t missing;  // so many tasks found none; 0: nobody counted
+    int64_t barred_ms; // windows leave none to who may run for longer; -1: they are not the reason
+};
+
+// As room_find, where windows matter and there is room without them.
+static enum room windows_find(struct gr_core *core, const struct turn *turn,
+                              const struct gr_demand *demand, const struct gr_window_view *view,
+                              int64_t at_ms, struct gr_piece *pieces, struct lacking *ret_lacking)
+{
+    const struct gr_job *job = gr_job_at(core, turn->slot);
+    bool must_hide = core->room_kept.node_count > 0 && core->room_kept.job != job->id &&
+                     !ends_in_time(core, job, at_ms);
+    uint64_t salt = job->id * 65536;
+    bool yields = must_hide && view->is_mine && gr_window_yields(core, view);
+    gr_holds_hide(core, true);
+    gr_reserve_hide(core, must_hide && !yields);
+    bool found = gr_window_room_inside(core, view, demand, salt, pieces);
+    gr_reserve_hide(core, must_hide);
+    found = found || (!turn->inside && gr_window_room_outside(core, view, demand, salt, pieces));
+    gr_reserve_hide(core, false);
+    gr_holds_hide(core, false);
+    if (found) {
+        return ROOM_FOUND;
+    }
+    if (view->is_barred || view->is_mine) {
+        int64_t until = must_hide ? until_reserved(core, at_ms) : 0;
+        ret_lacking->barred_ms = view->shorter_ms > until ? view->shorter_ms : until;
+        return ROOM_BARRED;
+    }
+    return must_hide ? ROOM_RESERVED : ROOM_NONE; // else until a hold ends
+}
 
 // Finds room for the demand of a turn in one tier, with what is held, and reserved if it must be,
 // out of bounds: a job that has a hold is started there by gr_holds_next, or here elsewhere.
-// *ret_missing: so many tasks found none; 0: nobody counted.
 static enum room room_find(struct gr_core *core, const struct turn *turn,
                            const struct gr_demand *demand, int64_t at_ms, struct gr_piece *pieces,
-                           uint32_t *ret_missing)
+                           struct lacking *ret_lacking)
 {
     struct gr_place *place = gr_pool(core);
     const struct gr_job *job = gr_job_at(core, turn->slot);
@@ -234,10 +298,16 @@ static enum room room_find(struct gr_core *core, const struct turn *turn,
     bool found = count != NONE ? gr_place_find_among(place, nodes, count, demand, pieces)
                                : gr_place_find_most(place, demand, salt, pieces, &placed);
     if (!found) {
-        *ret_missing = placed > 0 && !draws ? demand->tasks - placed : 0;
+        ret_lacking->missing = placed > 0 && !draws ? demand->tasks - placed : 0;
         return ROOM_NONE;
     }
-    *ret_missing = 0;
+    if (core->window_count > 0) {
+        struct gr_window_view view;
+        gr_window_look(core, job->org, job->user, job->limit_ms, at_ms, &view);
+        if (view.is_mine || gr_window_touches(core, pieces, demand->tasks)) {
+            return windows_find(core, turn, demand, &view, at_ms, pieces, ret_lacking);
+        }
+    }
     if (touches_held(core, pieces, demand->tasks)) {
         gr_holds_hide(core, true);
         found = gr_place_find_most(place, demand, salt, pieces, &placed);
@@ -307,9 +377,10 @@ enum outcome {
 
 // What the tiers of a turn came to that had no room.
 struct tally {
-    uint32_t missing; // the fewest tasks that lacked room in a tier; 0: nobody counted
-    bool reserved;    // there is room, where it is reserved
-    bool partly;      // quotas kept some of it from being looked at
+    uint32_t missing;  // the fewest tasks that lacked room in a tier; 0: nobody counted
+    int64_t barred_ms; // see struct lacking
+    bool reserved;     // there is room, where it is reserved
+    bool partly;       // quotas kept some of it from being looked at
 };
 
 // Room for a turn in one tier: true and pieces, or with *ret_makes_mask room that quotas may not
@@ -334,23 +405,32 @@ static bool tier_find(struct gr_core *core, const struct turn *turn, unsigned ti
     if (mask >= 0) {
         demand->shape.mask = (uint16_t)mask;
     }
-    uint32_t missing;
-    enum room room = room_find(core, turn, demand, at_ms, pieces, &missing);
+    struct lacking lacking = {.barred_ms = -1};
+    enum room room = room_find(core, turn, demand, at_ms, pieces, &lacking);
+    tally->barred_ms = lacking.barred_ms > tally->barred_ms ? lacking.barred_ms : tally->barred_ms;
     tally->reserved = tally->reserved || room == ROOM_RESERVED;
-    tally->missing = missing < tally->missing ? missing : tally->missing;
+    tally->missing = lacking.missing < tally->missing ? lacking.missing : tally->missing;
     *ret_makes_mask = !whole && mask < 0; // for what has no room at all no mask is made
     return room == ROOM_FOUND;
 }
 
 // No tier had room: the need sleeps, if all of it was looked at.
-static void turn_sleeps(struct gr_core *core, const struct turn *turn, const struct tally *tally)
+static void turn_sleeps(struct gr_core *core, const struct turn *turn, const struct tally *tally,
+                        int64_t at_ms)
 {
     const struct gr_need *need = gr_need_at(core, turn->need);
     uint32_t lane = gr_lane_find(core, turn->queue, turn->need);
-    if (memcmp(turn->variants, need->variants, sizeof turn->variants) != 0) {
+    bool inside = turn->inside && tally->barred_ms >= 0;
+    if (inside || memcmp(turn->variants, need->variants, sizeof turn->variants) != 0) {
         gr_lane_at(core, lane)->passed_over[turn->own] = core->sequence;
     }
-    if (tally->partly) {
+    if (tally->partly || inside) {
+        return;
+    }
+    if (tally->barred_ms >= 0) { // where it is reserved is for those who end in time
+        int64_t until = tally->reserved ? until_reserved(core, at_ms) : 0;
+        until = until == INT64_MAX ? 0 : until;
+        gr_window_lane_bar(core, lane, until > tally->barred_ms ? until : tally->barred_ms);
         return;
     }
     if (tally->reserved) {
@@ -367,7 +447,7 @@ static enum outcome turn_take(struct gr_core *core, const struct gr_hooks *hooks
     struct gr_demand demand = gr_need_at(core, turn->need)->demand;
     struct gr_lane *lane = gr_lane_at(core, gr_lane_find(core, turn->queue, turn->need));
     struct gr_tiers tiers;
-    struct tally tally = {.missing = UINT32_MAX};
+    struct tally tally = {.missing = UINT32_MAX, .barred_ms = -1};
     bool found = false, makes_mask = false;
     gr_prefer_known(core, &demand, &tiers);
     for (uint32_t t = 0; t < tiers.count && !found; t++) {
@@ -375,7 +455,7 @@ static enum outcome turn_take(struct gr_core *core, const struct gr_hooks *hooks
         found = tier_find(core, turn, tiers.tiers[t], &demand, at_ms, pieces, &tally, &makes_mask);
     }
     if (!found) {
-        turn_sleeps(core, turn, &tally);
+        turn_sleeps(core, turn, &tally, at_ms);
         return TURN_IN_VAIN;
     }
     if (makes_mask) {
@@ -402,13 +482,14 @@ struct taking {
 };
 
 // The first job of a lane that has no hold yet, if the lane was tried in vain; NONE: there is none.
-static uint32_t lane_blocked(const struct gr_core *core, uint32_t row)
+static uint32_t lane_blocked(struct gr_core *core, uint32_t row, int64_t at_ms)
 {
     const struct gr_lane *lane = gr_lane_at(core, row);
     const uint64_t *awake = gr_bits_at(core, core->awake_at);
     const uint64_t *beside = gr_bits_at(core, core->beside_at);
     bool looks = (awake[lane->need / 64] & beside[lane->need / 64]) >> lane->need % 64 & 1;
-    if (looks && lane->passed_over[0] != core->sequence && lane->passed_over[1] != core->sequence) {
+    if (looks && lane->passed_over[0] != core->sequence && lane->passed_over[1] != core->sequence &&
+        gr_window_lane_ms(core, row, at_ms) == INT64_MAX) {
         return NONE;
     }
     uint32_t slot = lane->first;
@@ -435,7 +516,7 @@ static bool queue_takes(struct gr_core *core, struct taking *taking, unsigned pr
             const struct gr_need *need = gr_need_at(core, row);
             uint64_t milli = gr_demand_milli(&need->demand);
             uint64_t variants[GR_VARIANT_WORDS];
-            uint32_t slot = lane_blocked(core, gr_lane_find(core, queue, row));
+            uint32_t slot = lane_blocked(core, gr_lane_find(core, queue, row), taking->at_ms);
             memcpy(variants, need->variants, sizeof variants);
             if (slot == NONE || (taking->own && milli == 0) ||
                 gr_terms_allow(core, of->org, of->user, milli) != GR_REFUSED_NOTHING ||

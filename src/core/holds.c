@@ -3,6 +3,7 @@
 // its nodes, and whom it called goes for nobody else.
 #include "core/reclaim.h"
 #include "core/tenants.h"
+#include "core/window_parts.h"
 
 #include "core/part.h"
 
@@ -324,6 +325,8 @@ int64_t gr_core_wake_ms(const struct gr_core *core)
 {
     assert(core != NULL);
     int64_t wake = gr_part_wake_ms(core);
+    int64_t window = gr_windows_wake_ms(core);
+    wake = window < wake ? window : wake;
     for (uint32_t h = 0; h < GR_HOLDS && core->hold_count > 0; h++) {
         const struct gr_hold *hold = &core->holds[h];
         wake = hold->job != 0 && hold->until_ms < wake ? hold->until_ms : wake;

@@ -250,6 +250,7 @@ static uint32_t lane_open(struct gr_core *core, uint32_t queue, uint32_t need)
                                               .first = NONE,
                                               .last = NONE,
                                               .shortest_ms = INT64_MAX,
+                                              .barred_ms = INT64_MAX,
                                               .next_same = next,
                                               .prev_same = NONE};
     if (next != NONE) {
@@ -434,6 +435,7 @@ void gr_queue_wake_node(struct gr_core *core, uint32_t node)
 
 void gr_queue_wake_all(struct gr_core *core)
 {
+    core->windows_epoch++;
     for (uint32_t row = 0; core->order == GR_ORDER_FAIR && row < core->need_top; row++) {
         if (gr_need_at(core, row)->waiting > 0) {
             gr_need_at(core, row)->slept_at = 0;
@@ -445,6 +447,7 @@ void gr_queue_wake_all(struct gr_core *core)
 
 void gr_queue_wake_beside(struct gr_core *core)
 {
+    core->windows_epoch++;
     memcpy(gr_core_at(core, core->beside_at), gr_core_at(core, core->awake_at),
            core->need_words * sizeof(uint64_t));
 }

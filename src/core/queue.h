@@ -79,6 +79,10 @@ struct gr_lane {
     // Sequence of the last fact when it was tried in vain for a reason of its own, within its own
     // quota [1] and beyond [0]; until the next fact it is not tried again.
     uint64_t passed_over[2];
+    // Windows left no room to its jobs that may run for longer than barred_ms, when so many nodes
+    // had been freed, and windows were as of that epoch; INT64_MAX: not known. window_lane.c.
+    int64_t barred_ms;
+    uint64_t barred_freed, barred_epoch;
 };
 
 // Where a live job belongs; its lane only while it waits.
@@ -225,6 +229,9 @@ uint64_t gr_quota_room(const struct gr_core *core, uint32_t org, uint32_t varian
 // within its own quota, or at all. False if there are none.
 bool gr_quota_variants(const struct gr_core *core, const struct gr_need *need, uint32_t org,
                        uint64_t milli, bool own, uint64_t ret_variants[GR_VARIANT_WORDS]);
+// How much more of a variant an organisation may hold within nominal + borrow, of itself and of
+// those above it, whatever others keep; GR_ANY_MILLI: nothing bounds it.
+uint64_t gr_quota_allowed(const struct gr_core *core, uint32_t org, uint32_t variant);
 // True if there is any quota for the variant.
 bool gr_quota_has(const struct gr_core *core, uint32_t variant);
 // What those below an organisation (GR_NONE: all of them) have of their own: the sum of the

@@ -319,6 +319,12 @@ uint64_t gr_quota_left(const struct gr_core *core, uint32_t org, uint32_t varian
     return left == 0 ? 0 : least(left, gr_quota_room(core, org, variant));
 }
 
+uint64_t gr_quota_allowed(const struct gr_core *core, uint32_t org, uint32_t variant)
+{
+    assert(org < core->org_count && variant < core->variant_count);
+    return variant_at(core, variant)->rows == 0 ? GR_ANY_MILLI : left_allowed(core, org, variant);
+}
+
 uint64_t gr_quota_owned_below(const struct gr_core *core, uint32_t org, uint32_t variant)
 {
     assert((org < core->org_count || org == GR_NONE) && variant < core->variant_count);

@@ -4,6 +4,7 @@
 #include "core/prefer.h"
 #include "core/reclaim.h"
 #include "core/tenants.h"
+#include "core/window_parts.h"
 
 #define NONE UINT32_MAX
 // Ends on a node that are told apart; those that come later count as the last of them all.
@@ -157,9 +158,11 @@ static void node_ready(const struct ready *ready, uint32_t node, struct notes *n
     }
     for (unsigned step = 0; time != INT64_MAX && !is_late(notes, time); step++) {
         uint32_t now = gr_place_row_tasks(place, node, &row, demand, notes->most, NULL);
-        for (; tasks < now; tasks++) {
-            note_add(notes, time, node);
+        int64_t open = gr_window_free_ms(ready->core, ready->job, node, time);
+        for (; tasks < now && open != INT64_MAX; tasks++) {
+            note_add(notes, open, node);
         }
+        tasks = now;
         time = tasks == notes->most
                    ? INT64_MAX
                    : next_give(ready, node, step == 0 ? INT64_MIN : time, step >= ENDS, &row);

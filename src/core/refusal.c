@@ -39,6 +39,7 @@ static const struct {
     [GR_REFUSED_QUOTA] = {"quota", "the quotas of its organisation and of others leave it nothing"},
     [GR_REFUSED_TERMS] = {"terms", "its organisation or user has as much at a time as it may"},
     [GR_REFUSED_PRIORITY] = {"priority", "its organisation may not ask for that priority"},
+    [GR_REFUSED_WINDOW] = {"window", "there is no such window, or its time is another"},
 };
 
 static const char *const types[GR_EVENT_TYPES] = {
@@ -71,6 +72,10 @@ static const char *const types[GR_EVENT_TYPES] = {
     [GR_PART_PLACED] = "part-placed",
     [GR_PREFERENCE_SET] = "preference-set",
     [GR_CLASS_SET] = "class-set",
+    [GR_WINDOW_SET] = "window-set",
+    [GR_WINDOW_OPENED] = "window-opened",
+    [GR_WINDOW_CLOSED] = "window-closed",
+    [GR_WINDOW_ENDED] = "window-ended",
 };
 
 const char *gr_refusal_name(enum gr_refusal refusal)

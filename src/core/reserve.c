@@ -2,6 +2,7 @@
 // ANL/IBM SP Scheduling System", JSSPP 1995).
 #include "core/prefer.h"
 #include "core/state.h"
+#include "core/window_parts.h"
 
 #define NONE UINT32_MAX
 // Work without a time limit is expected to last so long, and then for so long at a time: without a
@@ -117,6 +118,7 @@ struct gr_event gr_reserve(struct gr_core *core, int64_t at_ms, const struct gr_
         }
         return event;
     }
+    gr_window_skip(core, job, at_ms, true);
     uint32_t *slots = gr_core_at(core, core->scratch_at);
     uint32_t count = ends_list(core, at_ms, slots);
     uint32_t low = 0, high = 0; // too few were given; enough
@@ -145,6 +147,7 @@ struct gr_event gr_reserve(struct gr_core *core, int64_t at_ms, const struct gr_
         event.piece_count = job->demand.tasks;
     }
     reserve_give(core, slots, given, 0);
+    gr_window_skip(core, job, at_ms, false);
     return event;
 }
 

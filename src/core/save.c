@@ -8,6 +8,7 @@
 #include "core/queue.h"
 #include "core/reclaim.h"
 #include "core/state.h"
+#include "core/window_parts.h"
 
 #include <errno.h>
 #include <string.h>
@@ -72,9 +73,12 @@ static void state_parts(const struct gr_core *core, part_function *each, void *c
     each(context, gr_user_past_at(core, 0), core->user_count * sizeof(struct gr_past));
     each(context, gr_quota_at(core, 0), core->quota_count * sizeof(struct gr_quota));
     each(context, gr_preference_at(core, 0), core->preference_count * sizeof(struct gr_preference));
+    each(context, gr_window_at(core, 0), core->window_top * sizeof(struct gr_window));
     gr_place_parts(gr_pool(core), each, context);
     each(context, gr_kept_at(core), nodes);
     each(context, gr_held_at(core), nodes * sizeof(uint16_t));
+    each(context, gr_shut_at(core), nodes);
+    gr_windows_parts(core, each, context);
     each(context, gr_health_at(core, 0), (size_t)nodes * GR_NODE_DEVICES_MAX);
     each(context, gr_part_row_at(core, 0), core->part_count * sizeof(struct gr_part_row));
     each(context, gr_class_at(core, 0), core->class_count * sizeof(struct gr_class));
@@ -253,7 +257,8 @@ static const char *limit_small(const struct gr_core *core, const struct gr_core 
                {"quotas", saved->quota_count, limits->quotas},
                {"parts", saved->part_count, GR_PARTS},
                {"preferences", saved->preference_count, limits->preferences},
-               {"classes", saved->class_count, GR_CLASSES_MAX}};
+               {"classes", saved->class_count, GR_CLASSES_MAX},
+               {"windows", saved->window_top, GR_WINDOWS_MAX}};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         if (all[i].needed > all[i].limit) {
             *ret_needed = all[i].needed;
@@ -310,6 +315,7 @@ static void tables_load(struct gr_core *core, struct source *source)
     source_read(source, gr_quota_at(core, 0), core->quota_count * sizeof(struct gr_quota));
     source_read(source, gr_preference_at(core, 0),
                 core->preference_count * sizeof(struct gr_preference));
+    source_read(source, gr_window_at(core, 0), core->window_top * sizeof(struct gr_window));
 }
 
 static int pool_load(struct gr_core *core, struct source *source, struct gr_err *err)
@@ -328,6 +334,12 @@ static int pool_load(struct gr_core *core, struct source *source, struct gr_err 
     source->left -= used;
     source_read(source, gr_kept_at(core), nodes);
     source_read(source, gr_held_at(core), nodes * sizeof(uint16_t));
+    source_read(source, gr_shut_at(core), nodes);
+    for (uint32_t row = 0; row < core->window_top; row++) {
+        if (gr_window_at(core, row)->id != 0) {
+            source_read(source, gr_window_nodes(core, row), (nodes + 63u) / 64 * sizeof(uint64_t));
+        }
+    }
     source_read(source, gr_health_at(core, 0), (uint64_t)nodes * GR_NODE_DEVICES_MAX);
     source_read(source, gr_part_row_at(core, 0), core->part_count * sizeof(struct gr_part_row));
     source_read(source, gr_class_at(core, 0), core->class_count * sizeof(struct gr_class));
@@ -389,6 +401,7 @@ static void derived_make(struct gr_core *core)
     for (uint32_t k = 0; k < core->key_count; k++) {
         gr_keys_index(core, k);
     }
+    gr_windows_rebuild(core);
     gr_queue_rebuild(core);
 }
 

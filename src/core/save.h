@@ -17,7 +17,7 @@
 #include <stddef.h>
 
 // What this build writes and reads.
-#define GR_SAVE_FORMAT 2u
+#define GR_SAVE_FORMAT 3u
 
 // Writes the state through `write`, a few large pieces and some small ones, in order. Returns 0 or
 // what `write` returned when it was not 0. Changes nothing.

@@ -49,6 +49,10 @@ static uint64_t job_of(const struct gr_event *event)
     case GR_QUEUE_TERMS_SET:
     case GR_PREFERENCE_SET:
     case GR_CLASS_SET:
+    case GR_WINDOW_SET:
+    case GR_WINDOW_OPENED:
+    case GR_WINDOW_CLOSED:
+    case GR_WINDOW_ENDED:
         break;
     }
     return 0;

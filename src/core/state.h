@@ -193,6 +193,7 @@ struct gr_core {
     uint32_t hold_count;
     uint32_t part_count; // rows of the table of parts
     struct gr_hold holds[GR_HOLDS];
+    uint32_t window_count, window_top; // live rows of the table of windows; rows ever used
     // --- how it decides: another release or policy may differ, and history stays the same
     uint32_t order, learn_mix;
     // --- what follows from the facts, or only makes it fast
@@ -222,9 +223,11 @@ struct gr_core {
     // Taking room back was tried in vain, and is not tried again before then unless somebody new
     // waits.
     int64_t reclaim_at_ms;
-    uint32_t reclaim_new;    // 1: somebody has begun to wait since
-    uint32_t stopping_first; // running jobs that were asked to stop, by slot plus 1
-    struct gr_mask narrowed; // of the last decision: a mask without what quotas do not leave
+    int64_t windows_looked_ms; // when it was last asked whether a window has something to do
+    uint64_t windows_epoch;    // grows when a window changes, or what is reserved does
+    uint32_t reclaim_new;      // 1: somebody has begun to wait since
+    uint32_t stopping_first;   // running jobs that were asked to stop, by slot plus 1
+    struct gr_mask narrowed;   // of the last decision: a mask without what quotas do not leave
     uint64_t orgs_at, sites_at, variants_at, users_at, jobs_at, allocations_at, more_at, learned_at;
     uint64_t links_at, edges_at, arrays_at, keys_at, org_use_at;
     uint64_t org_terms_at, org_past_at, user_past_at;  // state
@@ -241,23 +244,29 @@ struct gr_core {
     uint64_t quota_use_at;   // what follows from the rows of quotas: see quota.c
     uint64_t tenants_at;     // the first tenant of each node: see tenants.c
     uint64_t more_tenants_at;
-    uint64_t goes_at;        // a byte a job, for choosing victims; zeros between calls
-    uint64_t held_nodes_at;  // state: a hold's row plus 1 a node
-    uint64_t classes_at;     // state: struct gr_class
-    uint64_t parts_at;       // state: struct gr_part_row
-    uint64_t parts_tried_at; // struct gr_part_tried a row
-    uint64_t health_at;      // GR_NODE_DEVICES_MAX bytes a node: class of each device
-    uint64_t kept_at;        // a byte a node: in the reserved room
-    uint64_t index_at;       // job id -> slot
-    uint64_t array_index_at; // id of an array -> row
-    uint64_t key_index_at;   // key -> place in the ring
-    uint64_t scratch_at;     // a slot a job, for sorting; holds nothing between calls
-    uint64_t called_at;      // GR_CALLED_MAX edges: of the last decision that holds room
+    uint64_t goes_at;         // a byte a job, for choosing victims; zeros between calls
+    uint64_t held_nodes_at;   // state: a hold's row plus 1 a node
+    uint64_t classes_at;      // state: struct gr_class
+    uint64_t parts_at;        // state: struct gr_part_row
+    uint64_t parts_tried_at;  // struct gr_part_tried a row
+    uint64_t windows_at;      // state: struct gr_window; see window_parts.h
+    uint64_t window_nodes_at; // state: for each window a bit a node
+    uint64_t shut_at;         // state: a byte a node, 1: it would be up but for maintenance
+    uint64_t claimed_at;      // a bit a node: of a window
+    uint64_t claims_at;       // uint16_t a node: of how many windows
+    uint64_t swept_at;        // struct gr_window_swept a window
+    uint64_t health_at;       // GR_NODE_DEVICES_MAX bytes a node: class of each device
+    uint64_t kept_at;         // a byte a node: in the reserved room
+    uint64_t index_at;        // job id -> slot
+    uint64_t array_index_at;  // id of an array -> row
+    uint64_t key_index_at;    // key -> place in the ring
+    uint64_t scratch_at;      // a slot a job, for sorting; holds nothing between calls
+    uint64_t called_at;       // GR_CALLED_MAX edges: of the last decision that holds room
     uint64_t place_at;
     uint64_t size;
 };
 
-static_assert(offsetof(struct gr_core, order) == 10624, "no padding in what is hashed");
+static_assert(offsetof(struct gr_core, order) == 10632, "no padding in what is hashed");
 
 // Address of the table at offset `at`.
 static inline void *gr_core_at(const struct gr_core *core, uint64_t at)

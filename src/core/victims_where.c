@@ -3,6 +3,7 @@
 #include "core/victims.h"
 
 #include "core/tenants.h"
+#include "core/window_parts.h"
 
 #define NONE GR_NONE
 // The place where nodes are looked at first moves after so long.
@@ -32,7 +33,8 @@ static bool usable(const struct gr_taker *taker, uint32_t node)
     // One of an outer domain, if tasks share one: an inner one, and none, have the same bit.
     return mine && (domain_of(taker, node) & GR_DOMAIN_INNER) == 0 &&
            gr_place_node_get(gr_pool(core), node)->variant == taker->variant &&
-           gr_place_task_filter(gr_pool(core), node, &taker->job->demand) >= GR_FILTER_DEVICES;
+           gr_place_task_filter(gr_pool(core), node, &taker->job->demand) >= GR_FILTER_DEVICES &&
+           !gr_window_bars(core, taker->job, node, taker->at_ms);
 }
 
 // By domain, then by number: a shell sort, for no more than GR_SCOPE.

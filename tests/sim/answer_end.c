@@ -30,14 +30,14 @@ static bool again(const struct world_job *job, uint32_t outcome)
     if (job->stop_why == GR_STOP_MOVE) {
         return outcome != GR_OUTCOME_DONE;
     }
-    if (job->stop_why == GR_STOP_NODE || job->stop_why == GR_STOP_RECLAIM) {
+    bool is_pools = job->stop_why == GR_STOP_RECLAIM || job->stop_why == GR_STOP_WINDOW;
+    if (job->stop_why == GR_STOP_NODE || is_pools) {
         uint32_t pool = job->stop_why == GR_STOP_NODE ? GR_REQUEUE_NODE : GR_REQUEUE_RECLAIM;
         reason = outcome == GR_OUTCOME_DONE ? 0 : pool;
     } else if (job->stop_why != GR_STOP_NOT) {
         reason = 0;
     }
-    return (job->requeue_on & reason) != 0 &&
-           (job->attempt < job->attempts || job->stop_why == GR_STOP_RECLAIM);
+    return (job->requeue_on & reason) != 0 && (job->attempt < job->attempts || is_pools);
 }
 
 void answer_end(struct drive *drive)

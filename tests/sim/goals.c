@@ -36,7 +36,7 @@ static const struct {
     {.name = "job dropped",
      .details = 1u << GR_REFUSED_BY_USER | 1u << GR_REFUSED_NO_ROOM | 1u << GR_REFUSED_AFTER},
     {.name = "job requeued", .details = 0x1fe}, // by outcome; what is done is done
-    {.name = "stop asked", .details = 0x7e},    // by why
+    {.name = "stop asked", .details = 0xfe},    // by why
     {.name = "devices set", .details = 0x3},    // 0: in use again, 1: out
     {.name = "quota set", .details = 0xf}, // 0: none any more, 1: new, 2: another, 3: a full table
     {.name = "class set", .details = 0x3}, // 1: of one that is there

@@ -334,11 +334,11 @@ static world_set body_objections(const struct world *world, const struct gr_even
                                   ending_wrong(job, &event->finished.ending));
     case GR_JOB_REQUEUED:
         job = world_job(world, event->requeued.job);
-        return attempt_objections(job, event->requeued.attempt, event->requeued.reserved,
-                                  ending_wrong(job, &event->requeued.ending) ||
-                                      (job != NULL && job->stop_why != GR_STOP_RECLAIM &&
-                                       job->stop_why != GR_STOP_MOVE &&
-                                       job->attempt >= job->attempts));
+        return attempt_objections(
+            job, event->requeued.attempt, event->requeued.reserved,
+            ending_wrong(job, &event->requeued.ending) ||
+                (job != NULL && job->stop_why != GR_STOP_RECLAIM && job->stop_why != GR_STOP_MOVE &&
+                 job->stop_why != GR_STOP_WINDOW && job->attempt >= job->attempts));
     case GR_JOB_STARTED:
         job = world_job(world, event->started.job);
         return attempt_objections(job, event->started.attempt, event->started.reserved, false) |
@@ -346,7 +346,7 @@ static world_set body_objections(const struct world *world, const struct gr_even
     case GR_STOP_ASKED:
         return attempt_objections(world_job(world, event->stop_asked.job),
                                   event->stop_asked.attempt, event->stop_asked.reserved,
-                                  event->stop_asked.why < 1 || event->stop_asked.why > 6 ||
+                                  event->stop_asked.why < 1 || event->stop_asked.why > 7 ||
                                       event->stop_asked.signal > 127 ||
                                       event->stop_asked.grace_ms < 0);
     case GR_JOB_DROPPED:

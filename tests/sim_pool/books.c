@@ -351,6 +351,10 @@ static void apply(const struct gr_event *event)
     case GR_PART_LOST:
     case GR_PART_PLACED:
     case GR_PREFERENCE_SET:
+    case GR_WINDOW_SET:
+    case GR_WINDOW_OPENED:
+    case GR_WINDOW_CLOSED:
+    case GR_WINDOW_ENDED:
         break;
     }
 }
