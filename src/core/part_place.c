@@ -1,10 +1,11 @@
 // Where the missing tasks of running gangs go: looked for before anything begins, on nodes that are
-// neither held nor reserved for others, within limits and quotas as for a start. What found no
-// place is looked at again when room has grown where a task of it fits. Changes nothing that is
-// state.
+// neither held nor reserved for others, nor barred by windows, within limits and quotas as for a
+// start. What found no place is looked at again when room has grown where a task of it fits.
+// Changes nothing that is state.
 #include "core/part.h"
 #include "core/prefer.h"
 #include "core/reclaim.h"
+#include "core/window_parts.h"
 
 #include <signal.h>
 #include <string.h>
@@ -18,6 +19,8 @@ struct mend {
     uint32_t slot, missing;
     struct gr_demand demand; // of one more task like the others, its mask narrowed by quotas
     struct gr_piece *pieces; // GR_TASKS_MAX of them
+    struct gr_job left;      // the job as if it began now: its limit is what is left of it
+    int64_t at_ms;
 };
 
 static struct gr_part_tried *tried_at(const struct gr_core *core, uint32_t row)
@@ -94,9 +97,11 @@ static uint32_t lacking_list(const struct mend *mend, uint32_t block)
 
 // --- the search
 
-static bool is_kept(const struct gr_core *core, uint32_t node)
+static bool is_kept(const struct mend *mend, uint32_t node)
 {
-    return gr_hold_keeps(core, node, 0) || gr_kept_at(core)[node] != 0;
+    const struct gr_core *core = mend->core;
+    return gr_hold_keeps(core, node, 0) || gr_kept_at(core)[node] != 0 ||
+           gr_window_bars(core, &mend->left, node, mend->at_ms);
 }
 
 // Places `tasks` tasks in one domain, in order of its nodes.
@@ -108,7 +113,7 @@ static bool domain_fill(const struct mend *mend, uint32_t domain, uint32_t tasks
     uint32_t filled = 0;
     for (uint32_t n = gr_place_domain_head(place, level, domain); n != NONE && filled < tasks;
          n = gr_place_domain_next(place, level, n)) {
-        if (!is_kept(mend->core, n)) {
+        if (!is_kept(mend, n)) {
             filled += gr_place_row_tasks(place, n, gr_place_node_get(place, n), &mend->demand,
                                          tasks - filled, pieces + filled);
         }
@@ -119,7 +124,7 @@ static bool domain_fill(const struct mend *mend, uint32_t domain, uint32_t tasks
 static bool any_kept(const struct mend *mend, const struct gr_piece *pieces, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
-        if (is_kept(mend->core, pieces[i].node)) {
+        if (is_kept(mend, pieces[i].node)) {
             return true;
         }
     }
@@ -141,7 +146,9 @@ static bool blocks_fill(const struct mend *mend, uint32_t tasks, struct gr_piece
     }
     gr_holds_hide(core, true);
     gr_reserve_hide(core, true);
+    gr_window_skip(core, &mend->left, mend->at_ms, true);
     bool found = gr_place_find_gang(gr_pool(core), &demand, salt, pieces);
+    gr_window_skip(core, &mend->left, mend->at_ms, false);
     gr_reserve_hide(core, false);
     gr_holds_hide(core, false);
     return found;
@@ -379,7 +386,11 @@ bool gr_part_next(struct gr_core *core, const struct gr_hooks *hooks, int64_t at
                             .slot = slot,
                             .missing = part->missing,
                             .demand = job->demand,
-                            .pieces = pieces};
+                            .pieces = pieces,
+                            .left = *job,
+                            .at_ms = at_ms};
+        int64_t ran = at_ms > job->started_ms ? at_ms - job->started_ms : 0;
+        mend.left.limit_ms = job->limit_ms > ran ? job->limit_ms - ran : job->limit_ms == 0 ? 0 : 1;
         if (mend_next(&mend, hooks, at_ms, r, ret_event)) {
             return true;
         }

@@ -118,7 +118,7 @@ struct gr_event gr_reserve(struct gr_core *core, int64_t at_ms, const struct gr_
         }
         return event;
     }
-    gr_window_skip(core, job, at_ms, true);
+    gr_window_skip_gang(core, job, at_ms);
     uint32_t *slots = gr_core_at(core, core->scratch_at);
     uint32_t count = ends_list(core, at_ms, slots);
     uint32_t low = 0, high = 0; // too few were given; enough

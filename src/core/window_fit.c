@@ -209,9 +209,18 @@ void gr_window_skip(struct gr_core *core, const struct gr_job *job, int64_t at_m
         gr_window_look(core, job->org, job->user, job->limit_ms, at_ms, &view);
         memset(bits, 0, gr_window_words(core) * sizeof *bits);
         rows_add(core, view.barred, bits);
-        if (job->demand.tasks > 1) {
-            rows_add(core, view.mine, bits);
-        }
     }
     gr_place_skip(gr_pool(core), skip);
+}
+
+void gr_window_skip_gang(struct gr_core *core, const struct gr_job *job, int64_t at_ms)
+{
+    struct gr_window_view view;
+    gr_window_skip(core, job, at_ms, true);
+    if (core->window_count > 0 && job->demand.tasks > 1) {
+        gr_place_skip(gr_pool(core), false);
+        gr_window_look(core, job->org, job->user, job->limit_ms, at_ms, &view);
+        rows_add(core, view.mine, gr_place_skip_bits(gr_pool(core)));
+        gr_place_skip(gr_pool(core), true);
+    }
 }

@@ -124,9 +124,10 @@ bool gr_window_room_outside(struct gr_core *core, const struct gr_window_view *v
 // True if room that is reserved does not bind the job within its own open windows: he for whom it
 // is has no right to be there now.
 bool gr_window_yields(const struct gr_core *core, const struct gr_window_view *view);
-// Has placement pass over the nodes where no room is to be reserved for a job: those that are
-// barred for it now, for a gang also those of its open reservations; or ends that.
+// Has placement pass over the nodes that are barred for a job now; or ends that.
 void gr_window_skip(struct gr_core *core, const struct gr_job *job, int64_t at_ms, bool skip);
+// Begins that for room that is to be reserved: a gang's open reservations are passed over, too.
+void gr_window_skip_gang(struct gr_core *core, const struct gr_job *job, int64_t at_ms);
 
 // --- window_lane.c: what lanes know of windows
 
