@@ -17,6 +17,7 @@
 #include "cli/ps.h"
 #include "cli/queue.h"
 #include "cli/replay.h"
+#include "cli/reserve.h"
 #include "cli/run.h"
 #include "cli/serve.h"
 #include "cli/show.h"
@@ -48,7 +49,7 @@ static const struct {
       &gr_cli_events, &gr_cli_engine}},
     {"for operators",
      {&gr_cli_apply, &gr_cli_cordon, &gr_cli_uncordon, &gr_cli_drain, &gr_cli_defrag,
-      &gr_cli_token}},
+      &gr_cli_reserve, &gr_cli_token}},
     {"without a pool", {&gr_cli_catalogue, &gr_cli_replay, &gr_cli_export}},
 };
 enum { GROUPS = sizeof groups / sizeof groups[0] };

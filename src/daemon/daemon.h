@@ -139,6 +139,17 @@ void gr_route_why(void *context, struct gr_http_request *request);
 // GET /v1/estimates
 void gr_route_estimates(void *context, struct gr_http_request *request);
 
+// --- route_windows.c
+
+// GET /v1/windows
+void gr_route_windows(void *context, struct gr_http_request *request);
+// POST /v1/windows
+void gr_route_window_set(void *context, struct gr_http_request *request);
+// GET /v1/windows/{window}
+void gr_route_window(void *context, struct gr_http_request *request);
+// POST /v1/windows/{window}/end
+void gr_route_window_end(void *context, struct gr_http_request *request);
+
 // --- route_bulk.c
 
 // A line of POST /v1/jobs with many: gr_http_route.line.

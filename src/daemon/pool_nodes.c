@@ -1,5 +1,6 @@
 // The nodes of this machine: enrolment, states, devices that come and go. See pool.h.
 #include "base/clock.h"
+#include "core/windows.h"
 #include "daemon/notes.h"
 #include "daemon/pool.h"
 #include "daemon/seats.h"
@@ -397,8 +398,8 @@ static void stop_on_node(struct gr_pool *pool, uint32_t node, uint32_t devices, 
 void gr_pool_node_set(struct gr_pool *pool, uint32_t node, enum gr_node_state state, bool drain,
                       int64_t grace_ms, const char *why)
 {
-    const struct gr_node *row = gr_place_node_get(gr_core_place(pool->core), node);
-    if (row->state != state) {
+    // As facts set it: maintenance by a window hides it.
+    if (gr_core_node_state(pool->core, node) != state) {
         struct gr_event event = gr_decide_fact(pool->core, gr_pool_now(pool), GR_NODE_STATE_SET);
         event.node_state.node = node;
         event.node_state.state = state;

@@ -350,9 +350,10 @@ static enum gr_outcome outcome_of(const struct gr_job *job, const struct gr_engi
     bool is_well = end->exit_code == 0 && end->signal == 0;
     if (job->stop_why != GR_STOP_NOT && (end->is_stopped || !is_well)) {
         static const enum gr_outcome outcomes[] = {
-            [GR_STOP_BY_USER] = GR_OUTCOME_STOPPED, [GR_STOP_TIME_LIMIT] = GR_OUTCOME_TIME_LIMIT,
-            [GR_STOP_NODE] = GR_OUTCOME_NODE,       [GR_STOP_RECLAIM] = GR_OUTCOME_RECLAIMED,
-            [GR_STOP_IDLE] = GR_OUTCOME_RECLAIMED,  [GR_STOP_MOVE] = GR_OUTCOME_RECLAIMED,
+            [GR_STOP_BY_USER] = GR_OUTCOME_STOPPED,  [GR_STOP_TIME_LIMIT] = GR_OUTCOME_TIME_LIMIT,
+            [GR_STOP_NODE] = GR_OUTCOME_NODE,        [GR_STOP_RECLAIM] = GR_OUTCOME_RECLAIMED,
+            [GR_STOP_IDLE] = GR_OUTCOME_RECLAIMED,   [GR_STOP_MOVE] = GR_OUTCOME_RECLAIMED,
+            [GR_STOP_WINDOW] = GR_OUTCOME_RECLAIMED,
         };
         return outcomes[job->stop_why];
     }

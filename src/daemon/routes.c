@@ -42,6 +42,10 @@ const struct gr_http_route gr_daemon_routes[] = {
     {"POST", "/v1/tokens", gr_route_token_add, NULL, false},
     {"POST", "/v1/tokens/{token}/remove", gr_route_token_remove, NULL, false},
     {"GET", "/v1/whoami", gr_route_whoami, NULL, false},
+    {"GET", "/v1/windows", gr_route_windows, NULL, false},
+    {"POST", "/v1/windows", gr_route_window_set, NULL, false},
+    {"GET", "/v1/windows/{window}", gr_route_window, NULL, false},
+    {"POST", "/v1/windows/{window}/end", gr_route_window_end, NULL, false},
     {NULL, NULL, NULL, NULL, false},
 };
 

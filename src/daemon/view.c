@@ -156,6 +156,9 @@ json_t *gr_view_node(struct gr_pool *pool, uint32_t node, const uint32_t *counts
     rc |= of.rc;
     rc |= gr_json_set_int(object, "jobs",
                           counts != NULL ? counts[node] : (int64_t)json_array_size(of.ids));
+    const struct gr_window *window = gr_core_node_window(pool->core, node);
+    rc |= window == NULL ? gr_json_set_null(object, "window")
+                         : gr_json_set_text(object, "window", gr_slice_of(window->name));
     if (pool->nodes[node].why[0] != '\0') {
         rc |= gr_json_set_text(object, "why", gr_slice_of(pool->nodes[node].why));
     } else {
@@ -447,6 +450,7 @@ json_t *gr_view_event(const struct gr_view_names *names, const struct gr_event *
         rc |= gr_json_set_text(object, "state", gr_slice_of(node_states[event->node_state.state]));
     }
     rc |= gr_view_hold(object, event);
+    rc |= gr_view_window_event(object, names, event);
     rc |= gr_view_terms(object, names, event);
     if (rc != 0) {
         json_decref(object);

@@ -2,6 +2,7 @@
 // environment, no secrets, and what a caller may not see is decided by who calls.
 #pragma once
 
+#include "core/windows.h"
 #include "daemon/pool.h"
 
 #include <jansson.h>
@@ -52,6 +53,12 @@ int gr_view_terms(json_t *object, const struct gr_view_names *names, const struc
 int gr_view_hold(json_t *object, const struct gr_event *event);
 // The word for why a job is asked to stop (enum gr_stop_why). Static text.
 const char *gr_view_stop(unsigned why);
+// A window: what it is, when it is next (or now), and with `is_full` its nodes. The caller owns it;
+// NULL: no memory.
+json_t *gr_view_window(const struct gr_core *core, const struct gr_window *window, bool is_full);
+// Adds what facts about windows say, and nothing for others; as gr_view_terms.
+int gr_view_window_event(json_t *object, const struct gr_view_names *names,
+                         const struct gr_event *event);
 // Adds nominal, borrow and lend; as gr_view_terms.
 int gr_view_quota_terms(json_t *object, const struct gr_quota *quota);
 // Adds weight and limits; as gr_view_terms.

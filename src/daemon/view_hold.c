@@ -8,7 +8,7 @@ const char *gr_view_stop(unsigned why)
     static const char *const names[GR_STOP_WHYS] = {
         [GR_STOP_NOT] = "not",   [GR_STOP_BY_USER] = "user",    [GR_STOP_TIME_LIMIT] = "time-limit",
         [GR_STOP_NODE] = "node", [GR_STOP_RECLAIM] = "reclaim", [GR_STOP_IDLE] = "held-idle",
-        [GR_STOP_MOVE] = "move",
+        [GR_STOP_MOVE] = "move", [GR_STOP_WINDOW] = "window",
     };
     return why < GR_STOP_WHYS ? names[why] : "?";
 }

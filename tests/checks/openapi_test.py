@@ -352,9 +352,12 @@ def documented_requests_are_taken_and_others_refused():
         node = pool.fits("GET", "/v1/nodes", "/v1/nodes")["nodes"][-1]["name"].replace("/", "%2F")
         job = pool.fits("POST", "/v1/jobs", "/v1/jobs", {"command": ["true"]}, want=[201])["id"]
         wait_for(pool, job, ["done"])
+        pool.fits("POST", "/v1/windows", "/v1/windows", {
+            "name": "planned", "maintenance": True, "start_ms": 2010000000000, "length_ms": 1000,
+            "devices": 1}, want=[201])
         for method, template, operation, parameters in operations():
             path = template.replace("{id}", str(job)).replace("{name}", node)
-            path = path.replace("{token}", "first%20operator")
+            path = path.replace("{token}", "first%20operator").replace("{window}", "planned")
             body = None
             if "requestBody" in operation:
                 body = operation["requestBody"]["content"]["application/json"]["example"]
@@ -430,7 +433,7 @@ def writes_that_take_a_key_say_so():
             if method != "POST" or template == "/v1/shutdown" or template == "/v1/tokens":
                 continue
             path = template.replace("{id}", str(job)).replace("{name}", node)
-            path = path.replace("{token}", "nothing")
+            path = path.replace("{token}", "nothing").replace("{window}", "nothing")
             body = operation["requestBody"]["content"]["application/json"]["example"]
             key = {"Idempotency-Key": "not well\tformed" * 20}
             status, _, data = pool.ask("POST", path, body, headers=key)
