@@ -12,6 +12,7 @@
 #include "engine/local/bundle.h"
 #include "engine/local/cdi.h"
 #include "engine/local/container_parts.h"
+#include "engine/local/descendants.h"
 #include "engine/local/runtime.h"
 #include "engine/local/tree.h"
 
@@ -20,6 +21,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -336,6 +338,63 @@ static int create(struct gr_container *container, const struct gr_container_conf
     return code;
 }
 
+// ---- processes of a runtime that was killed -----------------------------------------------------
+
+// How long they are waited for after KILL.
+#define ORPHANS_MS 2000
+
+// Children of ours.
+struct children {
+    pid_t *pids;
+    size_t count, room;
+    size_t others; // seen that are not among them
+    bool has_no_memory;
+};
+
+static bool child_note(pid_t pid, void *context)
+{
+    struct children *known = context;
+    if (known->count == known->room) {
+        size_t room = known->room == 0 ? 16 : known->room * 2;
+        pid_t *more = reallocarray(known->pids, room, sizeof *more);
+        if (more == NULL) {
+            known->has_no_memory = true;
+            return true;
+        }
+        known->pids = more;
+        known->room = room;
+    }
+    known->pids[known->count++] = pid;
+    return true;
+}
+
+static bool child_end(pid_t pid, void *context)
+{
+    struct children *known = context;
+    for (size_t i = 0; i < known->count; i++) {
+        if (known->pids[i] == pid) {
+            return true;
+        }
+    }
+    known->others++;
+    (void)kill(pid, SIGKILL);
+    (void)waitpid(pid, NULL, WNOHANG);
+    return true;
+}
+
+// Ends what a runtime that was killed had made and told nobody of: it became our child. Without a
+// control group nothing else knows it.
+static void orphans_end(struct children *known)
+{
+    for (unsigned wait_ms = 0; !known->has_no_memory && wait_ms < ORPHANS_MS; wait_ms++) {
+        known->others = 0;
+        if (gr_descendants_kill(child_end, known) < 0 || known->others == 0) {
+            return;
+        }
+        (void)poll(NULL, 0, 1);
+    }
+}
+
 int gr_container_create(const struct gr_container_config *config,
                         struct gr_container **ret_container, pid_t *ret_pid, struct gr_err *err)
 {
@@ -358,11 +417,17 @@ int gr_container_create(const struct gr_container_config *config,
     struct gr_isolation_list paths = {0};
     json_t *cdi = devices_read(config, &paths, err);
     int code = cdi == NULL ? -EINVAL : group_make(container, config, &paths, err);
+    struct children known = {0};
+    (void)gr_descendants_kill(child_note, &known);
     code = code == 0 ? create(container, config, cdi, err) : code;
     json_decref(cdi);
     gr_isolation_list_done(&paths);
     if (code < 0) {
         gr_container_delete(container);
+        orphans_end(&known);
+    }
+    free(known.pids);
+    if (code < 0) {
         return code;
     }
     *ret_container = container;

@@ -492,6 +492,62 @@ static void a_runtime_that_hangs_is_killed(void **state)
     }
 }
 
+// A runtime that is killed: `when` so many milliseconds after it began to create; -1: just before
+// it would say that it has. All other orders are obeyed.
+static void runtime_make(const char *path, const char *program, int when)
+{
+    FILE *file = fopen(path, "we");
+    assert_non_null(file);
+    fprintf(file, "#!/bin/sh\ncase \" $* \" in *\" create \"*) ;; *) exec %s \"$@\" ;; esac\n",
+            program);
+    if (when < 0) {
+        fprintf(file, "%s \"$@\"\n", program);
+    } else {
+        fprintf(file, "%s \"$@\" &\nsleep 0.%03d\nkill -9 $!\n", program, when);
+    }
+    fprintf(file, "kill -9 $$\n");
+    fclose(file);
+    chmod(path, 0755);
+}
+
+static void a_runtime_that_is_killed_while_it_creates_leaves_nothing(void **state)
+{
+    (void)state;
+    char path[128];
+    for (int i = 0; runtimes[i] != NULL; i++) {
+        for (int when = -1; when < 40; when += when < 10 ? 1 : 10) {
+            struct gr_container *container = NULL;
+            struct gr_err err = {0};
+            pid_t pid;
+            struct trial trial = {.runtime = path, .image = "plain", .command = "echo began"};
+            snprintf(path, sizeof(path), "%s/killed-%s", root, strrchr(runtimes[i], '/') + 1);
+            assert_true(mkdir(path, 0755) == 0 || errno == EEXIST);
+            strcat(path, strrchr(runtimes[i], '/')); // its name says which it is
+            runtime_make(path, runtimes[i], when);
+            int out = output_open();
+            int code = gr_container_create(config_of(&trial, out), &container, &pid, &err);
+            close(out);
+            assert_true(code < 0);
+            assert_null(container);
+            nothing_is_left();
+            // What it had made is ours now, and dead, or dies this moment.
+            int status;
+            pid_t ended = 1;
+            for (unsigned wait = 0; ended >= 0 && wait < 5000; wait++) {
+                ended = waitpid(-1, &status, WNOHANG);
+                if (ended == 0) {
+                    (void)poll(NULL, 0, 2);
+                }
+            }
+            if (ended >= 0) {
+                fail_msg("%s, killed after %d ms: a process lives", runtimes[i], when);
+            }
+            said_read();
+            assert_null(strstr(said, "began")); // a runtime's own words may be there
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -504,6 +560,7 @@ int main(void)
         cmocka_unit_test(failures_are_explained_and_leave_nothing),
         cmocka_unit_test(a_missing_program_is_an_error_of_create_or_start),
         cmocka_unit_test(a_runtime_that_hangs_is_killed),
+        cmocka_unit_test(a_runtime_that_is_killed_while_it_creates_leaves_nothing),
     };
     return cmocka_run_group_tests(tests, set_up, take_down);
 }
