@@ -398,7 +398,11 @@ static void orphans_end(struct children *known)
 int gr_container_create(const struct gr_container_config *config,
                         struct gr_container **ret_container, pid_t *ret_pid, struct gr_err *err)
 {
-    assert(config->spec != NULL && config->spec->image[0] == '/');
+    assert(config->spec != NULL);
+    if (config->spec->image[0] != '/') { // it came from afar: no reason to end a keeper
+        return gr_fail(err, -EINVAL, "the image \"%.200s\" is not an absolute path",
+                       config->spec->image);
+    }
     assert(config->env != NULL && config->work != NULL && config->means != NULL);
     if (gr_runtime_is_rootless() &&
         (config->spec->uid != geteuid() || config->spec->gid != getegid())) {

@@ -421,6 +421,16 @@ static void failures_are_explained_and_leave_nothing(void **state)
         fail_with(&trial, "No such file");
         trial.image = "/no/such/image";
         fail_with(&trial, "/no/such/image");
+        config_of(&trial, -1);
+        for (unsigned k = 0; k < 2; k++) {
+            struct gr_container *container = NULL;
+            struct gr_err err = {0};
+            pid_t pid;
+            spec.image = k == 0 ? "" : "images/plain";
+            assert_int_equal(gr_container_create(&config, &container, &pid, &err), -EINVAL);
+            assert_non_null(strstr(err.text, "absolute"));
+            assert_null(container);
+        }
         trial.image = "plain";
         trial.work = "/no/such/folder";
         fail_with(&trial, "working directory");
