@@ -273,7 +273,7 @@ void gr_route_metrics(void *context, struct gr_http_request *request)
     FILE *out = open_memstream(&text, &size);
     if (out != NULL) {
         write_jobs(out, daemon->pool);
-        gr_metrics_queue(out, daemon->pool);
+        gr_metrics_queue(out, daemon, gr_daemon_who(request));
         write_pool(out, daemon);
         write_devices(out, daemon->pool);
         fputs("# EOF\n", out);

@@ -2,7 +2,7 @@
 // them.
 #pragma once
 
-#include "daemon/pool.h"
+#include "daemon/daemon.h"
 
 #include <stdio.h>
 
@@ -17,5 +17,6 @@ void gr_metrics_created(FILE *out, const char *name, const char *labels, int64_t
 
 // --- metrics_queue.c
 
-// Writes what is taken back and lost, waits, quotas, holds, reserved room and estimates.
-void gr_metrics_queue(FILE *out, struct gr_pool *pool);
+// Writes what is taken back and lost, waits, quotas that `who` may see, holds, reserved room and
+// estimates.
+void gr_metrics_queue(FILE *out, struct gr_daemon *daemon, const struct gr_identity *who);

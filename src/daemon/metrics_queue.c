@@ -2,6 +2,7 @@
 // held or reserved, how good estimates were. See metrics.h; docs/operate/watch.md says what to
 // watch.
 #include "core/show.h"
+#include "daemon/daemon.h"
 #include "daemon/metrics.h"
 #include "daemon/queue_counts.h"
 
@@ -81,7 +82,8 @@ static uint64_t figure_of(const struct gr_core *core, enum figure figure,
     return 0;
 }
 
-static void write_quotas(FILE *out, const struct gr_pool *pool)
+// Those of organisations that `who` may see.
+static void write_quotas(FILE *out, struct gr_daemon *daemon, const struct gr_identity *who)
 {
     static const struct {
         const char *name, *help;
@@ -91,13 +93,16 @@ static void write_quotas(FILE *out, const struct gr_pool *pool)
         [BORROWED] = {"granary_quota_borrowed_devices", "Devices that it holds beyond its own"},
         [LENT] = {"granary_quota_lent_devices", "Devices of its own, unused and not free"},
     };
-    const struct gr_core *core = pool->core;
+    const struct gr_core *core = daemon->pool->core;
     uint32_t count = gr_core_quotas(core) < QUOTAS_MOST ? gr_core_quotas(core) : QUOTAS_MOST;
     for (int f = 0; f < FIGURES; f++) {
         gr_metrics_family(out, figures[f].name, "gauge", "devices", figures[f].help);
         for (uint32_t q = 0; q < count; q++) {
             uint64_t used;
             struct gr_quota quota = gr_core_quota_get(core, q, &used);
+            if (!gr_daemon_may_see(daemon, who, quota.org)) {
+                continue;
+            }
             fprintf(out, "%s{", figures[f].name);
             gr_metrics_label(out, "organisation", gr_core_org_get(core, quota.org)->name, true);
             gr_metrics_label(out, "variant", gr_core_variant_get(core, quota.variant), false);
@@ -145,11 +150,12 @@ static void write_estimates(FILE *out, const struct gr_pool *pool)
     fprintf(out, "granary_estimates_checked_total %" PRIu64 "\n", sum.total);
 }
 
-void gr_metrics_queue(FILE *out, struct gr_pool *pool)
+void gr_metrics_queue(FILE *out, struct gr_daemon *daemon, const struct gr_identity *who)
 {
+    struct gr_pool *pool = daemon->pool;
     write_preempted(out, pool);
     write_waits(out, pool);
-    write_quotas(out, pool);
+    write_quotas(out, daemon, who);
     write_room(out, pool);
     write_estimates(out, pool);
 }

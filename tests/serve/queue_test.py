@@ -377,6 +377,10 @@ def others_see_only_what_is_of_their_organisation():
         assert seen == [], seen
         seen = pool.ask_as(NOBODY, "GET", "/v1/shares").json()["shares"]
         assert len({row["organisation"] for row in seen}) == 1, seen
+        mark = 'granary_quota_nominal_devices{organisation="lab"'
+        assert mark in pool.ask("GET", "/metrics").body.decode()
+        seen = pool.ask_as(NOBODY, "GET", "/metrics").body.decode()
+        assert "granary_jobs_preempted" in seen and "lab" not in seen, seen
 
 
 if __name__ == "__main__":
