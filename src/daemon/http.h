@@ -19,7 +19,8 @@ struct gr_http_request; // opaque: lives until its reply was sent or its client 
 
 // Who is at the other end, as the transport knows.
 struct gr_http_peer {
-    bool is_unix;          // of the unix socket: uid, gid and pid are the kernel's word
+    bool is_unix;          // of a unix socket: uid, gid and pid are the kernel's word
+    bool is_door;          // of the one that containers see; then is_unix too
     uid_t uid;             // else UINT32_MAX
     gid_t gid;             // its main group, else UINT32_MAX
     pid_t pid;             // its process when it connected, else 0
@@ -91,6 +92,8 @@ unsigned gr_http_waiting(const struct gr_http *http);
 
 // Who asks.
 const struct gr_http_peer *gr_http_request_peer(const struct gr_http_request *request);
+// The route that was found for the request.
+const struct gr_http_route *gr_http_request_route(const struct gr_http_request *request);
 // What follows from who asks: kept for the caller, never looked at. `identity` is borrowed.
 void gr_http_request_user_set(struct gr_http_request *request, const void *identity);
 // See gr_http_request_user_set; NULL if none.

@@ -201,6 +201,7 @@ int http_listen_open(struct gr_http *http, struct gr_err *err)
     if (http->config.door_path != NULL) {
         struct gr_err ignored;
         gr_err_init(&ignored);
+        http->door_listener.is_door = true;
         if (unix_open(http, &http->door_listener, http->config.door_path, &ignored) != 0) {
             unix_close(&http->door_listener);
         }
@@ -218,14 +219,20 @@ void http_listen_close(struct gr_http *http)
     }
 }
 
-static void peer_read(int fd, bool is_unix, const struct sockaddr_storage *address,
-                      struct gr_http_peer *ret_peer, struct http_origin *ret_origin)
+static void peer_read(int fd, const struct http_listener *listener,
+                      const struct sockaddr_storage *address, struct gr_http_peer *ret_peer,
+                      struct http_origin *ret_origin)
 {
     *ret_peer = (struct gr_http_peer){
-        .is_unix = is_unix, .uid = (uid_t)UINT32_MAX, .gid = (gid_t)UINT32_MAX, .token = {"", 0}};
+        .is_unix = listener->is_unix,
+        .is_door = listener->is_door,
+        .uid = (uid_t)UINT32_MAX,
+        .gid = (gid_t)UINT32_MAX,
+        .token = {"", 0},
+    };
     *ret_origin = (struct http_origin){.bytes = {0}};
     uint8_t *bytes = ret_origin->bytes;
-    if (is_unix) {
+    if (listener->is_unix) {
         struct ucred credentials;
         socklen_t size = sizeof(credentials);
         if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) == 0) {
@@ -233,7 +240,7 @@ static void peer_read(int fd, bool is_unix, const struct sockaddr_storage *addre
             ret_peer->gid = credentials.gid;
             ret_peer->pid = credentials.pid;
         }
-        bytes[0] = 1;
+        bytes[0] = listener->is_door ? 2 : 1; // a container takes no connection of its user's
         memcpy(bytes + 1, &ret_peer->uid, sizeof(ret_peer->uid));
     } else if (address->ss_family == AF_INET) {
         bytes[0] = 4;
@@ -311,9 +318,9 @@ static bool accept_one(struct gr_http *http, struct http_listener *listener)
     }
     struct gr_http_peer peer;
     struct http_origin origin;
-    peer_read(fd, listener->is_unix, &address, &peer, &origin);
+    peer_read(fd, listener, &address, &peer, &origin);
     // So that an operator gets in where others take all they can.
-    bool is_own = peer.is_unix && (peer.uid == 0 || peer.uid == geteuid());
+    bool is_own = peer.is_unix && !peer.is_door && (peer.uid == 0 || peer.uid == geteuid());
     unsigned kept = is_own ? 0 : http->config.connections_max / 64;
     if (http->connection_count >= http->config.connections_max - kept) {
         refuse(http, fd, "too many connections are open; try again in a moment");

@@ -46,14 +46,16 @@ struct http_listener {
     enum http_watch watch; // HTTP_WATCH_LISTENER
     int fd;                // -1: none
     bool is_unix;          // else TCP
+    bool is_door;          // see gr_http_config.door_path
     dev_t device;          // of the socket file
     ino_t inode;           // the same; 0: not made yet
     char *path;            // of the socket file that we made; owned
 };
 
-// Who a connection is counted for: a uid of the unix socket, an IPv4 address, an IPv6 /64.
+// Who a connection is counted for: a uid of the unix socket or of the door, an IPv4 address, an
+// IPv6 /64.
 struct http_origin {
-    uint8_t bytes[9]; // which of the three, and its number
+    uint8_t bytes[9]; // which of the four, and its number
 };
 
 // A connection that is closed as soon as its client has seen the reply.

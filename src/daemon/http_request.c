@@ -4,6 +4,11 @@
 #include <assert.h>
 #include <string.h>
 
+const struct gr_http_route *gr_http_request_route(const struct gr_http_request *request)
+{
+    return request->route;
+}
+
 const struct gr_http_peer *gr_http_request_peer(const struct gr_http_request *request)
 {
     return &request->connection->peer;

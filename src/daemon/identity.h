@@ -14,9 +14,10 @@
 
 // A user of this machine.
 struct gr_identity {
-    uid_t uid;                        // of this machine
-    gid_t gid;                        // main group: the socket's word, else the user database's
-    bool is_operator;                 // root, the daemon's own uid, or an operator's token
+    uid_t uid;        // of this machine
+    gid_t gid;        // main group: the socket's word, else the user database's
+    bool is_operator; // root, the daemon's own uid (not at the door), or an operator's
+                      // token
     char name[GR_IDENTITY_NAME_SIZE]; // from the user database, or "uid-1234"
 };
 

@@ -49,6 +49,23 @@ const struct gr_http_route gr_daemon_routes[] = {
     {NULL, NULL, NULL, NULL, false},
 };
 
+// What may be asked through the door, that is by containers: whoever wrote an image is not to be
+// trusted with what its user may do outside. A job that it hands in would run with all of the
+// user's files; specs and logs of other jobs hold secrets.
+static void (*const through_door[])(void *context, struct gr_http_request *request) = {
+    gr_route_checkpoint, gr_route_classes, gr_route_estimates, gr_route_metrics, gr_route_pool,
+    gr_route_queue,      gr_route_quotas,  gr_route_shares,    gr_route_whoami,  gr_route_why,
+};
+
+static bool is_for_door(const struct gr_http_request *request)
+{
+    bool is = false;
+    for (size_t i = 0; i < sizeof through_door / sizeof through_door[0]; i++) {
+        is = is || gr_http_request_route(request)->handle == through_door[i];
+    }
+    return is;
+}
+
 static void free_caller(void *data)
 {
     struct gr_caller *caller = data;
@@ -64,6 +81,13 @@ int gr_daemon_admit(void *context, struct gr_http_request *request, struct gr_er
     int status = gr_identities_find(daemon->identities, gr_http_request_peer(request), &who, err);
     if (status != 0) {
         return status;
+    }
+    if (gr_http_request_peer(request)->is_door && !is_for_door(request)) {
+        gr_http_reply_error(request, 403, "forbidden",
+                            "a container may say that its work is safe and ask about the queue, "
+                            "nothing else",
+                            "do it outside of containers", NULL);
+        return 403;
     }
     if (!gr_shares_take(&daemon->shares, who->uid)) {
         (void)gr_http_reply_header(request, "Retry-After", "1");

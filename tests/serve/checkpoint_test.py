@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 
-from pool import NOBODY, Pool, Skip, cases_of, main, need_root, until
+from pool import NOBODY, NODE, Pool, Skip, UnixConnection, cases_of, main, need_root, until
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -167,6 +167,36 @@ def a_container_has_the_file_and_the_socket_also_after_a_restart():
         os.utime(_file(pool, job))
         until(lambda: _safe(pool, job) > first)
         assert not os.path.exists(work), "the socket is not seen after a restart"
+
+
+def _at_the_door(pool, method, path, body=None):
+    return pool.ask(method, path, body,
+                    connection=UnixConnection(pool.state + "/engine/door/granary.sock"))
+
+
+def who_comes_from_a_container_hands_in_no_work_and_learns_no_secrets():
+    with Pool() as pool:
+        job = _running(pool, "echo secret; sleep 1000", env={"KEY": "secret"})
+        who = _at_the_door(pool, "GET", "/v1/whoami").json()
+        assert who["operator"] is False and pool.get("/v1/whoami")["operator"] is True, who
+        assert _at_the_door(pool, "POST", f"/v1/jobs/{job}/checkpoint").status == 200
+        assert _safe(pool, job)
+        assert _at_the_door(pool, "GET", "/v1/queue").status == 200
+        before = pool.sequence()
+        for method, path, body in (("POST", "/v1/jobs", {"command": ["true"]}),
+                                   ("GET", "/v1/jobs", None), ("GET", f"/v1/jobs/{job}", None),
+                                   ("GET", f"/v1/jobs/{job}/logs", None),
+                                   ("POST", f"/v1/jobs/{job}/stop", None),
+                                   ("GET", "/v1/events", None), ("GET", "/v1/tokens", None),
+                                   ("POST", "/v1/tokens", {"name": "new", "user": "root"}),
+                                   ("POST", "/v1/apply", {"organisations": [{"name": "new"}]}),
+                                   ("POST", f"/v1/nodes/{NODE}/drain", None),
+                                   ("POST", "/v1/shutdown", None)):
+            reply = _at_the_door(pool, method, path, body)
+            assert reply.status == 403 and reply.error["code"] == "forbidden", (path, reply)
+        reply = _at_the_door(pool, "POST", "/v1/jobs", '{"command": ["true"]}\n')
+        assert reply.status == 403, reply
+        assert pool.sequence() == before
 
 
 def the_engine_says_whether_files_are_watched():
