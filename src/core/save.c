@@ -324,7 +324,8 @@ static int pool_load(struct gr_core *core, struct source *source, struct gr_err 
     int rc = source->short_of ? -EBADMSG
                               : gr_place_restore(gr_pool(core), source->bytes, source->left, &used);
     if (rc == -ENOSPC) {
-        return gr_fail(err, rc, "the saved state holds more nodes or masks; raise that limit");
+        return gr_fail(err, rc,
+                       "the saved state holds more nodes, domains or masks; raise that limit");
     }
     if (rc != 0) {
         return bytes_bad(err, "ends too early");

@@ -142,6 +142,9 @@ static void larger_limits_take_it_and_smaller_ones_say_which(void **state)
     struct gr_core *loaded;
     struct gr_err err = {0};
     pool_make(&f);
+    struct gr_event event = fixture_node_fact(&f, 8);
+    event.node.row.domain[0] = 1;
+    (void)fixture_apply(&f, &event, NULL);
     save(f.core, &saved);
     struct gr_core_config config = f.config;
     config.limits.jobs += 100;
@@ -167,6 +170,7 @@ static void larger_limits_take_it_and_smaller_ones_say_which(void **state)
     SMALLER(edges, 0, "edges");
     SMALLER(keys, 0, "keys");
     SMALLER(place.nodes, 1, "nodes");
+    SMALLER(place.domains[0], 1, "domains");
     config = f.config;
     config.limits.jobs = 0;
     assert_int_equal(gr_core_load(&config, saved.bytes, saved.size, &loaded, &err), -EINVAL);

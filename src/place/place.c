@@ -474,12 +474,27 @@ static void source_read(struct source *source, void *to, size_t size)
     source->left -= size;
 }
 
-static void nodes_restore(struct gr_place *place, struct source *source)
+// Whether all that the node points to is within the limits, which may have become smaller.
+static bool node_fits(const struct gr_place *place, const struct gr_node *node)
+{
+    bool fits = node->devices <= GR_NODE_DEVICES_MAX && node->state < GR_NODE_STATES &&
+                node->site < GR_SITES_MAX && node->variant < GR_POOL_VARIANTS_MAX;
+    for (unsigned l = 0; l < GR_DOMAIN_LEVELS; l++) {
+        fits = fits && (!outer(node, l) || node->domain[l] < place->limits.domains[l]);
+    }
+    return fits;
+}
+
+// Returns 0, or -ENOSPC: a node is not within the limits.
+static int nodes_restore(struct gr_place *place, struct source *source)
 {
     source_read(source, gr_node_at(place, 0), place->node_count * sizeof(struct gr_node));
     source_read(source, gr_cold_at(place, 0), place->node_count * sizeof(struct gr_node_cold));
     for (uint32_t n = 0; n < place->node_count && !source->short_of; n++) {
         const struct gr_node *node = gr_node_at(place, n);
+        if (!node_fits(place, node)) {
+            return -ENOSPC;
+        }
         if (gr_cold_at(place, n)->out != 0) {
             source_read(source, gr_withheld_at(place, n), GR_NODE_DEVICES_MAX * sizeof(uint16_t));
         }
@@ -490,6 +505,7 @@ static void nodes_restore(struct gr_place *place, struct source *source)
         sums_add(place, node, 1);
         place->totals.all_milli += (uint64_t)node->devices * GR_DEVICE_MILLI;
     }
+    return 0;
 }
 
 int gr_place_restore(struct gr_place *place, const uint8_t *bytes, size_t size, size_t *ret_used)
@@ -501,7 +517,9 @@ int gr_place_restore(struct gr_place *place, const uint8_t *bytes, size_t size, 
     if (place->node_count > place->limits.nodes) {
         return -ENOSPC;
     }
-    nodes_restore(place, &source);
+    if (nodes_restore(place, &source) != 0) {
+        return -ENOSPC;
+    }
     source_read(&source, &place->mask_count, sizeof place->mask_count);
     if (place->mask_count > place->limits.masks) {
         return -ENOSPC;
