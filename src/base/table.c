@@ -66,14 +66,15 @@ static bool reserve(void **items, size_t *room, size_t wanted, size_t item_size)
     return true;
 }
 
-// Copies text without control characters; they become '?', and so do bytes that are not UTF-8.
+// Copies text without control characters and those that turn a line around; they become '?', and so
+// do bytes that are not UTF-8.
 static size_t copy_clean(char *out, const char *text, size_t size)
 {
     size_t used = 0;
     for (size_t at = 0; at < size;) {
         uint32_t point;
         size_t length = gr_utf8_read(text + at, size - at, &point);
-        if (length == 0 || gr_utf8_is_control(point)) {
+        if (length == 0 || gr_utf8_is_unruly(point)) {
             out[used++] = '?';
             at += length == 0 ? 1 : length;
             continue;

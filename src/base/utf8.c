@@ -65,6 +65,12 @@ bool gr_utf8_is_control(uint32_t point)
     return point < 0x20 || (point >= 0x7f && point < 0xa0);
 }
 
+bool gr_utf8_is_unruly(uint32_t point)
+{
+    return gr_utf8_is_control(point) || point == 0x061c || (point >= 0x200e && point <= 0x200f) ||
+           (point >= 0x2028 && point <= 0x202e) || (point >= 0x2066 && point <= 0x2069);
+}
+
 struct range {
     uint32_t first;
     uint32_t last;

@@ -20,6 +20,9 @@ size_t gr_utf8_count(const char *text, size_t size);
 
 // Whether the character may move a terminal's cursor or change its state: C0, DEL and C1 controls.
 bool gr_utf8_is_control(uint32_t point);
+// Whether the character must not be shown as part of a line: it is a control, ends the line, or
+// changes the direction of writing, so that what follows is read as something else.
+bool gr_utf8_is_unruly(uint32_t point);
 
 // Columns that the text takes on a terminal: 2 for wide (East Asian, emoji) characters, 0 for
 // combining marks, 1 for all others and for each byte that is not valid. Independent of the locale.

@@ -50,13 +50,6 @@ static void style_add(struct gr_frame *frame, enum gr_style style)
     bytes_add(frame, text, strlen(text));
 }
 
-// Whether a character must not be shown: it moves the cursor, or turns the line around.
-static bool is_bad(uint32_t point)
-{
-    return gr_utf8_is_control(point) || point == 0x061c || (point >= 0x200e && point <= 0x200f) ||
-           (point >= 0x2028 && point <= 0x202e) || (point >= 0x2066 && point <= 0x2069);
-}
-
 // Adds what fits of the text. Returns the columns that it took.
 static size_t text_add(struct gr_frame *frame, const char *text, size_t columns)
 {
@@ -65,7 +58,7 @@ static size_t text_add(struct gr_frame *frame, const char *text, size_t columns)
     for (size_t at = 0; at < all && used < columns;) {
         uint32_t point;
         size_t length = gr_utf8_read(text + at, all - at, &point);
-        bool is_shown = length > 0 && !is_bad(point) && (length == 1 || frame->has_utf8);
+        bool is_shown = length > 0 && !gr_utf8_is_unruly(point) && (length == 1 || frame->has_utf8);
         size_t width = is_shown ? gr_utf8_width(text + at, length) : 1;
         if (used + width > columns) {
             break;

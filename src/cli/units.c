@@ -112,7 +112,7 @@ const char *gr_cli_clean(const char *text, char *buffer, size_t size)
         uint32_t point;
         size_t length = gr_utf8_read(text + at, all - at, &point);
         size_t step = length == 0 ? 1 : length;
-        bool is_bad = length == 0 || gr_utf8_is_control(point);
+        bool is_bad = length == 0 || gr_utf8_is_unruly(point);
         bool rest_fits = used + (all - at) < size;
         if (!rest_fits && used + (is_bad ? 1 : step) + 4 > size) {
             memcpy(buffer + used, "...", 4);

@@ -34,9 +34,9 @@ const char *gr_cli_get_text_in(const json_t *object, const char *key, const char
 // `buffer` or `otherwise`.
 const char *gr_cli_get_decimal(const json_t *object, const char *key, const char *otherwise,
                                char *buffer);
-// Copies text that came from elsewhere, so that it can be printed: control characters and bytes
-// that are not UTF-8 become '?'; cut at a character, with "...", if it does not fit. Returns
-// `buffer`.
+// Copies text that came from elsewhere, so that it can be printed: control characters, those
+// that end a line or change the direction of writing, and bytes that are not UTF-8 become '?'; cut
+// at a character, with "...", if it does not fit. Returns `buffer`.
 const char *gr_cli_clean(const char *text, char *buffer, size_t size);
 // Lines of the terminal at standard output; 24 if it is none or does not say.
 size_t gr_cli_terminal_lines(void);

@@ -60,6 +60,8 @@ static void hostile_texts_cannot_move_the_cursor(void **state)
                                      "b",
                                      buffer, sizeof buffer),
                         "a?[2J??b");
+    assert_string_equal(gr_cli_clean("a\u202eb\u2066\u2028c\u200f", buffer, sizeof buffer),
+                        "a?b??c?");
     assert_string_equal(gr_cli_clean("\xff\xfe", buffer, sizeof buffer), "??");
     assert_string_equal(gr_cli_clean("0123456789abcde", buffer, sizeof buffer), "0123456789abcde");
     assert_string_equal(gr_cli_clean("0123456789abcdef", buffer, sizeof buffer), "0123456789ab...");

@@ -75,9 +75,7 @@ void gr_html_put(struct gr_html *html, const char *fmt, ...)
 // Characters that XML forbids, that move a cursor, or that reorder the text around them.
 static bool is_harmful(uint32_t point)
 {
-    bool turns = point == 0x61c || (point >= 0x200e && point <= 0x200f) ||
-                 (point >= 0x2028 && point <= 0x202e) || (point >= 0x2066 && point <= 0x2069);
-    return gr_utf8_is_control(point) || turns || (point & 0xfffe) == 0xfffe || point == 0xfeff;
+    return gr_utf8_is_unruly(point) || (point & 0xfffe) == 0xfffe || point == 0xfeff;
 }
 
 static void append_point(struct gr_html *html, const char *bytes, size_t size, uint32_t point)
