@@ -304,7 +304,10 @@ static enum room room_find(struct gr_core *core, const struct turn *turn,
     if (core->window_count > 0) {
         struct gr_window_view view;
         gr_window_look(core, job->org, job->user, job->limit_ms, at_ms, &view);
-        if (view.is_mine || gr_window_touches(core, pieces, demand->tasks)) {
+        // What is looked for again, beside what is kept, must not end up where it is barred.
+        if (view.is_mine || gr_window_touches(core, pieces, demand->tasks) ||
+            touches_held(core, pieces, demand->tasks) ||
+            touches_reserved(core, pieces, demand->tasks)) {
             return windows_find(core, turn, demand, &view, at_ms, pieces, ret_lacking);
         }
     }
