@@ -35,6 +35,7 @@ struct search {
     bool own;           // only what stays within its own quota
     bool asleep;        // needs that sleep, too
     bool past_reserved; // what is reserved does not count
+    bool surely;        // nothing but room stands in its way
 };
 
 // --- who may
@@ -142,7 +143,8 @@ static bool queue_turn(struct gr_core *core, const struct search *search, unsign
             }
             uint32_t slot = lane_turn(core, search, lane);
             if (slot != NONE && gr_job_at(core, slot)->id < best &&
-                queue_may(core, search, queue, need, variants, &inside)) {
+                queue_may(core, search, queue, need, variants, &inside) &&
+                (!search->surely || gr_prefer_starts(core, need, variants))) {
                 best = gr_job_at(core, slot)->id;
                 *ret_turn = (struct turn){.slot = slot,
                                           .queue = queue,
@@ -205,19 +207,6 @@ static bool first_find(struct gr_core *core, const struct search *search, struct
 }
 
 // --- where to
-
-// A mask's index with only these variants of it; -1 if it is not known. core->narrowed holds it.
-static int narrow(struct gr_core *core, uint16_t mask, const uint64_t left[GR_VARIANT_WORDS])
-{
-    uint64_t variants[GR_VARIANT_WORDS]; // of those that there are: fewer masks are made
-    for (unsigned w = 0; w < GR_VARIANT_WORDS; w++) {
-        unsigned count = core->variant_count > w * 64 ? core->variant_count - w * 64 : 0;
-        variants[w] = left[w] & (count >= 64 ? UINT64_MAX : (UINT64_C(1) << count) - 1);
-    }
-    core->narrowed = *gr_place_mask_get(gr_pool(core), mask);
-    gr_mask_keep_variants(&core->narrowed, variants);
-    return gr_place_mask_find(gr_pool(core), &core->narrowed);
-}
 
 static bool touches_reserved(const struct gr_core *core, const struct gr_piece *pieces,
                              uint32_t count)
@@ -351,7 +340,7 @@ static bool reserve_due(struct gr_core *core, const struct gr_job *first, int64_
 static bool reserve_first(struct gr_core *core, const struct turn *turn, int64_t at_ms,
                           struct gr_piece *pieces, struct gr_event *ret_event)
 {
-    struct search all = {.at_ms = at_ms, .asleep = true, .past_reserved = true};
+    struct search all = {.at_ms = at_ms, .asleep = true, .past_reserved = true, .surely = true};
     struct turn first;
     if (core->room_kept.job == gr_job_at(core, turn->slot)->id || !first_find(core, &all, &first) ||
         first.slot == turn->slot || gr_hold_find(core, gr_job_at(core, first.slot)->id) != NULL) {
@@ -367,6 +356,38 @@ static bool reserve_first(struct gr_core *core, const struct turn *turn, int64_t
         return false;
     }
     *ret_event = gr_reserve(core, at_ms, job, pieces);
+    return true;
+}
+
+// Has the job for which room is reserved a right to start, whenever that is free?
+static bool kept_may(struct gr_core *core)
+{
+    const struct gr_waits *waits = gr_waits_at(core, gr_core_job_slot(core, core->room_kept.job));
+    const struct gr_lane *lane = gr_lane_at(core, waits->lane);
+    bool may = false;
+    for (unsigned own = 0; own < 2 && !may; own++) {
+        const struct search search = {.own = own != 0};
+        uint64_t variants[GR_VARIANT_WORDS];
+        bool inside;
+        may = queue_may(core, &search, lane->queue, lane->need, variants, &inside) &&
+              gr_prefer_starts(core, lane->need, variants);
+    }
+    return may;
+}
+
+// A job that lost its right to start while room is reserved for it, by a quota or a limit, would
+// keep that room from everybody for as long as it waits: the next in order gets the reservation.
+static bool reserve_passes(struct gr_core *core, int64_t at_ms, struct gr_piece *pieces,
+                           struct gr_event *ret_event)
+{
+    const struct search all = {
+        .at_ms = at_ms, .asleep = true, .past_reserved = true, .surely = true};
+    struct turn next;
+    if (core->room_kept.node_count == 0 || kept_may(core) || !first_find(core, &all, &next) ||
+        gr_hold_find(core, gr_job_at(core, next.slot)->id) != NULL) {
+        return false;
+    }
+    *ret_event = gr_reserve(core, at_ms, gr_job_at(core, next.slot), pieces);
     return true;
 }
 
@@ -399,7 +420,7 @@ static bool tier_find(struct gr_core *core, const struct turn *turn, unsigned ti
         any |= left[w];
     }
     bool whole = memcmp(left, all, sizeof all) == 0;
-    int mask = whole || any == 0 ? -1 : narrow(core, demand->shape.mask, left);
+    int mask = whole || any == 0 ? -1 : gr_prefer_narrow(core, demand->shape.mask, left);
     bool can_add = gr_place_mask_count(gr_pool(core)) < core->limits.place.masks;
     tally->partly = tally->partly || (!whole && (any == 0 || mask >= 0 || !can_add));
     if (!whole && (any == 0 || (mask < 0 && !can_add))) {
@@ -502,6 +523,12 @@ static uint32_t lane_blocked(struct gr_core *core, uint32_t row, int64_t at_ms)
     return slot;
 }
 
+// Is there room for its pieces? Else those who went for it would have gone in vain.
+static bool has_pieces(const struct gr_core *core, const struct gr_demand *demand)
+{
+    return core->limits.pieces - core->more_used >= demand->tasks - 1;
+}
+
 // Tries it for the lanes of a queue that have this priority, oldest needs first in no order.
 static bool queue_takes(struct gr_core *core, struct taking *taking, unsigned priority,
                         uint32_t queue, struct gr_piece *pieces, struct gr_event *ret_event)
@@ -521,7 +548,7 @@ static bool queue_takes(struct gr_core *core, struct taking *taking, unsigned pr
             uint64_t variants[GR_VARIANT_WORDS];
             uint32_t slot = lane_blocked(core, gr_lane_find(core, queue, row), taking->at_ms);
             memcpy(variants, need->variants, sizeof variants);
-            if (slot == NONE || (taking->own && milli == 0) ||
+            if (slot == NONE || (taking->own && milli == 0) || !has_pieces(core, &need->demand) ||
                 gr_terms_allow(core, of->org, of->user, milli) != GR_REFUSED_NOTHING ||
                 (taking->own &&
                  !gr_quota_variants(core, need, of->org, gr_demand_milli(&need->demand), true,
@@ -607,5 +634,6 @@ bool gr_fair_start(struct gr_core *core, const struct gr_hooks *hooks, int64_t a
             core->reclaim_new = 1; // one more who finds no room
         }
     }
-    return take_back(core, at_ms, pieces, ret_event);
+    return reserve_passes(core, at_ms, pieces, ret_event) ||
+           take_back(core, at_ms, pieces, ret_event);
 }

@@ -255,6 +255,31 @@ static void a_head_that_finds_no_room_keeps_it_and_blocks_nobody(void **state)
     done(&world);
 }
 
+static void who_may_not_start_any_more_keeps_no_room_from_others(void **state)
+{
+    (void)state;
+    struct world world;
+    world_make(&world);
+    uint64_t runs = submit(&world, 0, 1, 8, 100, 10000);
+    assert_int_equal(fixture_start(&world.f), runs);
+    uint64_t head = submit(&world, 1, 2, 8, 200, 0); // both nodes
+    uint64_t longer = submit(&world, 0, 1, 8, 100, 20000);
+    uint64_t shorter = submit(&world, 0, 1, 4, 100, 9000);
+    assert_int_equal(fixture_start(&world.f), shorter);
+    assert_int_equal(world.f.core->room_kept.job, head);
+    struct gr_event event = fixture_fact(&world.f, GR_ORG_TERMS_SET);
+    event.org_terms = (struct gr_org_terms){.org = world.org[1],
+                                            .weight = 1000,
+                                            .held_milli_max = 8000, // fewer than it asks for
+                                            .priority_max = 255};
+    (void)fixture_apply(&world.f, &event, NULL);
+    assert_int_equal(fixture_start(&world.f), 0); // longer has no room yet
+    assert_int_equal(world.f.core->room_kept.job, longer);
+    fixture_finish(&world.f, shorter);
+    assert_int_equal(fixture_start(&world.f), longer);
+    done(&world);
+}
+
 static void work_without_limits_does_not_starve_a_gang(void **state)
 {
     (void)state;
@@ -387,6 +412,7 @@ int main(void)
         cmocka_unit_test(a_limit_of_running_jobs_lets_others_pass),
         cmocka_unit_test(an_organisation_asks_for_no_more_priority_than_it_may),
         cmocka_unit_test(a_head_that_finds_no_room_keeps_it_and_blocks_nobody),
+        cmocka_unit_test(who_may_not_start_any_more_keeps_no_room_from_others),
         cmocka_unit_test(work_without_limits_does_not_starve_a_gang),
         cmocka_unit_test(a_need_sleeps_until_a_node_has_room_for_it),
         cmocka_unit_test(a_gang_is_looked_at_when_as_many_tasks_as_it_lacked_find_room),

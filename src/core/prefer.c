@@ -269,3 +269,42 @@ void gr_prefer_set(struct gr_core *core, const struct gr_event *event)
         }
     }
 }
+
+// --- what quotas leave
+
+int gr_prefer_narrow(struct gr_core *core, uint16_t mask, const uint64_t left[GR_VARIANT_WORDS])
+{
+    uint64_t variants[GR_VARIANT_WORDS]; // of those that there are: fewer masks are made
+    for (unsigned w = 0; w < GR_VARIANT_WORDS; w++) {
+        unsigned count = core->variant_count > w * 64 ? core->variant_count - w * 64 : 0;
+        variants[w] = left[w] & (count >= 64 ? UINT64_MAX : (UINT64_C(1) << count) - 1);
+    }
+    core->narrowed = *gr_place_mask_get(gr_pool(core), mask);
+    gr_mask_keep_variants(&core->narrowed, variants);
+    return gr_place_mask_find(gr_pool(core), &core->narrowed);
+}
+
+bool gr_prefer_starts(struct gr_core *core, uint32_t row, const uint64_t variants[GR_VARIANT_WORDS])
+{
+    const struct gr_need *need = gr_need_at(core, row);
+    struct gr_demand demand = need->demand;
+    struct gr_tiers tiers;
+    if (demand.tasks > 1 && core->limits.pieces - core->more_used < demand.tasks - 1) {
+        return false;
+    }
+    gr_prefer_known(core, &demand, &tiers);
+    for (uint32_t t = 0; t < tiers.count; t++) {
+        uint64_t all[GR_VARIANT_WORDS], left[GR_VARIANT_WORDS], any = 0;
+        gr_prefer_variants(core, need, tiers.tiers[t], all);
+        for (unsigned w = 0; w < GR_VARIANT_WORDS; w++) {
+            left[w] = all[w] & variants[w];
+            any |= left[w];
+        }
+        if (any != 0 && (memcmp(left, all, sizeof all) == 0 ||
+                         gr_prefer_narrow(core, tiers.masks[t], left) >= 0 ||
+                         gr_place_mask_count(gr_pool(core)) < core->limits.place.masks)) {
+            return true;
+        }
+    }
+    return false;
+}

@@ -29,6 +29,13 @@ void gr_prefer_known(struct gr_core *core, const struct gr_demand *demand,
 // The variants of a tier, of those that a need names.
 void gr_prefer_variants(const struct gr_core *core, const struct gr_need *need, unsigned tier,
                         uint64_t ret_variants[GR_VARIANT_WORDS]);
+// A mask's index with only these variants of it, of those that there are; -1 if it is not known.
+// core->narrowed holds it.
+int gr_prefer_narrow(struct gr_core *core, uint16_t mask, const uint64_t left[GR_VARIANT_WORDS]);
+// Does nothing but room stand against a start of a need (a row) on these variants, which quotas
+// leave it: is there a mask for what they leave of a tier, or room for one, and for its pieces?
+bool gr_prefer_starts(struct gr_core *core, uint32_t row,
+                      const uint64_t variants[GR_VARIANT_WORDS]);
 // gr_place_find_gang in the first tier where all tasks find room.
 bool gr_prefer_find(struct gr_core *core, const struct gr_demand *demand, uint64_t salt,
                     struct gr_piece *ret_pieces);
