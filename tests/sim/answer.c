@@ -243,6 +243,19 @@ static bool submit_once(struct drive *drive, struct gr_submission *submission)
     return answer == GR_REFUSED_NOTHING && events[count - 1].type != GR_JOB_SUBMITTED;
 }
 
+// One of many alike that fit most nodes, of whoever lends or borrows.
+static void lent_choose(struct drive *drive, struct gr_submission *submission)
+{
+    submission->mask = drive->world.mask[0];
+    submission->demand = (struct gr_demand){
+        .shape = {.devices = (uint8_t)(1 + below(drive, 2)), .milli = GR_DEVICE_MILLI},
+        .tasks = chance(drive, 80) ? 1 : 2 + below(drive, 3),
+        .priority = (uint8_t)(100 + below(drive, 2)),
+        .use = submission->demand.use};
+    submission->limit_ms = 0;
+    submission->requeue_on |= chance(drive, 80) ? GR_REQUEUE_RECLAIM | GR_REQUEUE_MOVE : 0;
+}
+
 void answer_submit(struct drive *drive)
 {
     struct gr_submission submission = {.org = below(drive, drive->world.orgs),
@@ -256,6 +269,9 @@ void answer_submit(struct drive *drive)
     bool known = chance(drive, 70);
     submission.mask =
         known ? drive->world.mask[below(drive, drive->world.masks)] : make_mask(drive);
+    if (drive->lent && chance(drive, 80)) {
+        lent_choose(drive, &submission);
+    }
     if (chance(drive, 3)) {
         submission.demand.shape.milli = 1001;
     }

@@ -43,6 +43,9 @@ static bool again(const struct world_job *job, uint32_t outcome)
 void answer_end(struct drive *drive)
 {
     struct world *world = &drive->world;
+    if (drive->lent && chance(drive, 40)) {
+        return; // so that the pool is full
+    }
     for (uint32_t tries = 0; tries < 8 && world->jobs > 0; tries++) {
         const struct world_job *job = &world->job[below(drive, world->jobs)];
         if (!job->running) {

@@ -4,16 +4,17 @@
 #include "parts.h"
 #include "story.h"
 
-// Milli of a variant that an organisation and those below it hold, but for who was asked to stop.
+// Milli of a variant that an organisation and those below it hold, but for who was asked to stop;
+// who moves comes back.
 static uint64_t stays(const struct world *world, uint32_t org, uint32_t variant)
 {
     uint64_t milli = 0;
     for (uint32_t j = 0; j < world->jobs; j++) {
         const struct world_job *job = &world->job[j];
-        milli +=
-            job->running && job->stop_why == GR_STOP_NOT && world_is_below(world, job->org, org)
-                ? world_job_held(world, job, variant)
-                : 0;
+        milli += job->running && (job->stop_why == GR_STOP_NOT || job->stop_why == GR_STOP_MOVE) &&
+                         world_is_below(world, job->org, org)
+                     ? world_job_held(world, job, variant)
+                     : 0;
     }
     return milli;
 }

@@ -490,6 +490,27 @@ static void step(struct drive *drive)
     }
 }
 
+// A pool of which one organisation owns much, and lends it; and may have it back soon.
+static void begin_lent(struct drive *drive)
+{
+    struct gr_event event = drive_fact(drive, GR_QUEUE_TERMS_SET);
+    event.queue_terms = drive->world.queue_terms;
+    event.queue_terms.notice_ms = below(drive, 100);
+    event.queue_terms.reclaim = 1 + below(drive, 3);
+    drive_apply(drive, &event);
+    event = make_org(drive);
+    drive_apply(drive, &event);
+    for (uint32_t v = 0; v < 2 && v < drive->world.limits.quotas; v++) {
+        event = drive_fact(drive, GR_QUOTA_SET);
+        event.quota = (struct gr_quota){.org = drive->world.orgs - 1,
+                                        .variant = v,
+                                        .nominal_milli = 1000 * (2 + below(drive, 30)),
+                                        .borrow_milli = GR_ANY_MILLI,
+                                        .lend_milli = GR_ANY_MILLI};
+        drive_apply(drive, &event);
+    }
+}
+
 static void begin(struct drive *drive)
 {
     struct gr_mask every;
@@ -509,6 +530,9 @@ static void begin(struct drive *drive)
     for (uint32_t i = 0; i < nodes && i < drive->config.limits.place.nodes; i++) {
         event = make_node(drive);
         drive_apply(drive, &event);
+    }
+    if (drive->lent) {
+        begin_lent(drive);
     }
 }
 
@@ -532,8 +556,12 @@ void drive_run(uint64_t seed, uint64_t steps)
     story_begin(seed);
     drive->random = seed * 0x9e3779b97f4a7c15u;
     drive->at = below(drive, 3) * 1000;
+    enum gr_order order = chance(drive, 60)   ? GR_ORDER_FAIR
+                          : chance(drive, 65) ? GR_ORDER_BACKFILL
+                                              : GR_ORDER_FIFO;
+    drive->lent = order == GR_ORDER_FAIR && chance(drive, 40);
     // Some pools stay small, so that they are full and room is taken back.
-    uint32_t nodes = chance(drive, 25) ? 1 + below(drive, 4) : WORLD_NODES;
+    uint32_t nodes = drive->lent || chance(drive, 25) ? 1 + below(drive, 4) : WORLD_NODES;
     drive->config = (struct gr_core_config){
         .limits =
             {.place = {.nodes = nodes, .masks = WORLD_MASKS, .slots = 32, .domains = {3, 8, 0, 0}},
@@ -553,9 +581,7 @@ void drive_run(uint64_t seed, uint64_t steps)
              .preferences = 1 + below(drive, WORLD_PREFERENCES)},
         .policy = policy_of(seed),
         .seed = seed,
-        .order = chance(drive, 45)   ? GR_ORDER_FAIR
-                 : chance(drive, 65) ? GR_ORDER_BACKFILL
-                                     : GR_ORDER_FIFO,
+        .order = order,
         .learn_mix = chance(drive, 30)};
     drive->world.limits = drive->config.limits;
     drive->world.order = drive->config.order;

@@ -21,6 +21,7 @@ struct drive {
     struct gr_event *facts; // all of them, with arrays of their own
     size_t fact_count, fact_room;
     int64_t at;
+    bool lent;                             // this run is about room that is lent and taken back
     struct gr_piece *pieces, *copy_pieces; // GR_TASKS_MAX each
     uint64_t refused_at; // sequence at which some starts may have been refused by rules
     uint64_t held_at;    // of the last fact, decided and not made up, that holds room
