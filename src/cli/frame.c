@@ -39,7 +39,9 @@ static void bytes_add(struct gr_frame *frame, const char *bytes, size_t size)
         frame->text = text;
         frame->room = room;
     }
-    memcpy(frame->text + frame->size, bytes, size);
+    if (size > 0) { // there may be no room at all yet
+        memcpy(frame->text + frame->size, bytes, size);
+    }
     frame->size += size;
 }
 
