@@ -289,6 +289,22 @@ static void choice_verify(struct drive *drive, const struct gr_event *event,
     }
 }
 
+// order_verify with averages as of the decision: the books' are those of the last fact.
+static void order_verify_now(struct drive *drive, const struct world_job *job, bool own)
+{
+    struct world *world = &drive->world;
+    struct world_past orgs[WORLD_ORGS], users[WORLD_USERS];
+    int64_t now = world->now;
+    memcpy(orgs, world->org_past, sizeof orgs);
+    memcpy(users, world->user_past, sizeof users);
+    world->now = drive->at;
+    world_pasts_pass(world, drive->at - now);
+    order_verify(drive, job, own);
+    memcpy(world->org_past, orgs, sizeof orgs);
+    memcpy(world->user_past, users, sizeof users);
+    world->now = now;
+}
+
 static void start_verify(struct drive *drive, const struct gr_event *event)
 {
     const struct world *world = &drive->world;
@@ -311,7 +327,7 @@ static void start_verify(struct drive *drive, const struct gr_event *event)
         goal_reach("hold ended", GR_FREED_WHYS);
     } else {
         reserved_verify(drive, event, job);
-        order_verify(drive, job, own || world->quotas == 0);
+        order_verify_now(drive, job, own || world->quotas == 0);
         choice_verify(drive, event, job, own && world->quotas > 0);
     }
     if (world->quotas > 0) {
