@@ -4,6 +4,7 @@
 // Whatever is tried is undone before it returns.
 #include "core/defrag.h"
 
+#include "core/prefer.h"
 #include "core/tenants.h"
 #include "core/victims.h"
 
@@ -242,7 +243,7 @@ static bool rehearse(const struct search *search, const uint32_t *slots, uint32_
         uint32_t slot = slots[order[done]];
         const struct gr_job *job = gr_job_at(core, slot);
         if (job->demand.tasks > GR_TASKS_MAX - at ||
-            !gr_place_find_gang(place, &job->demand, job->id * 65536, search->to + at) ||
+            !gr_prefer_find(core, &job->demand, job->id * 65536, search->to + at) ||
             !pieces_allowed(search, slot, search->to + at)) {
             break;
         }
