@@ -2,6 +2,7 @@
 // gangs in one tier, sleep, reservations, room that is taken back, and the table of preferences.
 #include "core/prefer.h"
 
+#include "core/defrag.h"
 #include "core/quota_fixture.h"
 #include "core/save.h"
 
@@ -243,6 +244,30 @@ static int bytes_keep(void *context, const void *bytes, size_t size, struct gr_e
     return 0;
 }
 
+static void a_gang_is_not_moved_to_parts_of_two_choices(void **state)
+{
+    (void)state;
+    struct quota_pool pool;
+    struct gr_defrag defrag;
+    static struct gr_piece to[GR_TASKS_MAX];
+    pool_make(&pool, GR_ORDER_FAIR, 0);
+    uint64_t gang = submit(&pool, 2, 4, "213", 0); // all of b200
+    assert_int_equal(fixture_start(&pool.f), gang);
+    uint64_t half = submit(&pool, 1, 4, "123", 0); // of h20
+    assert_int_equal(fixture_start(&pool.f), half);
+    half = submit(&pool, 1, 4, "231", 0); // of l40s
+    assert_int_equal(fixture_start(&pool.f), half);
+    struct gr_event event = fixture_fact(&pool.f, GR_CHECKPOINTED); // the gang may be restarted
+    event.checkpointed.job = gang;
+    event.checkpointed.attempt = 1;
+    (void)fixture_apply(&pool.f, &event, NULL);
+    uint64_t whole = submit(&pool, 1, 8, "123", 0);
+    assert_int_equal(fixture_start(&pool.f), 0);
+    gr_core_defrag(pool.f.core, pool.f.at, whole, pool.f.pieces, to, &defrag);
+    assert_int_not_equal(defrag.answer, GR_DEFRAG_FOUND);
+    fixture_done(&pool.f);
+}
+
 static void preferences_are_state(void **state)
 {
     (void)state;
@@ -282,6 +307,7 @@ int main(void)
         cmocka_unit_test(room_is_reserved_where_it_comes_first),
         cmocka_unit_test(room_is_taken_back_for_the_first_choice_that_can_be_had),
         cmocka_unit_test(a_row_that_no_live_job_names_is_used_again),
+        cmocka_unit_test(a_gang_is_not_moved_to_parts_of_two_choices),
         cmocka_unit_test(preferences_are_state),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
