@@ -583,7 +583,7 @@ void world_apply(struct world *world, const struct gr_event *event)
         world_job(world, event->started.job)->began = event->since_ms;
         break;
     case GR_PART_LOST:
-        world_part_lost(world_job(world, event->part_lost.job), event);
+        world_part_lost(world, world_job(world, event->part_lost.job), event);
         room_grew(world);
         break;
     case GR_PART_PLACED:

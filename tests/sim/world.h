@@ -208,7 +208,8 @@ world_set world_part_lost_objections(const struct world_job *job, const struct g
 // Everything that stands against GR_PART_PLACED of a running job, but its attempt and its pieces.
 world_set world_part_placed_objections(const struct world_job *job, const struct gr_event *event);
 // Makes one of these part of the books.
-void world_part_lost(struct world_job *job, const struct gr_event *event);
+void world_part_lost(const struct world *world, struct world_job *job,
+                     const struct gr_event *event);
 // See world_part_lost.
 void world_part_placed(struct world_job *job, const struct gr_event *event);
 // Compares what the core shows of them. NULL or a phrase.

@@ -43,7 +43,19 @@ world_set world_part_placed_objections(const struct world_job *job, const struct
            (event->part_placed.part != job->parts + 1 ? WORLD_NO(GR_REFUSED_FIELD) : 0);
 }
 
-void world_part_lost(struct world_job *job, const struct gr_event *event)
+// Who holds nothing any more where room is held does not go for that.
+static void call_look(const struct world *world, struct world_job *job)
+{
+    bool stands = false;
+    for (uint32_t p = 0; p < job->piece_count; p++) {
+        stands |= !job->lost[p] && world->held[job->pieces[p].node] == job->called_for;
+    }
+    if (!stands) {
+        job->called_for = job->called_how = 0;
+    }
+}
+
+void world_part_lost(const struct world *world, struct world_job *job, const struct gr_event *event)
 {
     if (world_lost(job) == 0) {
         job->mend_since = event->at_ms;
@@ -51,6 +63,7 @@ void world_part_lost(struct world_job *job, const struct gr_event *event)
     job->lost[event->part_lost.task] = true;
     job->mend_until = event->part_lost.until_ms;
     job->has_lost = true;
+    call_look(world, job);
 }
 
 void world_part_placed(struct world_job *job, const struct gr_event *event)
