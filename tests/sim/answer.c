@@ -578,6 +578,10 @@ bool answer_start(struct drive *drive)
     if (world->order == GR_ORDER_FAIR) {
         return answer_start_fair(drive, answer, &event);
     }
+    if (answer && event.type == GR_MASK_ADDED) { // for tasks that somebody lacks
+        drive_apply(drive, &event);
+        return true;
+    }
     world_view_now(world, &view);
     const struct world_job *job = queue[0];
     bool beside = false;
